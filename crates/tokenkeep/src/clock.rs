@@ -1,0 +1,236 @@
+//! Time on two clocks at once, because each alone can be fooled.
+//!
+//! The wall clock can be set back, which would revive an expired token; the boot clock cannot, and it also counts
+//! suspended time, but means nothing on another machine. So every point in time is kept on both, and it has come as
+//! soon as *either* clock says so.
+//!
+//! Reading the two exact clocks would cost more than handing out a token. [`SystemClock`] reads the kernel's coarse
+//! clocks instead (a few nanoseconds each) and looks at the exact boot clock only when the distance between wall and
+//! monotonic time has changed, which is what a suspend or a clock change does to it.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// A point in time on the wall clock and on the boot clock, both in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since the Unix epoch.
+    pub wall_ms: i64,
+    /// Milliseconds since this machine was started, suspended time included.
+    pub boot_ms: i64,
+}
+
+impl Moment {
+    /// A moment that does not come.
+    pub const NEVER: Self = Self { wall_ms: i64::MAX, boot_ms: i64::MAX };
+
+    /// This moment and `duration` later, [`Moment::NEVER`] when that is out of range.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        let ms = millis(duration);
+        if self.is_never() { self } else { Self { wall_ms: self.wall_ms.saturating_add(ms), boot_ms: self.boot_ms.saturating_add(ms) } }
+    }
+
+    /// This moment and `duration` earlier.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let ms = millis(duration);
+        if self.is_never() { self } else { Self { wall_ms: self.wall_ms.saturating_sub(ms), boot_ms: self.boot_ms.saturating_sub(ms) } }
+    }
+
+    /// Whether it has come on either clock.
+    pub fn is_reached(self, now: Self) -> bool {
+        now.wall_ms >= self.wall_ms || now.boot_ms >= self.boot_ms
+    }
+
+    /// Time until it comes on the clock that is there first; zero once it has come.
+    pub fn remaining(self, now: Self) -> Duration {
+        let ms = self.wall_ms.saturating_sub(now.wall_ms).min(self.boot_ms.saturating_sub(now.boot_ms));
+        Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+    }
+
+    /// Time on the boot clock from `earlier` to this moment; zero if it lies before.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.boot_ms.saturating_sub(earlier.boot_ms)).unwrap_or(0))
+    }
+
+    /// Whether this is [`Moment::NEVER`].
+    pub fn is_never(self) -> bool {
+        self.wall_ms == i64::MAX
+    }
+
+    /// The wall clock's side, `None` for [`Moment::NEVER`].
+    pub fn to_system_time(self) -> Option<SystemTime> {
+        if self.is_never() {
+            return None;
+        }
+        let offset = Duration::from_millis(self.wall_ms.unsigned_abs());
+        if self.wall_ms >= 0 { SystemTime::UNIX_EPOCH.checked_add(offset) } else { SystemTime::UNIX_EPOCH.checked_sub(offset) }
+    }
+
+    /// The same wall-clock moment with the boot clock of `now`: for moments that another boot or machine wrote down.
+    #[must_use]
+    pub(crate) fn rebased(self, now: Self) -> Self {
+        if self.is_never() {
+            return self;
+        }
+        let ahead = self.wall_ms.saturating_sub(now.wall_ms);
+        Self { wall_ms: self.wall_ms, boot_ms: now.boot_ms.saturating_add(ahead) }
+    }
+}
+
+/// Tells the time on both clocks.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The present moment. It may lag behind by at most [`crate::expiry::CLOCK_SLACK`] and is never ahead.
+    fn now(&self) -> Moment;
+
+    /// Names this machine's boot, so that boot times written by another process are known to be comparable.
+    /// Empty when there is no such name: then they never are.
+    fn boot_id(&self) -> &str;
+}
+
+pub use system::SystemClock;
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use rustix::time::{ClockId, Timespec, clock_gettime};
+
+    use super::{Clock, Moment};
+
+    /// The operating system's clocks.
+    #[derive(Debug)]
+    pub struct SystemClock {
+        /// Wall minus monotonic time when `suspended_ms` was last looked at.
+        distance_ms: AtomicI64,
+        /// Boot minus monotonic time: how long this machine has been suspended.
+        suspended_ms: AtomicI64,
+        boot_id: String,
+    }
+
+    impl SystemClock {
+        /// Reads the clocks and the boot's name once.
+        pub fn new() -> Self {
+            let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            let clock = Self {
+                distance_ms: AtomicI64::new(i64::MIN),
+                suspended_ms: AtomicI64::new(0),
+                boot_id: boot_id.trim().to_owned(),
+            };
+            clock.now();
+            clock
+        }
+
+        #[cold]
+        fn measure_suspended(&self, distance_ms: i64) -> i64 {
+            let suspended = millis(clock_gettime(ClockId::Boottime)) - millis(clock_gettime(ClockId::Monotonic));
+            // Readers take the distance first: one that sees the new distance also sees the new suspended time.
+            self.suspended_ms.store(suspended, Ordering::Release);
+            self.distance_ms.store(distance_ms, Ordering::Release);
+            suspended
+        }
+    }
+
+    impl Clock for SystemClock {
+        fn now(&self) -> Moment {
+            let wall_ms = millis(clock_gettime(ClockId::RealtimeCoarse));
+            let monotonic_ms = millis(clock_gettime(ClockId::MonotonicCoarse));
+            let distance_ms = wall_ms - monotonic_ms;
+            let known = self.distance_ms.load(Ordering::Acquire);
+            let suspended_ms = if distance_ms.abs_diff(known) <= STEP_MS {
+                self.suspended_ms.load(Ordering::Acquire)
+            } else {
+                self.measure_suspended(distance_ms)
+            };
+            Moment { wall_ms, boot_ms: monotonic_ms + suspended_ms }
+        }
+
+        fn boot_id(&self) -> &str {
+            &self.boot_id
+        }
+    }
+
+    fn millis(time: Timespec) -> i64 {
+        time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+    }
+
+    /// The two coarse reads may lie on both sides of a kernel tick (10 ms at most); more than that is a step.
+    const STEP_MS: u64 = 50;
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::time::{Instant, SystemTime};
+
+    use super::{Clock, Moment, millis};
+
+    /// The operating system's clocks. Where the system has no clock that counts suspended time, the wall clock's
+    /// step after waking does its work.
+    #[derive(Debug)]
+    pub struct SystemClock(Instant);
+
+    impl SystemClock {
+        /// Starts counting.
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
+        pub fn new() -> Self {
+            Self(Instant::now())
+        }
+    }
+
+    impl Clock for SystemClock {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
+        fn now(&self) -> Moment {
+            let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            Moment { wall_ms: millis(wall), boot_ms: millis(self.0.elapsed()) }
+        }
+
+        fn boot_id(&self) -> &str {
+            ""
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(wall_ms: i64, boot_ms: i64) -> Moment {
+        Moment { wall_ms, boot_ms }
+    }
+
+    #[test]
+    fn a_moment_has_come_when_either_clock_says_so() {
+        let end = at(10_000, 500);
+        assert!(!end.is_reached(at(9_999, 499)));
+        assert!(end.is_reached(at(10_000, 0)), "wall clock set forward");
+        assert!(end.is_reached(at(0, 500)), "wall clock set back");
+        assert_eq!(end.remaining(at(9_000, 0)), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn never_stays_never() {
+        assert!(Moment::NEVER.plus(Duration::from_secs(1)).is_never());
+        assert!(Moment::NEVER.minus(Duration::from_secs(1)).is_never());
+        assert!(!Moment::NEVER.is_reached(at(i64::MAX - 1, i64::MAX - 1)));
+    }
+
+    #[test]
+    fn the_system_clock_agrees_with_the_standard_library() {
+        let clock = SystemClock::new();
+        let now = clock.now();
+        let wall = now.to_system_time().unwrap();
+        assert!(wall.elapsed().unwrap() < Duration::from_secs(5));
+        assert!(now.boot_ms > 0);
+    }
+}

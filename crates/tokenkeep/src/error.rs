@@ -1,0 +1,212 @@
+//! What went wrong, sorted by what the caller will do about it.
+//!
+//! [`Code`] is the whole vocabulary: every error of the library, the command line and the server carries one, and
+//! [`Code::TABLE`] is the one place where its HTTP status and exit code stand.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::key::Key;
+
+/// An error with a code, a sentence for a person, and the next thing to try. Cheap to clone, so that all who wait for
+/// one flight get the same one. It never holds a secret, a URL's query or an issuer's body.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    code: Code,
+    key: Option<Key>,
+    what: String,
+    next: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// An error of this kind; `what` says in a lowercase fragment what happened.
+    pub fn new(code: Code, what: impl Into<String>) -> Self {
+        Self(Arc::new(Inner { code, key: None, what: what.into(), next: None, retry_after: None }))
+    }
+
+    /// Says which key it is about.
+    #[must_use]
+    pub fn with_key(self, key: &Key) -> Self {
+        self.with(|inner| inner.key = Some(key.clone()))
+    }
+
+    /// Says what to try next.
+    #[must_use]
+    pub fn with_next(self, next: impl Into<String>) -> Self {
+        self.with(|inner| inner.next = Some(next.into()))
+    }
+
+    /// Says when trying again can help.
+    #[must_use]
+    pub fn with_retry_after(self, after: Duration) -> Self {
+        self.with(|inner| inner.retry_after = Some(after))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Arc::try_unwrap(self.0).unwrap_or_else(|shared| shared.copy());
+        change(&mut inner);
+        Self(Arc::new(inner))
+    }
+
+    /// What kind of error it is.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The key it is about, if it is about one.
+    pub fn key(&self) -> Option<&Key> {
+        self.0.key.as_ref()
+    }
+
+    /// What happened, without the key and the advice.
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+
+    /// What to try next.
+    pub fn next(&self) -> Option<&str> {
+        self.0.next.as_deref()
+    }
+
+    /// When trying again can help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the same call can succeed later with nobody doing anything.
+    pub fn is_transient(&self) -> bool {
+        self.0.code == Code::Unavailable
+    }
+
+    /// Whether a person must log in or give credentials again.
+    pub fn needs_login(&self) -> bool {
+        self.0.code == Code::LoginRequired
+    }
+}
+
+impl Inner {
+    fn copy(&self) -> Self {
+        Self {
+            code: self.code,
+            key: self.key.clone(),
+            what: self.what.clone(),
+            next: self.next.clone(),
+            retry_after: self.retry_after,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(key) = &self.0.key {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.0.what)?;
+        match &self.0.next {
+            Some(next) => write!(f, "; {next}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("code", &self.0.code)
+            .field("message", &self.to_string())
+            .field("retry_after", &self.0.retry_after)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The kinds of errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// Fix the call or the configuration.
+    InvalidRequest,
+    /// No such caller.
+    Unauthenticated,
+    /// This caller may not do that.
+    Forbidden,
+    /// No such provider or account.
+    UnknownKey,
+    /// A person must log in or give credentials again.
+    LoginRequired,
+    /// The issuer says no: fix configuration or credentials.
+    Refused,
+    /// Try later.
+    Unavailable,
+    /// A fault of tokenkeep.
+    Internal,
+}
+
+impl Code {
+    /// Code, its name in answers, HTTP status, exit code of the command line.
+    pub const TABLE: [(Self, &'static str, u16, u8); 8] = [
+        (Self::InvalidRequest, "invalid_request", 400, 2),
+        (Self::Unauthenticated, "unauthenticated", 401, 9),
+        (Self::Forbidden, "forbidden", 403, 8),
+        (Self::UnknownKey, "unknown_key", 404, 4),
+        (Self::LoginRequired, "login_required", 409, 5),
+        (Self::Refused, "refused", 502, 6),
+        (Self::Unavailable, "unavailable", 503, 7),
+        (Self::Internal, "internal", 500, 1),
+    ];
+
+    /// Its name in answers, e.g. `login_required`.
+    pub fn as_str(self) -> &'static str {
+        self.line().1
+    }
+
+    /// Its HTTP status.
+    pub fn http_status(self) -> u16 {
+        self.line().2
+    }
+
+    /// The exit code of the command line.
+    pub fn exit_code(self) -> u8 {
+        self.line().3
+    }
+
+    fn line(self) -> (Self, &'static str, u16, u8) {
+        let [first @ .., internal] = Self::TABLE;
+        first.into_iter().find(|line| line.0 == self).unwrap_or(internal)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_own_line_in_the_table() {
+        for (code, name, status, exit) in Code::TABLE {
+            assert_eq!((code.as_str(), code.http_status(), code.exit_code()), (name, status, exit));
+            assert_eq!(Code::TABLE.iter().filter(|line| line.1 == name || line.3 == exit).count(), 1);
+        }
+    }
+
+    #[test]
+    fn an_error_says_which_key_what_happened_and_what_to_try() {
+        let error = Error::new(Code::Refused, "login.example.com refused the client (invalid_client)")
+            .with_key(&Key::parse("graph").unwrap())
+            .with_next("check client_id and client_secret");
+        assert_eq!(
+            error.to_string(),
+            "graph: login.example.com refused the client (invalid_client); check client_id and client_secret"
+        );
+    }
+}

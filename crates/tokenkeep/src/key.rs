@@ -1,0 +1,138 @@
+//! Names of tokens: `provider` or `provider:account`, always one URL path segment.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Names one token, e.g. `graph` or `bluestakes:123`.
+///
+/// `graph:default` and `graph` are the same key and are written `graph`. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
+
+impl Key {
+    /// Reads a key as a person or a URL gives it.
+    ///
+    /// A provider is made of ASCII letters, digits, `_`, `-` and `.`; an account may hold any visible character
+    /// but `/`, `\`, `?`, `#` and `%`, so that a key is one path segment on every server. At most
+    /// [`Key::MAX_LEN`] bytes in all.
+    pub fn parse(text: &str) -> Result<Self, InvalidKey> {
+        let (provider, account) = match text.split_once(':') {
+            Some((provider, account)) => (provider, Some(account)),
+            None => (text, None),
+        };
+        if text.len() > Self::MAX_LEN {
+            return Err(InvalidKey("a key has at most 256 bytes"));
+        }
+        check_provider_name(provider)?;
+        match account {
+            Some("") => Err(InvalidKey("the account after ':' is empty")),
+            Some(Self::DEFAULT_ACCOUNT) | None => Ok(Self(provider.into())),
+            Some(account) if !account.chars().all(is_account_char) => Err(InvalidKey(
+                "an account has no spaces, control characters, '/', '\\', '?', '#' or '%'",
+            )),
+            Some("." | "..") => Err(InvalidKey("an account is not '.' or '..'")),
+            Some(_) => Ok(Self(text.into())),
+        }
+    }
+
+    /// The part before the first `:`.
+    pub fn provider(&self) -> &str {
+        self.0.split_once(':').map_or(&*self.0, |(provider, _)| provider)
+    }
+
+    /// The part after the first `:`, or [`Key::DEFAULT_ACCOUNT`].
+    pub fn account(&self) -> &str {
+        self.0.split_once(':').map_or(Self::DEFAULT_ACCOUNT, |(_, account)| account)
+    }
+
+    /// The key as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The account of a key that names only a provider.
+    pub const DEFAULT_ACCOUNT: &str = "default";
+
+    /// The longest key, in bytes.
+    pub const MAX_LEN: usize = 256;
+}
+
+/// Checks the name of a provider by itself, as configuration has it.
+pub(crate) fn check_provider_name(name: &str) -> Result<(), InvalidKey> {
+    if name.is_empty() {
+        return Err(InvalidKey("the provider's name is empty"));
+    }
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) || name.starts_with('.') {
+        return Err(InvalidKey(
+            "a provider's name has ASCII letters, digits, '_', '-' and '.', and does not start with '.'",
+        ));
+    }
+    Ok(())
+}
+
+fn is_account_char(c: char) -> bool {
+    !c.is_whitespace() && !c.is_control() && !matches!(c, '/' | '\\' | '?' | '#' | '%')
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.0)
+    }
+}
+
+impl FromStr for Key {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        Self::parse(text)
+    }
+}
+
+impl AsRef<str> for Key {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is not a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidKey(&'static str);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_account_and_no_account_are_one_key() {
+        assert_eq!(Key::parse("graph:default"), Key::parse("graph"));
+        assert_eq!(Key::parse("graph").unwrap().account(), "default");
+    }
+
+    #[test]
+    fn a_key_splits_at_the_first_colon() {
+        let key = Key::parse("bluestakes:urn:company:7").unwrap();
+        assert_eq!((key.provider(), key.account()), ("bluestakes", "urn:company:7"));
+    }
+
+    #[test]
+    fn what_would_not_be_one_path_segment_is_no_key() {
+        for text in ["", ":1", "a:", "a/b", "a:b/c", "a:b c", "a:..", "..", "a:b%2f", "a:b?c", "ü"] {
+            assert!(Key::parse(text).is_err(), "{text:?} was taken for a key");
+        }
+    }
+}
