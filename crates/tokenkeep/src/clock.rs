@@ -28,14 +28,22 @@ impl Moment {
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let ms = millis(duration);
-        if self.is_never() { self } else { Self { wall_ms: self.wall_ms.saturating_add(ms), boot_ms: self.boot_ms.saturating_add(ms) } }
+        if self.is_never() {
+            self
+        } else {
+            Self { wall_ms: self.wall_ms.saturating_add(ms), boot_ms: self.boot_ms.saturating_add(ms) }
+        }
     }
 
     /// This moment and `duration` earlier.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let ms = millis(duration);
-        if self.is_never() { self } else { Self { wall_ms: self.wall_ms.saturating_sub(ms), boot_ms: self.boot_ms.saturating_sub(ms) } }
+        if self.is_never() {
+            self
+        } else {
+            Self { wall_ms: self.wall_ms.saturating_sub(ms), boot_ms: self.boot_ms.saturating_sub(ms) }
+        }
     }
 
     /// Whether it has come on either clock.
@@ -65,7 +73,11 @@ impl Moment {
             return None;
         }
         let offset = Duration::from_millis(self.wall_ms.unsigned_abs());
-        if self.wall_ms >= 0 { SystemTime::UNIX_EPOCH.checked_add(offset) } else { SystemTime::UNIX_EPOCH.checked_sub(offset) }
+        if self.wall_ms >= 0 {
+            SystemTime::UNIX_EPOCH.checked_add(offset)
+        } else {
+            SystemTime::UNIX_EPOCH.checked_sub(offset)
+        }
     }
 
     /// The same wall-clock moment with the boot clock of `now`: for moments that another boot or machine wrote down.

@@ -29,9 +29,9 @@ impl Key {
         match account {
             Some("") => Err(InvalidKey("the account after ':' is empty")),
             Some(Self::DEFAULT_ACCOUNT) | None => Ok(Self(provider.into())),
-            Some(account) if !account.chars().all(is_account_char) => Err(InvalidKey(
-                "an account has no spaces, control characters, '/', '\\', '?', '#' or '%'",
-            )),
+            Some(account) if !account.chars().all(is_account_char) => {
+                Err(InvalidKey("an account has no spaces, control characters, '/', '\\', '?', '#' or '%'"))
+            }
             Some("." | "..") => Err(InvalidKey("an account is not '.' or '..'")),
             Some(_) => Ok(Self(text.into())),
         }

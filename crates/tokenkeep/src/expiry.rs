@@ -1,0 +1,193 @@
+//! The policy of renewal, as pure functions: no clock is read here and nothing is done.
+//!
+//! [`windows`] fixes, once per token, how long before its end it is renewed and how long before its end it is no
+//! longer handed out. [`classify`] says in which of its phases a token is at a moment, [`Gate`] says whether the
+//! issuer may be asked, and [`decide`] turns both into the one thing to do.
+//!
+//! ```text
+//!  sent          due                 no longer handed out    end
+//!   │── Fresh ────│────── Due ────────│────── MustWait ───────│── Expired
+//!                 └── refresh_before ─┴──── expiry_buffer ────┘
+//! ```
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::failure::{Failure, FailureKind};
+use crate::token::IssuedToken;
+
+/// When the tokens of a provider are renewed. [`Policy::default`] is right for most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// A token with less life left than this is not handed out. `None`: [`MAX_BUFFER`] or a tenth of the life,
+    /// whichever is less. A set value is obeyed, but takes at most half of the life.
+    pub expiry_buffer: Option<Duration>,
+    /// How long before its end a token is renewed in the background. `None`: what the issuer advised (`refresh_in`),
+    /// else a quarter of the life within [`MIN_REFRESH_BEFORE`] and [`MAX_REFRESH_BEFORE`]. Takes at most half of the
+    /// life.
+    pub refresh_before: Option<Duration>,
+    /// Whether tokens are renewed before anybody has to wait for it.
+    pub refresh: Refresh,
+    /// The life of a token when the issuer does not state one.
+    pub lifetime: Duration,
+    /// How long one request to the issuer may take.
+    pub timeout: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            expiry_buffer: None,
+            refresh_before: None,
+            refresh: Refresh::Ahead,
+            lifetime: Duration::from_secs(300),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Whether tokens are renewed before anybody has to wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// Keys that were used within their last [`IN_USE_LIVES`] lives are renewed ahead of their end.
+    Ahead,
+    /// A token is renewed when somebody asks and it can no longer be handed out.
+    OnDemand,
+}
+
+/// How long before the end of one token what happens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Windows {
+    /// From here on it is not handed out.
+    pub buffer_ms: u32,
+    /// From here on it is renewed; never less than `buffer_ms`.
+    pub refresh_before_ms: u32,
+}
+
+/// Computes the windows of a token. `jitter` (0 to 1) is drawn once per token and moves the renewal earlier only.
+pub fn windows(life: Duration, refresh_in: Option<Duration>, jitter: f32, policy: &Policy) -> Windows {
+    let half = life / 2;
+    let buffer = policy.expiry_buffer.unwrap_or_else(|| (life / 10).min(MAX_BUFFER)).max(CLOCK_SLACK).min(half);
+    let ahead = policy
+        .refresh_before
+        .or_else(|| refresh_in.map(|after| life.saturating_sub(after)))
+        .unwrap_or_else(|| (life / 4).clamp(MIN_REFRESH_BEFORE, MAX_REFRESH_BEFORE))
+        .min(half);
+    let refresh_before = match policy.refresh {
+        Refresh::Ahead => ahead.mul_f32(1.0 + MAX_JITTER * jitter.clamp(0.0, 1.0)).max(buffer),
+        Refresh::OnDemand => buffer,
+    };
+    Windows { buffer_ms: short_millis(buffer), refresh_before_ms: short_millis(refresh_before) }
+}
+
+/// The configured expiry buffer if this life is too short to obey it.
+pub fn clamped_buffer(life: Duration, policy: &Policy) -> Option<Duration> {
+    policy.expiry_buffer.filter(|configured| *configured > life / 2)
+}
+
+/// In which phase of its life a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Good, nothing to do.
+    Fresh,
+    /// Good, and time to renew it.
+    Due,
+    /// Alive, but with too little life left to be handed out.
+    MustWait,
+    /// Over.
+    Expired,
+    /// There is none.
+    Absent,
+}
+
+/// Says in which phase of its life a token is for somebody who needs it for `min_valid`.
+pub fn classify(token: Option<&IssuedToken>, now: Moment, min_valid: Duration) -> Phase {
+    let Some(token) = token else { return Phase::Absent };
+    let left = token.expires_at().remaining(now);
+    let windows = token.windows();
+    if left.is_zero() {
+        Phase::Expired
+    } else if left <= Duration::from_millis(windows.buffer_ms.into()) || left < min_valid {
+        Phase::MustWait
+    } else if left <= Duration::from_millis(windows.refresh_before_ms.into()) {
+        Phase::Due
+    } else {
+        Phase::Fresh
+    }
+}
+
+/// Whether the issuer may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Yes.
+    Open,
+    /// Not before this moment: the last attempt failed for a reason that passes.
+    BackingOff(Moment),
+    /// Not before this moment, and it will hardly help then: the issuer said no.
+    Refused(Moment),
+}
+
+impl Gate {
+    /// The gate that a remembered failure leaves.
+    pub fn after(failure: Option<&Failure>, now: Moment) -> Self {
+        match failure {
+            None => Self::Open,
+            Some(failure) if failure.retry_at.is_reached(now) => Self::Open,
+            Some(failure) => match failure.kind {
+                FailureKind::Unavailable | FailureKind::RateLimited => Self::BackingOff(failure.retry_at),
+                FailureKind::Refused | FailureKind::LoginRequired => Self::Refused(failure.retry_at),
+            },
+        }
+    }
+}
+
+/// The one thing to do for somebody who asks for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Hand out the present token.
+    HandOut,
+    /// Hand out the present token and renew it in the background.
+    HandOutAndRefresh,
+    /// Have one obtained and wait for it.
+    Wait,
+    /// Answer with the remembered failure; asking the issuer is allowed again at this moment.
+    Decline(Moment),
+}
+
+/// Decides what to do for somebody who asks for a token.
+pub fn decide(phase: Phase, gate: Gate) -> Decision {
+    match (phase, gate) {
+        (Phase::Fresh, _) | (Phase::Due, Gate::BackingOff(_) | Gate::Refused(_)) => Decision::HandOut,
+        (Phase::Due, Gate::Open) => Decision::HandOutAndRefresh,
+        (Phase::MustWait | Phase::Expired | Phase::Absent, Gate::Open) => Decision::Wait,
+        (Phase::MustWait | Phase::Expired | Phase::Absent, Gate::BackingOff(until) | Gate::Refused(until)) => {
+            Decision::Decline(until)
+        }
+    }
+}
+
+/// Whether a stated life can be believed: positive and at most [`MAX_LIFE`].
+pub fn is_plausible_life(life: Duration) -> bool {
+    !life.is_zero() && life <= MAX_LIFE
+}
+
+fn short_millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// The expiry buffer when none is set, unless a tenth of the life is less.
+pub const MAX_BUFFER: Duration = Duration::from_secs(30);
+/// Coarse clocks lag by up to this; no token is handed out closer to its end.
+pub const CLOCK_SLACK: Duration = Duration::from_millis(20);
+/// The latest renewal ahead when a quarter of the life is less (and half of the life is more).
+pub const MIN_REFRESH_BEFORE: Duration = Duration::from_secs(10);
+/// The earliest renewal ahead when a quarter of the life is more.
+pub const MAX_REFRESH_BEFORE: Duration = Duration::from_secs(15 * 60);
+/// The part of `refresh_before` by which jitter can move a renewal earlier.
+pub const MAX_JITTER: f32 = 0.2;
+/// A key counts as in use for this many lives of its token after it was last asked for.
+pub const IN_USE_LIVES: u32 = 2;
+/// At least this long passes between two requests of one key to an issuer.
+pub const REQUEST_FLOOR: Duration = Duration::from_secs(1);
+/// A longer life is taken for nonsense.
+pub const MAX_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 3600);

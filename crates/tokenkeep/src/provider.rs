@@ -1,0 +1,206 @@
+//! A configured way to get tokens: what a table `[providers.NAME]` says, in types that cannot be half-right.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::expiry::Policy;
+use crate::key::{InvalidKey, check_provider_name};
+use crate::secret::Secret;
+
+/// A configured way to get tokens.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    name: Box<str>,
+    /// How tokens are asked for.
+    pub grant: Grant,
+    /// When they are renewed.
+    pub policy: Policy,
+}
+
+impl Provider {
+    /// A provider with the default policy. Its name is checked as [`crate::Key::parse`] does.
+    pub fn new(name: &str, grant: Grant) -> Result<Self, InvalidKey> {
+        check_provider_name(name)?;
+        Ok(Self { name: name.into(), grant, policy: Policy::default() })
+    }
+
+    /// The same with another policy.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Its name, the first part of its keys.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How a token is asked for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Grant {
+    /// The client's own credentials (RFC 6749 section 4.4).
+    ClientCredentials(TokenEndpointSettings),
+    /// A resource owner's name and password (RFC 6749 section 4.3). A refresh token in the answer is used from then
+    /// on, and the password again when that is refused.
+    Password {
+        /// Where to ask.
+        endpoint: TokenEndpointSettings,
+        /// The resource owner.
+        username: String,
+        /// The resource owner's password.
+        password: Secret,
+    },
+    /// A refresh token from an earlier login (RFC 6749 section 6).
+    RefreshToken {
+        /// Where to ask.
+        endpoint: TokenEndpointSettings,
+        /// The first one; what the store holds is newer and wins.
+        seed: Secret,
+    },
+    /// A fixed token that does not end.
+    Static {
+        /// The token.
+        token: Secret,
+    },
+    /// A program that prints a token.
+    Command {
+        /// The program.
+        program: String,
+        /// Its arguments.
+        args: Vec<String>,
+    },
+}
+
+/// An OAuth token endpoint and the client registered there.
+#[derive(Debug, Clone)]
+pub struct TokenEndpointSettings {
+    /// Its address: https, or http on a loopback host.
+    pub token_url: TokenUrl,
+    /// The registered client.
+    pub client_id: String,
+    /// Its secret; `None` for a public client.
+    pub client_secret: Option<Secret>,
+    /// How the client proves itself.
+    pub client_auth: ClientAuth,
+    /// What the token shall be good for; order does not matter.
+    pub scope: Vec<String>,
+    /// More form parameters, e.g. `audience`.
+    pub extra: BTreeMap<String, String>,
+}
+
+/// How a client proves itself to a token endpoint (RFC 6749 section 2.3.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// In an `Authorization: Basic` header, both parts form-encoded first.
+    #[default]
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
+    /// Not at all: a public client.
+    None,
+}
+
+impl ClientAuth {
+    /// Its name in configuration, from the registry of RFC 7591.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::None => "none",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+}
+
+/// An address that secrets may be sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUrl(Url);
+
+impl TokenUrl {
+    /// Takes https, and http on a loopback host; any http host if `insecure` says so. No name and password, no
+    /// fragment.
+    pub fn parse(text: &str, transport: Transport) -> Result<Self, InvalidUrl> {
+        let url = Url::parse(text)
+            .map_err(|_| InvalidUrl("is not a URL; write e.g. https://login.example.com/oauth2/token"))?;
+        let host = url.host_str().ok_or(InvalidUrl("has no host"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidUrl("must not hold a name or password; use client_id and client_secret"));
+        }
+        if url.fragment().is_some() {
+            return Err(InvalidUrl("must not have a fragment (RFC 6749 section 3.2)"));
+        }
+        match url.scheme() {
+            "https" => Ok(Self(url)),
+            "http" if is_loopback(host) || transport == Transport::Insecure => Ok(Self(url)),
+            "http" => Err(InvalidUrl("would send secrets unencrypted; use https, or set insecure = true")),
+            _ => Err(InvalidUrl("is neither https nor http")),
+        }
+    }
+
+    /// The address.
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Host and, unless it is the scheme's own, port: what messages show.
+    pub fn host(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+/// Whether secrets may travel unencrypted to a host that is not this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// No.
+    Secure,
+    /// Yes, because configuration says `insecure = true`.
+    Insecure,
+}
+
+/// What is wrong with an address; reads on after the name of the option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidUrl(&'static str);
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The longest time that one request to an issuer may be given.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(25);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_go_over_http_only_to_this_machine_or_on_demand() {
+        for url in ["https://a.example/t", "http://127.0.0.1:1/t", "http://[::1]/t", "http://localhost:8/t"] {
+            TokenUrl::parse(url, Transport::Secure).unwrap();
+        }
+        for url in [
+            "http://a.example/t",
+            "http://127.0.0.1.a.example/t",
+            "http://localhost.a.example/",
+            "ftp://a.example/t",
+            "a.example",
+        ] {
+            TokenUrl::parse(url, Transport::Secure).unwrap_err();
+        }
+        TokenUrl::parse("http://a.example/t", Transport::Insecure).unwrap();
+    }
+
+    #[test]
+    fn a_token_url_holds_no_credentials() {
+        TokenUrl::parse("https://me:pw@a.example/t", Transport::Secure).unwrap_err();
+    }
+}

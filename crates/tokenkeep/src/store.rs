@@ -1,0 +1,149 @@
+//! Where records are kept, and how processes that share them take turns.
+//!
+//! The hard problem is a holder that was stopped and comes back: it must not overwrite what happened meanwhile, nor
+//! end a lease that is no longer its own. So a write names the version that it replaces and a lease names its holder,
+//! and a store compares both in one atomic step. `contract` holds the laws that every store passes unchanged.
+
+mod memory;
+mod open;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Moment;
+use crate::failure::Failure;
+use crate::fingerprint::Fingerprint;
+use crate::key::Key;
+use crate::secret::Secret;
+use crate::token::IssuedToken;
+
+pub use memory::MemoryStore;
+pub use open::{StoreUrl, open};
+
+/// Keeps records and leases. All methods may be called from many tasks at once, and dropping a call half-way leaves
+/// either everything of it done or nothing.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// What it is and where, for messages: e.g. `sqlite:/var/lib/tokenkeep/tokenkeep.db`. Never a password.
+    fn label(&self) -> &str;
+
+    /// The record of a key with its version.
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError>;
+
+    /// Writes a record if the key's version is still `expected` (`None`: if there is no record), and makes it the
+    /// newest version of all keys. When this returns `Saved`, the record survives a kill of this process.
+    async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError>;
+
+    /// Records in the order of their keys, at most `limit`, from the first key after `after`.
+    async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError>;
+
+    /// Keys that were written after `since`, at most `limit` in the order of their versions, each with its version.
+    /// [`Version::ZERO`] lies before all; a key written twice is named once, with its newest version.
+    async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError>;
+
+    /// The newest version of all keys.
+    async fn newest_version(&self) -> Result<Version, StoreError>;
+
+    /// Takes the lease of a key for `ttl`, unless somebody else has it. A holder that takes it again keeps it for
+    /// `ttl` from now. Exactly one of any number of simultaneous calls by different holders gets it.
+    async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError>;
+
+    /// Extends the lease to `ttl` from now; `false` if it has ended or is somebody else's.
+    async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError>;
+
+    /// Ends the lease if it is `holder`'s; nothing happens otherwise.
+    async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError>;
+
+    /// Finishes what is under way and lets go of files and connections.
+    async fn close(&self);
+}
+
+/// What a store keeps of a key.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Counts the tokens of this key; goes on counting when a token is cleared.
+    pub generation: u64,
+    /// What shaped the token.
+    pub fingerprint: Fingerprint,
+    /// The token, if there is one.
+    pub token: Option<Arc<IssuedToken>>,
+    /// After how long the issuer advised to renew it.
+    pub refresh_in: Option<Duration>,
+    /// This token's draw, 0 to 1, by which its renewal is moved earlier.
+    pub jitter: f32,
+    /// The newest refresh token.
+    pub refresh_token: Option<Secret>,
+    /// When the issuer was last asked.
+    pub asked_at: Option<Moment>,
+    /// The failure in force.
+    pub failure: Option<Failure>,
+    /// Under which boot the moments' boot times were written; see [`crate::Clock::boot_id`].
+    pub boot_id: Box<str>,
+}
+
+/// Orders all writes to a store, over all keys: a later write has a greater version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub u64);
+
+impl Version {
+    /// Before all writes.
+    pub const ZERO: Self = Self(0);
+}
+
+/// A record and the version that a write has to name to replace it.
+#[derive(Debug, Clone)]
+pub struct Versioned {
+    /// Its version.
+    pub version: Version,
+    /// The record.
+    pub record: Record,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum SaveOutcome {
+    /// Written, as this version.
+    Saved(Version),
+    /// Not written: the key's version is not the expected one.
+    Conflict,
+}
+
+/// What became of an attempt to take a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum LeaseOutcome {
+    /// It is the caller's now.
+    Acquired,
+    /// Somebody else has it, for at most so long if not renewed.
+    Held(Duration),
+}
+
+/// Who holds a lease: unique per flight, over all processes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Holder(Box<str>);
+
+impl Holder {
+    /// A name that nobody else has.
+    pub fn unique() -> Self {
+        Self(format!("{}-{:016x}", std::process::id(), fastrand::u64(..)).into())
+    }
+
+    /// The name as stores write it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A store that cannot do its work now. It says what happened and where; it holds no record's content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{store}: {what}")]
+pub struct StoreError {
+    /// The store's label.
+    pub store: Box<str>,
+    /// What happened, in a lowercase fragment.
+    pub what: String,
+}

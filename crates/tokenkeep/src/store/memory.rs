@@ -1,0 +1,119 @@
+//! `memory:` — records of one process, gone with it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use crate::clock::{Clock, Moment};
+use crate::key::Key;
+
+/// Keeps records in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    newest: u64,
+    records: BTreeMap<Key, Versioned>,
+    by_version: BTreeMap<Version, Key>,
+    leases: HashMap<Key, (Holder, Moment)>,
+}
+
+impl MemoryStore {
+    /// An empty store; leases end by this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    fn with_state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        // A panic cannot leave the state half-changed: every change is made of calls that do not panic.
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn label(&self) -> &'static str {
+        "memory:"
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        Ok(self.with_state(|state| state.records.get(key).cloned()))
+    }
+
+    async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
+        Ok(self.with_state(|state| {
+            let present = state.records.get(key).map(|versioned| versioned.version);
+            if present != expected {
+                return SaveOutcome::Conflict;
+            }
+            state.newest += 1;
+            let version = Version(state.newest);
+            if let Some(replaced) = present {
+                state.by_version.remove(&replaced);
+            }
+            state.by_version.insert(version, key.clone());
+            state.records.insert(key.clone(), Versioned { version, record: record.clone() });
+            SaveOutcome::Saved(version)
+        }))
+    }
+
+    async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(self.with_state(|state| {
+            let records = state.records.range::<Key, _>((from, Bound::Unbounded));
+            records.take(limit).map(|(key, versioned)| (key.clone(), versioned.clone())).collect()
+        }))
+    }
+
+    async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
+        Ok(self.with_state(|state| {
+            let later = state.by_version.range((Bound::Excluded(since), Bound::Unbounded));
+            later.take(limit).map(|(version, key)| (key.clone(), *version)).collect()
+        }))
+    }
+
+    async fn newest_version(&self) -> Result<Version, StoreError> {
+        Ok(self.with_state(|state| Version(state.newest)))
+    }
+
+    async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
+        let now = self.clock.now();
+        Ok(self.with_state(|state| match state.leases.get(key) {
+            Some((other, end)) if other != holder && !end.is_reached(now) => LeaseOutcome::Held(end.remaining(now)),
+            _ => {
+                state.leases.insert(key.clone(), (holder.clone(), now.plus(ttl)));
+                LeaseOutcome::Acquired
+            }
+        }))
+    }
+
+    async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        Ok(self.with_state(|state| match state.leases.get_mut(key) {
+            Some((owner, end)) if owner == holder && !end.is_reached(now) => {
+                *end = now.plus(ttl);
+                true
+            }
+            _ => false,
+        }))
+    }
+
+    async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
+        self.with_state(|state| {
+            if state.leases.get(key).is_some_and(|(owner, _)| owner == holder) {
+                state.leases.remove(key);
+            }
+        });
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}

@@ -1,0 +1,194 @@
+//! The access token: as it was issued, and as it is handed out.
+//!
+//! One allocation holds an issued token for all who use it; handing it out copies a pointer. That, and not copying the
+//! text into a second place, is what keeps a million of them in memory affordable.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+use crate::clock::Moment;
+use crate::expiry::Windows;
+use crate::secret::Secret;
+
+/// A token as a caller gets it: good at the moment it was handed out. Cheap to clone.
+///
+/// ```
+/// # fn example(token: &tokenkeep::Token) {
+/// let request = http::Request::get("https://api.example.com/").header("authorization", token.authorization());
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Token {
+    issued: Arc<IssuedToken>,
+    handed_out: Moment,
+}
+
+impl Token {
+    pub(crate) fn new(issued: Arc<IssuedToken>, handed_out: Moment) -> Self {
+        Self { issued, handed_out }
+    }
+
+    /// The token's text.
+    pub fn expose_secret(&self) -> &str {
+        self.issued.access_token.expose_secret()
+    }
+
+    /// The value of an `Authorization` header, marked as sensitive; made once per token and shared.
+    pub fn authorization(&self) -> HeaderValue {
+        self.issued.authorization().clone()
+    }
+
+    /// `Bearer`, or what the issuer said instead.
+    pub fn token_type(&self) -> &str {
+        &self.issued.kind.token_type
+    }
+
+    /// The scope that the issuer granted, if it named one.
+    pub fn scope(&self) -> Option<&str> {
+        self.issued.kind.scope.as_deref()
+    }
+
+    /// Life that was left when this token was handed out; `None` for a token that does not end.
+    pub fn expires_in(&self) -> Option<Duration> {
+        let end = self.issued.expires_at;
+        (!end.is_never()).then(|| end.remaining(self.handed_out))
+    }
+
+    /// When it ends on the wall clock; `None` for a token that does not end.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.issued.expires_at.to_system_time()
+    }
+
+    /// Which token of its key this is; see [`crate::TokenHandle::reject`].
+    pub fn generation(&self) -> u64 {
+        self.issued.generation
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("token_type", &self.token_type())
+            .field("generation", &self.generation())
+            .field("expires_in", &self.expires_in())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A token as the issuer gave it, with the times that follow from that: what a record keeps.
+pub struct IssuedToken {
+    access_token: Secret,
+    kind: Arc<TokenKind>,
+    generation: u64,
+    sent_at: Moment,
+    expires_at: Moment,
+    windows: Windows,
+    authorization: OnceLock<Box<HeaderValue>>,
+}
+
+/// What the tokens of a provider have in common, shared between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenKind {
+    /// `Bearer`, or what the issuer said instead.
+    pub token_type: Box<str>,
+    /// The scope that the issuer granted, if it named one.
+    pub scope: Option<Box<str>>,
+}
+
+impl IssuedToken {
+    /// Puts together what was answered or stored. `expires_at` is [`Moment::NEVER`] for a token without end.
+    pub fn new(
+        access_token: Secret,
+        kind: Arc<TokenKind>,
+        generation: u64,
+        sent_at: Moment,
+        expires_at: Moment,
+    ) -> Self {
+        Self {
+            access_token,
+            kind,
+            generation,
+            sent_at,
+            expires_at,
+            windows: Windows::default(),
+            authorization: OnceLock::new(),
+        }
+    }
+
+    /// The same token with other times: after loading, and when the policy differs from the one it was issued under.
+    pub(crate) fn with_times(&self, sent_at: Moment, expires_at: Moment, windows: Windows) -> Self {
+        Self {
+            access_token: self.access_token.clone(),
+            kind: Arc::clone(&self.kind),
+            generation: self.generation,
+            sent_at,
+            expires_at,
+            windows,
+            authorization: OnceLock::new(),
+        }
+    }
+
+    /// The token's text.
+    pub fn access_token(&self) -> &Secret {
+        &self.access_token
+    }
+
+    /// Type and scope.
+    pub fn kind(&self) -> &Arc<TokenKind> {
+        &self.kind
+    }
+
+    /// Counts the tokens of one key.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// When the request for it was sent: its life is counted from here.
+    pub fn sent_at(&self) -> Moment {
+        self.sent_at
+    }
+
+    /// When it ends.
+    pub fn expires_at(&self) -> Moment {
+        self.expires_at
+    }
+
+    /// Its whole life as issued; `None` for a token without end.
+    pub fn life(&self) -> Option<Duration> {
+        (!self.expires_at.is_never()).then(|| self.expires_at.since(self.sent_at))
+    }
+
+    /// How long before its end it is renewed, and no longer handed out.
+    pub(crate) fn windows(&self) -> Windows {
+        self.windows
+    }
+
+    fn authorization(&self) -> &HeaderValue {
+        self.authorization.get_or_init(|| {
+            let scheme: &str =
+                if self.kind.token_type.eq_ignore_ascii_case("bearer") { "Bearer" } else { &self.kind.token_type };
+            let text = Zeroizing::new(format!("{scheme} {}", self.access_token.expose_secret()).into_bytes());
+            // Sources let no text through that is not a header value (see `source::is_header_text`).
+            let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
+                .unwrap_or_else(|_| HeaderValue::from_static(""));
+            value.set_sensitive(true);
+            Box::new(value)
+        })
+    }
+}
+
+impl fmt::Debug for IssuedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuedToken")
+            .field("kind", &self.kind)
+            .field("generation", &self.generation)
+            .field("sent_at", &self.sent_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
