@@ -39,6 +39,7 @@ pub enum Fault {
     /// Does the work (a refresh token is rotated), then resets the connection.
     AnswerLost,
     /// Does the work, then keeps the answer until [`Sandbox::release`](crate::Sandbox::release).
+    /// That the work is done shows in the counters: see [`Sandbox::wait_until`](crate::Sandbox::wait_until).
     HoldAnswer,
     /// Refuses with `invalid_client`.
     InvalidClient,

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    arrivals::Arrival,
+    arrivals::{Arrival, ArrivalLog},
     client::Client,
     counters::{ClientCounters, Counters, UNKNOWN_CLIENT, VENDOR},
     fault::{FaultRule, Faults},
@@ -30,6 +30,9 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// How many token requests the log keeps.
+    pub const REQUESTS_KEPT: usize = ArrivalLog::CAPACITY;
+
     /// Starts to describe a sandbox. One that registers nothing has no clients and no users.
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder {
@@ -130,7 +133,7 @@ impl Sandbox {
         self.shared.counters_of(client)
     }
 
-    /// The newest 10,000 token requests, oldest first.
+    /// The newest token requests, at most [`Sandbox::REQUESTS_KEPT`], oldest first.
     pub fn requests(&self) -> Vec<Arrival> {
         self.shared.requests()
     }
@@ -139,7 +142,15 @@ impl Sandbox {
     /// that nobody has. An arrived request has met its fault: a later change does not touch it, a
     /// later release lets it go.
     pub async fn wait_for_requests(&self, client: &str, n: u64) {
-        self.shared.wait_for_requests(client, n).await;
+        self.wait_until(|counters| counters.clients.get(client).is_some_and(|counters| counters.token_requests >= n))
+            .await;
+    }
+
+    /// Resolves when the counters fulfil a condition, at once if they do already: that an answer is
+    /// held with its work done (`issued`), that nothing is in flight any more. It is asked under a
+    /// lock, so it must not call the sandbox.
+    pub async fn wait_until(&self, condition: impl FnMut(&Counters) -> bool) {
+        self.shared.wait_until(condition).await;
     }
 
     /// Stops accepting, cuts all connections and waits until all tasks have ended. Counters stay

@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     started: Instant,
     issuer: Mutex<Issuer>,
     traffic: Mutex<Traffic>,
-    arrived: watch::Sender<()>,
+    changed: watch::Sender<()>,
     released: watch::Sender<()>,
 }
 
@@ -44,7 +44,7 @@ impl Shared {
             started: clock::now(),
             issuer: Mutex::new(issuer),
             traffic: Mutex::new(traffic),
-            arrived: watch::Sender::new(()),
+            changed: watch::Sender::new(()),
             released: watch::Sender::new(()),
         }
     }
@@ -60,7 +60,7 @@ impl Shared {
         let number = traffic.log.push(arrival);
         let condition = Condition { fault: traffic.faults.take(&client), released: self.released.subscribe() };
         drop(traffic);
-        self.arrived.send_replace(());
+        self.changed.send_replace(());
         Visit { shared: Arc::clone(self), client, number, condition, outcome: Outcome::Abandoned }
     }
 
@@ -69,10 +69,14 @@ impl Shared {
         Condition { fault: self.traffic().faults.take_api(), released: self.released.subscribe() }
     }
 
-    pub(crate) async fn wait_for_requests(&self, client: &str, n: u64) {
-        let mut arrived = self.arrived.subscribe();
+    /// Resolves when the counters fulfil a condition.
+    ///
+    /// The condition is asked under the lock of `changed`, so whoever announces a change must have
+    /// let go of `traffic` before.
+    pub(crate) async fn wait_until(&self, mut condition: impl FnMut(&Counters) -> bool) {
+        let mut changed = self.changed.subscribe();
         // The sender lives as long as `self`, so this ends by the condition only.
-        drop(arrived.wait_for(|()| self.counters_of(client).token_requests >= n).await);
+        drop(changed.wait_for(|()| condition(&self.traffic().counters)).await);
     }
 
     pub(crate) fn release(&self) {
@@ -81,6 +85,7 @@ impl Shared {
 
     pub(crate) fn count(&self, client: &str, change: impl Fn(&mut ClientCounters)) {
         self.traffic().counters.count(client, change);
+        self.changed.send_replace(());
     }
 
     pub(crate) fn counters(&self) -> Counters {
@@ -156,6 +161,8 @@ impl Drop for Visit {
         let mut traffic = self.shared.traffic();
         traffic.counters.count(&self.client, |counters| counters.leave(self.outcome));
         traffic.log.settle(self.number, self.outcome);
+        drop(traffic);
+        self.shared.changed.send_replace(());
     }
 }
 

@@ -23,10 +23,10 @@ use crate::{
     traffic::Condition,
 };
 
-/// A good answer: a JSON object, and which of its members is the token.
+/// A good answer: a JSON object, and which of its members is the token, if any.
 pub(super) struct Good {
     pub(super) object: Map<String, Value>,
-    pub(super) token_member: &'static str,
+    pub(super) token_member: Option<&'static str>,
 }
 
 /// What the work comes to.
@@ -49,13 +49,7 @@ pub(super) async fn answer(mut condition: Condition, work: impl FnOnce() -> Work
             (respond(status_or_500(status), content_type, body), Outcome::Faulted)
         }
         Fault::TooManyRequests { retry_after } => (too_many_requests(retry_after), Outcome::Faulted),
-        Fault::OddBody { body } => match odd_body::instead(&body) {
-            Some(response) => (response, Outcome::Faulted),
-            None => match work() {
-                Ok(good) => (odd_body::from_good(&body, good), Outcome::Issued),
-                Err(refused) => plain(Err(refused)),
-            },
-        },
+        Fault::OddBody { body } => odd_body::answer(body, work),
         Fault::ConnectionReset => (cut(), Outcome::Faulted),
         Fault::AnswerLost => {
             drop(work());
@@ -91,7 +85,8 @@ pub(super) fn status_or_500(status: u16) -> StatusCode {
     status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-fn plain(worked: Worked) -> (Response, Outcome) {
+/// The response to a good answer or a refusal, as it is.
+pub(super) fn plain(worked: Worked) -> (Response, Outcome) {
     match worked {
         Ok(good) => {
             let body = Value::Object(good.object).to_string();

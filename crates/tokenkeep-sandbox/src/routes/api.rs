@@ -54,7 +54,7 @@ fn work(shared: &Shared, headers: &HeaderMap, mut object: Map<String, Value>) ->
     }
     object.insert("served".to_owned(), shared.counters_of(&client).api_served.into());
     object.insert("client".to_owned(), client.into());
-    Ok(Good { object, token_member: "" })
+    Ok(Good { object, token_member: None })
 }
 
 /// The verdict on what `Authorization` holds: a Bearer token (RFC 6750 section 2.1), or a vendor

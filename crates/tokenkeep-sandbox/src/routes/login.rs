@@ -34,7 +34,7 @@ fn work(shared: &Shared, visit: &Visit, body: &[u8]) -> Worked {
         counters.logins += 1;
     });
     let object = Map::from_iter([(TOKEN_MEMBER.to_owned(), token.into())]);
-    Ok(Good { object, token_member: TOKEN_MEMBER })
+    Ok(Good { object, token_member: Some(TOKEN_MEMBER) })
 }
 
 /// No Debug: the password would be in it.

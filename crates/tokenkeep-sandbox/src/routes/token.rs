@@ -71,7 +71,7 @@ fn good(issued: Issued) -> Good {
             object.insert(name.to_owned(), value);
         }
     }
-    Good { object, token_member: "access_token" }
+    Good { object, token_member: Some("access_token") }
 }
 
 /// The parameters of a request.

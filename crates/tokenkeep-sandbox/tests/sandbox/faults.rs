@@ -83,9 +83,7 @@ async fn a_caller_that_leaves_a_hung_request_is_noted() {
     callers.spawn(status_of(world.client_credentials("reports")));
     world.sandbox.wait_for_requests("reports", 1).await;
     callers.shutdown().await;
-    while world.sandbox.counters_of("reports").in_flight > 0 {
-        tokio::task::yield_now().await;
-    }
+    world.sandbox.wait_until(|counters| counters.total.in_flight == 0).await;
     assert_eq!(world.sandbox.requests()[0].outcome, Outcome::Abandoned);
     assert_eq!(world.sandbox.counters_of("reports").abandoned, 1);
 }
@@ -98,10 +96,7 @@ async fn a_held_answer_has_its_work_done_before_the_release() {
     let mut callers = tokio::task::JoinSet::new();
     let held = world.refresh("web", &token);
     callers.spawn(async { json_of(held).await });
-    world.sandbox.wait_for_requests("web", 1).await;
-    while world.sandbox.counters_of("web").issued == 0 {
-        tokio::task::yield_now().await;
-    }
+    world.sandbox.wait_until(|counters| counters.clients["web"].issued == 1).await;
     assert_eq!(error_of(world.refresh("web", &token)).await.0, 400);
     assert_eq!(world.sandbox.requests()[0].outcome, Outcome::Pending);
     world.sandbox.release();
