@@ -62,6 +62,11 @@ impl Moment {
         Duration::from_millis(u64::try_from(self.boot_ms.saturating_sub(earlier.boot_ms)).unwrap_or(0))
     }
 
+    /// Whether the wall clock still has to come to this moment.
+    pub(crate) fn is_ahead_of(self, now: Self) -> bool {
+        self.wall_ms > now.wall_ms
+    }
+
     /// Whether this is [`Moment::NEVER`].
     pub fn is_never(self) -> bool {
         self.wall_ms == i64::MAX

@@ -4,14 +4,33 @@
 //! request out. Whether, when and how often it is called is decided in the manager, so that every source, also one
 //! written elsewhere, is renewed, shared and backed off in the same way.
 
+mod client_credentials;
+mod command;
+pub(crate) mod http;
+mod password;
+mod refresh_token;
+mod static_token;
+mod token_endpoint;
+mod token_response;
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
+use crate::provider::{Grant, Provider, TokenEndpointSettings};
 use crate::secret::Secret;
+
+use self::client_credentials::ClientCredentials;
+use self::command::Command;
+use self::http::HttpClient;
+use self::password::Password;
+use self::refresh_token::RefreshToken;
+use self::static_token::StaticToken;
+use self::token_endpoint::TokenEndpoint;
 
 /// One way to get a token from an issuer.
 ///
@@ -102,12 +121,14 @@ pub struct FetchError {
     pub next: Option<String>,
     /// When the issuer wants to be asked again.
     pub retry_after: Option<Duration>,
+    /// A new refresh token that came with an answer which is otherwise of no use: it must not be lost.
+    pub rotated: Option<Secret>,
 }
 
 impl FetchError {
     /// An error without advice.
     pub fn new(fault: Fault, what: impl Into<String>) -> Self {
-        Self { fault, what: what.into(), next: None, retry_after: None }
+        Self { fault, what: what.into(), next: None, retry_after: None, rotated: None }
     }
 
     /// Adds what a person could try.
@@ -131,6 +152,22 @@ pub enum Fault {
     RefreshTokenRefused,
     /// The refresh token is spent or revoked, and only a person can log in again.
     LoginRequired,
+}
+
+/// The source that a provider's grant asks for.
+pub(crate) fn from_provider(provider: &Provider, http: &HttpClient) -> Arc<dyn TokenSource> {
+    let endpoint = |settings: &TokenEndpointSettings| TokenEndpoint::new(settings.clone(), http.clone());
+    match &provider.grant {
+        Grant::ClientCredentials(settings) => Arc::new(ClientCredentials::new(endpoint(settings))),
+        Grant::Password { endpoint: settings, username, password } => {
+            Arc::new(Password::new(endpoint(settings), username.clone(), password.clone()))
+        }
+        Grant::RefreshToken { endpoint: settings, seed } => {
+            Arc::new(RefreshToken::new(endpoint(settings), seed.clone()))
+        }
+        Grant::Static { token } => Arc::new(StaticToken::new(token.clone())),
+        Grant::Command { program, args } => Arc::new(Command::new(program.clone(), args.clone())),
+    }
 }
 
 /// Whether a token can stand in a header: visible ASCII only, and at least one character.

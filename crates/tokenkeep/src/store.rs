@@ -84,6 +84,16 @@ pub struct Record {
     pub boot_id: Box<str>,
 }
 
+impl Record {
+    /// The same record, counted as another generation.
+    #[must_use]
+    pub(crate) fn with_generation(mut self, generation: u64) -> Self {
+        self.generation = generation;
+        self.token = self.token.map(|token| Arc::new(token.with_generation(generation)));
+        self
+    }
+}
+
 /// Orders all writes to a store, over all keys: a later write has a greater version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub u64);

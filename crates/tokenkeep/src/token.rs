@@ -33,6 +33,11 @@ impl Token {
         Self { issued, handed_out }
     }
 
+    /// The same token handed out at another moment; `None` if it is over by then.
+    pub(crate) fn handed_out_again(self, now: Moment) -> Option<Self> {
+        (!self.issued.expires_at.is_reached(now)).then_some(Self { issued: self.issued, handed_out: now })
+    }
+
     /// The token's text.
     pub fn expose_secret(&self) -> &str {
         self.issued.access_token.expose_secret()
@@ -131,6 +136,11 @@ impl IssuedToken {
             windows,
             authorization: OnceLock::new(),
         }
+    }
+
+    /// The same token, counted as another generation.
+    pub(crate) fn with_generation(&self, generation: u64) -> Self {
+        Self { generation, ..self.with_times(self.sent_at, self.expires_at, self.windows) }
     }
 
     /// The token's text.

@@ -1,0 +1,118 @@
+//! What happened to a token, as it happens: for logs, metrics, and whoever listens.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use crate::failure::FailureKind;
+use crate::key::Key;
+
+/// A step in a token's life. No event holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A token that was obtained earlier, or by another process, was taken from the store.
+    Loaded {
+        /// Whose.
+        key: Key,
+        /// Which.
+        generation: u64,
+        /// Life left; `None` for a token without end.
+        expires_in: Option<Duration>,
+    },
+    /// A new token was obtained from the issuer.
+    Obtained {
+        /// Whose.
+        key: Key,
+        /// Which.
+        generation: u64,
+        /// Life left; `None` for a token without end.
+        expires_in: Option<Duration>,
+        /// How long the issuer took.
+        took: Duration,
+    },
+    /// A token is too near to its end to be handed out, and somebody asked.
+    Expired {
+        /// Whose.
+        key: Key,
+        /// Which.
+        generation: u64,
+    },
+    /// The issuer was asked in vain.
+    Failed {
+        /// Whose token.
+        key: Key,
+        /// What will be done about it.
+        kind: FailureKind,
+        /// What happened.
+        what: String,
+        /// How many attempts in a row have failed.
+        count: u32,
+        /// When it is asked again; `None`: not by itself.
+        retry_in: Option<Duration>,
+    },
+    /// A resource server refused a token.
+    Rejected {
+        /// Whose.
+        key: Key,
+        /// Which.
+        generation: u64,
+    },
+    /// A token was forgotten on demand.
+    Cleared {
+        /// Whose.
+        key: Key,
+    },
+    /// A token could not be saved; it is handed out and saved later.
+    Unsaved {
+        /// Whose.
+        key: Key,
+        /// What happened.
+        what: String,
+    },
+    /// A token that could not be saved before is saved now.
+    Saved {
+        /// Whose.
+        key: Key,
+    },
+    /// The store does not do its work; said once until it does again.
+    StoreFailed {
+        /// What happened.
+        what: String,
+    },
+    /// The store does its work again.
+    StoreRecovered,
+}
+
+impl Event {
+    pub(crate) fn log(&self) {
+        match self {
+            Self::Loaded { key, generation, expires_in } => {
+                info!(%key, generation, expires_in_s = seconds(*expires_in), "loaded a valid token from the store");
+            }
+            Self::Obtained { key, generation, expires_in, took } => {
+                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                info!(%key, generation, expires_in_s = seconds(*expires_in), took_ms, "obtained a new token");
+            }
+            Self::Expired { key, generation } => debug!(%key, generation, "the token is over and is renewed"),
+            Self::Failed { key, kind, what, count, retry_in } => {
+                let retry_in_s = seconds(*retry_in);
+                warn!(%key, kind = kind.as_str(), error = what, attempts = count, retry_in_s, "no new token");
+            }
+            Self::Rejected { key, generation } => {
+                info!(%key, generation, "the resource server refused the token; it is renewed");
+            }
+            Self::Cleared { key } => info!(%key, "cleared the token"),
+            Self::Unsaved { key, what } => {
+                warn!(%key, error = what, "the token could not be saved; it is used and saved later");
+            }
+            Self::Saved { key } => info!(%key, "saved the token that could not be saved before"),
+            Self::StoreFailed { what } => warn!(error = what, "the store does not work; tokens go on from memory"),
+            Self::StoreRecovered => info!("the store works again"),
+        }
+    }
+}
+
+fn seconds(duration: Option<Duration>) -> Option<u64> {
+    duration.map(|duration| duration.as_secs())
+}

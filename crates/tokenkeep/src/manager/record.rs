@@ -1,0 +1,107 @@
+//! Between what is stored or answered and what this process works with.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::provider::ProviderRuntime;
+use crate::clock::{Clock, Moment};
+use crate::expiry::{is_plausible_life, windows};
+use crate::secret::Secret;
+use crate::source::{Expiry, Fault, FetchError, Fetched, is_header_text};
+use crate::store::{Record, Versioned};
+use crate::token::{IssuedToken, TokenKind};
+
+/// A stored record whose moments are on this boot's clock, and whose token is this provider's.
+pub(super) type Stored = Versioned;
+
+/// Makes a stored record comparable with what this process has.
+///
+/// What another configuration obtained is dropped, all but its generation. A token that was issued in the future of
+/// the wall clock is dropped too when no boot clock says how old it is: the clock was set back since.
+pub(super) fn normalized(stored: Versioned, provider: &ProviderRuntime, clock: &dyn Clock, now: Moment) -> Stored {
+    let Versioned { version, mut record } = stored;
+    if record.fingerprint != provider.fingerprint {
+        record.fingerprint = provider.fingerprint.clone();
+        record.token = None;
+        record.refresh_token = None;
+        record.failure = None;
+    }
+    let same_boot = !record.boot_id.is_empty() && *record.boot_id == *clock.boot_id();
+    let here = |moment: Moment| if same_boot { moment } else { moment.rebased(now) };
+    record.asked_at = record.asked_at.map(here).filter(|asked| !asked.minus(SKEW).is_ahead_of(now));
+    if let Some(failure) = &mut record.failure {
+        failure.since = here(failure.since);
+        failure.retry_at = here(failure.retry_at);
+    }
+    record.token = record.token.take().filter(|token| same_boot || !token.sent_at().minus(SKEW).is_ahead_of(now));
+    record.token = record.token.map(|token| {
+        let (sent_at, expires_at) = (here(token.sent_at()), here(token.expires_at()));
+        let windows = token
+            .life()
+            .map_or_else(Default::default, |life| windows(life, record.refresh_in, record.jitter, &provider.policy));
+        if (sent_at, expires_at, windows) == (token.sent_at(), token.expires_at(), token.windows()) {
+            token
+        } else {
+            Arc::new(token.with_times(sent_at, expires_at, windows))
+        }
+    });
+    record.boot_id = clock.boot_id().into();
+    Versioned { version, record }
+}
+
+/// Turns an answer into a record, or says why it is of no use. A rotated refresh token comes back either way.
+pub(super) fn accept(
+    fetched: Fetched,
+    refresh_token: Option<Secret>,
+    generation: u64,
+    sent: Moment,
+    provider: &ProviderRuntime,
+    clock: &dyn Clock,
+) -> Result<Record, FetchError> {
+    let issuer = provider.source.issuer();
+    let useless =
+        |what: String, rotated: Option<Secret>| FetchError { rotated, ..FetchError::new(Fault::Unavailable, what) };
+    if !is_header_text(fetched.access_token.expose_secret()) {
+        let what = format!("{issuer} answered with a token that no header can carry");
+        return Err(useless(what, fetched.refresh_token));
+    }
+    let expires_at = match life(fetched.expiry, sent, provider) {
+        None => Moment::NEVER,
+        Some(life) if is_plausible_life(life) => sent.plus(life),
+        Some(life) => {
+            let what = format!("{issuer} answered with a token that lives {} s", life.as_secs());
+            return Err(useless(what, fetched.refresh_token));
+        }
+    };
+    let jitter = fastrand::f32();
+    let kind = provider.share(TokenKind { token_type: fetched.token_type, scope: fetched.scope });
+    let token = IssuedToken::new(fetched.access_token, kind, generation, sent, expires_at);
+    let windows =
+        token.life().map_or_else(Default::default, |life| windows(life, fetched.refresh_in, jitter, &provider.policy));
+    Ok(Record {
+        generation,
+        fingerprint: provider.fingerprint.clone(),
+        token: Some(Arc::new(token.with_times(sent, expires_at, windows))),
+        refresh_in: fetched.refresh_in,
+        jitter,
+        refresh_token: fetched.refresh_token.or(refresh_token),
+        asked_at: Some(sent),
+        failure: None,
+        boot_id: clock.boot_id().into(),
+    })
+}
+
+fn life(expiry: Expiry, sent: Moment, provider: &ProviderRuntime) -> Option<Duration> {
+    match expiry {
+        Expiry::In(life) => Some(life),
+        Expiry::At(end) => {
+            let sent = sent.to_system_time().unwrap_or(SystemTime::UNIX_EPOCH);
+            Some(end.duration_since(sent).unwrap_or_default())
+        }
+        Expiry::Unstated => Some(provider.policy.lifetime),
+        Expiry::Never => None,
+    }
+}
+
+/// By how much the clocks of machines that share a store may differ.
+const SKEW: Duration = Duration::from_secs(60);

@@ -1,0 +1,218 @@
+//! Wakes keys up when something is to be done for them in the background.
+//!
+//! A timer or a task for each key would cost hundreds of bytes and microseconds per life; most keys need nothing for an
+//! hour. So a key waits in the bucket of the second in which it is looked at next, as one pointer, and one task looks
+//! at one bucket a second. A key whose plans changed is put into another bucket and the old pointer is ignored when it
+//! comes up: the slot knows which second is meant.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::error;
+
+use super::slot::{Slot, State, seconds};
+use super::{Shared, watch_store};
+use crate::clock::Moment;
+use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide};
+
+#[derive(Debug, Default)]
+pub(super) struct Scheduler {
+    buckets: Mutex<BTreeMap<u32, Vec<Arc<Slot>>>>,
+    running: AtomicBool,
+    background: Mutex<Option<Background>>,
+}
+
+/// The background tasks of a started manager.
+#[derive(Debug)]
+struct Background {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Scheduler {
+    pub(super) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn start(&self, shared: &Arc<Shared>) {
+        let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        if background.is_some() {
+            return;
+        }
+        let started = Background { stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        self.running.store(true, Ordering::Relaxed);
+        started.tasks.spawn(supervise(Arc::downgrade(shared), started.stop.clone()));
+        started.tasks.close();
+        *background = Some(started);
+    }
+
+    pub(super) async fn stop(&self) {
+        let Some(background) = self.background.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        self.running.store(false, Ordering::Relaxed);
+        background.stop.cancel();
+        background.tasks.wait().await;
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Has a slot looked at in this second, and in no other.
+    fn put(&self, slot: &Arc<Slot>, state: &mut State, second: u32) {
+        if !self.is_running() || state.wakes_at == second {
+            return;
+        }
+        state.wakes_at = second;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.entry(second).or_default().push(Arc::clone(slot));
+    }
+
+    fn take_until(&self, second: u32) -> BTreeMap<u32, Vec<Arc<Slot>>> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = buckets.split_off(&(second + 1));
+        std::mem::replace(&mut *buckets, later)
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        if let Some(background) = self.background.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            background.stop.cancel();
+        }
+    }
+}
+
+impl Shared {
+    /// Has a slot looked at when something is to be done for it next.
+    pub(super) fn schedule_next(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut State) {
+        if !self.scheduler.is_running() {
+            return;
+        }
+        let now = self.clock.now();
+        if let Some(wait) = self.next_look(slot, state, now) {
+            let at = seconds(now.plus(wait + Duration::from_millis(999)));
+            self.scheduler.put(slot, state, at.max(seconds(now) + 1));
+        }
+    }
+
+    /// Has a slot looked at in the next second.
+    pub(super) fn wake_soon(&self, slot: &Arc<Slot>, state: &mut State) {
+        self.scheduler.put(slot, state, seconds(self.clock.now()) + 1);
+    }
+
+    fn next_look(&self, slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
+        let (gate, _) = state.gate(slot.provider(), now);
+        if let Gate::BackingOff(until) | Gate::Refused(until) = gate {
+            return Some(until.remaining(now).min(LONGEST_LOOK));
+        }
+        let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
+        if live.expires_at().is_never() {
+            return None;
+        }
+        let ahead = if slot.provider().policy.refresh == Refresh::Ahead && slot.is_in_use(state, now) {
+            Duration::from_millis(live.windows().refresh_before_ms.into())
+        } else {
+            Duration::ZERO
+        };
+        Some(live.expires_at().minus(ahead).remaining(now))
+    }
+
+    /// Does what is to be done for a slot whose second has come.
+    fn look_after(self: &Arc<Self>, slot: &Arc<Slot>, now: Moment) {
+        let mut state = slot.lock();
+        state.wakes_at = 0;
+        if state.flight().is_some() {
+            return;
+        }
+        let live = slot.live();
+        let phase = classify(live.as_deref(), now, Duration::ZERO);
+        if slot.is_in_use(&state, now) && slot.provider().policy.refresh == Refresh::Ahead {
+            let (gate, _) = state.gate(slot.provider(), now);
+            let above = live.as_ref().map_or(0, |live| live.generation());
+            match decide(phase, gate) {
+                Decision::HandOutAndRefresh | Decision::Wait if !self.launch_ahead(slot, &mut state, above) => {
+                    self.wake_soon(slot, &mut state);
+                }
+                Decision::HandOutAndRefresh | Decision::Wait => {}
+                Decision::HandOut | Decision::Decline(_) => self.schedule_next(slot, &mut state),
+            }
+            return;
+        }
+        if matches!(phase, Phase::Fresh | Phase::Due | Phase::MustWait) || state.unsaved().is_some() {
+            self.schedule_next(slot, &mut state);
+            return;
+        }
+        state.settle(None);
+        drop(state);
+        if !self.slots.remove_if_unshared(slot) {
+            let mut state = slot.lock();
+            self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
+        }
+    }
+
+    fn look_after_all(self: &Arc<Self>, now: Moment) {
+        self.slots.for_each(|slot| self.look_after(slot, now));
+    }
+}
+
+/// Keeps the background tasks running: one that panics is started again.
+async fn supervise(shared: Weak<Shared>, stop: CancellationToken) {
+    loop {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(tick(Weak::clone(&shared), stop.clone()));
+        tasks.spawn(watch_store::run(Weak::clone(&shared), stop.clone()));
+        let mut panicked = false;
+        while let Some(ended) = tasks.join_next().await {
+            if ended.is_err() && !panicked {
+                panicked = true;
+                error!("the background work broke off and is started again; tokens can still be had on demand");
+                tasks.abort_all();
+            }
+        }
+        if !panicked {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+}
+
+async fn tick(shared: Weak<Shared>, stop: CancellationToken) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut distance_ms = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        let now = shared.clock.now();
+        // At first, and when the wall clock was set: what was planned by it no longer holds.
+        let distance = now.wall_ms - now.boot_ms;
+        if distance_ms.is_none_or(|before: i64| before.abs_diff(distance) > CLOCK_STEP_MS) {
+            shared.look_after_all(now);
+        }
+        distance_ms = Some(distance);
+        for (second, slots) in shared.scheduler.take_until(seconds(now)) {
+            for slot in slots {
+                if slot.lock().wakes_at == second {
+                    shared.look_after(&slot, now);
+                }
+            }
+        }
+    }
+}
+
+const TICK: Duration = Duration::from_secs(1);
+/// A greater change of the distance between the clocks is a clock that was set.
+const CLOCK_STEP_MS: u64 = 1000;
+/// After so long a key without a token is looked at: used, or let go.
+const IDLE_LOOK: Duration = Duration::from_secs(60);
+/// However far away the next attempt is, an idle key leaves memory after this.
+const LONGEST_LOOK: Duration = Duration::from_secs(3600);

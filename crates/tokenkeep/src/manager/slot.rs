@@ -1,0 +1,232 @@
+//! What a manager knows of one key.
+//!
+//! The token itself is read without a lock. Everything else is behind a mutex that is held for a few instructions and
+//! never across an await. Most keys are idle most of the time, so what only a busy or troubled key needs is boxed and
+//! goes away when it is no longer needed.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
+
+use super::provider::ProviderRuntime;
+use crate::clock::Moment;
+use crate::error::Error;
+use crate::expiry::{Gate, IN_USE_LIVES, Phase, classify};
+use crate::failure::Failure;
+use crate::key::Key;
+use crate::store::{Record, Version};
+use crate::token::{IssuedToken, Token};
+
+pub(crate) struct Slot {
+    key: Key,
+    provider: Arc<ProviderRuntime>,
+    live: ArcSwapOption<IssuedToken>,
+    used_at: AtomicU32,
+    state: Mutex<State>,
+}
+
+/// What is known of a key beside its token.
+#[derive(Default)]
+pub(crate) struct State {
+    /// The store's version that the token was read from or written as.
+    pub(crate) version: u64,
+    /// The second, on the boot clock, at which the scheduler looks at this slot; 0: not at all.
+    pub(crate) wakes_at: u32,
+    busy: Option<Box<Busy>>,
+}
+
+/// What only a busy or troubled key needs.
+#[derive(Default)]
+pub(crate) struct Busy {
+    /// The flight that is under way.
+    pub(crate) flight: Option<FlightReceiver>,
+    /// The failure in force.
+    pub(crate) failure: Option<Failure>,
+    /// When the issuer was last asked, if that is not the token's own time.
+    pub(crate) asked_at: Option<Moment>,
+    /// Tokens up to this generation were rejected or cleared and do not count.
+    pub(crate) obsolete: u64,
+    /// A record that could not be saved yet. It may hold the only copy of a rotated refresh token.
+    pub(crate) unsaved: Option<Arc<Record>>,
+    /// Some flight's task goes on trying to save it.
+    pub(crate) saving: bool,
+    /// Whom to tell of new tokens.
+    pub(crate) subscribers: Option<watch::Sender<Option<Token>>>,
+}
+
+/// What a flight came to, for all who wait for it.
+pub(crate) type FlightResult = Result<Arc<IssuedToken>, Error>;
+pub(crate) type FlightReceiver = watch::Receiver<Option<FlightResult>>;
+
+impl Slot {
+    pub(crate) fn new(key: Key, provider: Arc<ProviderRuntime>, now: Moment) -> Self {
+        Self {
+            key,
+            provider,
+            live: ArcSwapOption::empty(),
+            used_at: AtomicU32::new(seconds(now)),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(crate) fn provider(&self) -> &Arc<ProviderRuntime> {
+        &self.provider
+    }
+
+    /// The token if it is good and nothing is to be done: the path that almost every call takes.
+    #[inline]
+    pub(crate) fn fresh(&self, now: Moment, min_valid: Duration) -> Option<Token> {
+        let live = self.live.load();
+        let issued = live.as_ref()?;
+        (classify(Some(issued), now, min_valid) == Phase::Fresh).then(|| Token::new(Arc::clone(issued), now))
+    }
+
+    /// Notes that somebody asked. Writes at most once a second, so that readers do not fight for the cache line.
+    #[inline]
+    pub(crate) fn touch(&self, now: Moment) {
+        let second = seconds(now);
+        if self.used_at.load(Ordering::Relaxed) != second {
+            self.used_at.store(second, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn live(&self) -> Option<Arc<IssuedToken>> {
+        self.live.load_full()
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held is a fault of ours in one call; the others go on with what is there.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes this the present token, unless it was rejected meanwhile, and tells the subscribers.
+    /// `failure` is what the store remembers beside the token, e.g. that renewing it fails.
+    pub(crate) fn publish(
+        &self,
+        state: &mut State,
+        issued: &Arc<IssuedToken>,
+        failure: Option<Failure>,
+        version: Option<Version>,
+        now: Moment,
+    ) {
+        if let Some(version) = version {
+            state.version = version.0;
+        }
+        if failure.is_some() || state.failure().is_some() {
+            state.busy().failure = failure;
+        }
+        if issued.generation() <= state.obsolete() {
+            return;
+        }
+        self.live.store(Some(Arc::clone(issued)));
+        if let Some(busy) = &mut state.busy {
+            busy.asked_at = None;
+            if let Some(subscribers) = &busy.subscribers {
+                subscribers.send_replace(Some(Token::new(Arc::clone(issued), now)));
+            }
+        }
+    }
+
+    /// Takes the present token away, so that nobody is handed it again.
+    pub(crate) fn withdraw(&self, state: &mut State) {
+        if let Some(live) = self.live.swap(None) {
+            let busy = state.busy();
+            busy.obsolete = busy.obsolete.max(live.generation());
+            busy.asked_at = Some(live.sent_at());
+        }
+    }
+
+    /// Whether this key is worth renewing ahead: somebody subscribed to it, or asked for it within its last lives.
+    pub(crate) fn is_in_use(&self, state: &State, now: Moment) -> bool {
+        if state.has_subscribers() {
+            return true;
+        }
+        let life = self.live.load().as_ref().and_then(|live| live.life()).unwrap_or(IN_USE_WITHOUT_TOKEN);
+        let idle = seconds(now).saturating_sub(self.used_at.load(Ordering::Relaxed));
+        Duration::from_secs(idle.into()) <= life.saturating_mul(IN_USE_LIVES)
+    }
+}
+
+impl State {
+    /// The part that only a busy key has, made if it is not there.
+    pub(crate) fn busy(&mut self) -> &mut Busy {
+        self.busy.get_or_insert_default()
+    }
+
+    /// The part that only a busy key has, if it is there.
+    pub(crate) fn busy_if_any(&mut self) -> Option<&mut Busy> {
+        self.busy.as_deref_mut()
+    }
+
+    pub(crate) fn flight(&self) -> Option<&FlightReceiver> {
+        self.busy.as_ref()?.flight.as_ref()
+    }
+
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.busy.as_ref()?.failure.as_ref()
+    }
+
+    pub(crate) fn asked_at(&self) -> Option<Moment> {
+        self.busy.as_ref()?.asked_at
+    }
+
+    pub(crate) fn obsolete(&self) -> u64 {
+        self.busy.as_ref().map_or(0, |busy| busy.obsolete)
+    }
+
+    pub(crate) fn unsaved(&self) -> Option<&Arc<Record>> {
+        self.busy.as_ref()?.unsaved.as_ref()
+    }
+
+    pub(crate) fn has_subscribers(&self) -> bool {
+        let subscribers = self.busy.as_ref().and_then(|busy| busy.subscribers.as_ref());
+        subscribers.is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
+    pub(crate) fn gate(&self, provider: &ProviderRuntime, now: Moment) -> (Gate, Option<Failure>) {
+        let own = Gate::after(self.failure(), now);
+        if own != Gate::Open {
+            return (own, self.failure().cloned());
+        }
+        let hold = provider.hold(now);
+        (Gate::after(hold.as_ref(), now), hold)
+    }
+
+    /// Gives back what is no longer needed.
+    pub(crate) fn settle(&mut self, live: Option<&IssuedToken>) {
+        let Some(busy) = &mut self.busy else { return };
+        if busy.subscribers.as_ref().is_some_and(|sender| sender.receiver_count() == 0) {
+            busy.subscribers = None;
+        }
+        let calm = busy.flight.is_none()
+            && busy.failure.is_none()
+            && busy.unsaved.is_none()
+            && busy.subscribers.is_none()
+            && live.is_some_and(|live| live.generation() > busy.obsolete);
+        if calm {
+            self.busy = None;
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slot({})", self.key)
+    }
+}
+
+/// Seconds on the boot clock, as small as they can be kept.
+pub(crate) fn seconds(now: Moment) -> u32 {
+    u32::try_from(now.boot_ms / 1000).unwrap_or(if now.boot_ms < 0 { 0 } else { u32::MAX })
+}
+
+/// How long a key without a token counts as in use after somebody asked for it.
+const IN_USE_WITHOUT_TOKEN: Duration = Duration::from_secs(60);

@@ -1,0 +1,134 @@
+//! One HTTP client for all issuers: no redirects, no retries, bounded bodies, and errors without URLs.
+
+use std::error::Error as _;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::token_response::MAX_BODY;
+use crate::clock::Clock;
+use crate::error::{Code, Error};
+
+/// Sends forms to token endpoints.
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    client: reqwest::Client,
+    clock: Arc<dyn Clock>,
+}
+
+/// What came back, whole.
+pub(super) struct HttpAnswer {
+    pub(super) status: StatusCode,
+    pub(super) content_type: String,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+impl HttpClient {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let client = builder()
+            .build()
+            // A machine without CA certificates can still talk to loopback issuers; https fails there, and says so.
+            .or_else(|_| builder().tls_certs_only([]).build())
+            .map_err(|error| {
+                Error::new(Code::Internal, format!("no HTTP client: {}", innermost(&error)))
+                    .with_next("check that CA certificates are installed")
+            })?;
+        Ok(Self { client, clock })
+    }
+
+    /// Posts a form. The error says in a lowercase fragment what happened, to be read after the host's name.
+    pub(super) async fn post_form(
+        &self,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+        form: &Zeroizing<String>,
+    ) -> Result<HttpAnswer, String> {
+        let mut request = self
+            .client
+            .post(url.clone())
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.as_bytes().to_vec());
+        if let Some(value) = authorization {
+            request = request.header(AUTHORIZATION, value);
+        }
+        let mut response = request.send().await.map_err(|error| describe(&error))?;
+        let status = response.status();
+        let retry_after = self.retry_after(response.headers());
+        let content_type =
+            response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type = content_type.to_ascii_lowercase();
+        let mut body = Zeroizing::new(Vec::new());
+        while let Some(chunk) = response.chunk().await.map_err(|error| describe(&error))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err("answered with more than 1 MiB".to_owned());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(HttpAnswer { status, content_type, retry_after, body })
+    }
+
+    /// RFC 9110 section 10.2.3: seconds, or a date, which is taken relative to the answer's own `Date` because the
+    /// issuer's clock may differ from this one.
+    fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
+        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let until = httpdate::parse_http_date(text).ok()?;
+        let date = headers.get(DATE).and_then(|value| value.to_str().ok());
+        let now = date
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .or_else(|| self.clock.now().to_system_time())
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        Some(until.duration_since(now).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpClient")
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        .user_agent(concat!("tokenkeep/", env!("CARGO_PKG_VERSION")))
+}
+
+/// In words for a person, without the URL, whose query could hold a secret.
+fn describe(error: &reqwest::Error) -> String {
+    let cause = innermost(error);
+    if error.is_connect() {
+        format!("cannot be reached: {cause}")
+    } else if error.is_body() || error.is_decode() {
+        format!("broke off its answer: {cause}")
+    } else {
+        format!("did not answer: {cause}")
+    }
+}
+
+/// The first cause, which says most; the ones around it repeat the URL.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    let mut text = "connection failed".to_owned();
+    while let Some(error) = cause {
+        text = error.to_string();
+        cause = error.source();
+    }
+    text
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Idle connections are not kept as long as issuers' load balancers do, which close them without a word.
+const POOL_IDLE: Duration = Duration::from_secs(30);

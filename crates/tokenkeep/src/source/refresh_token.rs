@@ -1,0 +1,45 @@
+//! `refresh_token`: the refresh token of a login that happened elsewhere (RFC 6749 section 6).
+
+use async_trait::async_trait;
+
+use super::token_endpoint::TokenEndpoint;
+use super::{Ask, Fault, FetchError, Fetched, TokenSource};
+use crate::fingerprint::Fingerprint;
+use crate::secret::Secret;
+
+#[derive(Debug)]
+pub(super) struct RefreshToken {
+    endpoint: TokenEndpoint,
+    seed: Secret,
+}
+
+impl RefreshToken {
+    pub(super) fn new(endpoint: TokenEndpoint, seed: Secret) -> Self {
+        Self { endpoint: endpoint.with_secret(seed.clone()), seed }
+    }
+}
+
+#[async_trait]
+impl TokenSource for RefreshToken {
+    async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        let token = ask.refresh_token.unwrap_or(&self.seed);
+        let answer = self.endpoint.refresh(token, Fault::LoginRequired).await;
+        answer.map_err(|error| match error.fault {
+            Fault::LoginRequired => error.with_next("log in again and configure the new refresh_token"),
+            _ => error,
+        })
+    }
+
+    fn issuer(&self) -> &str {
+        self.endpoint.host()
+    }
+
+    // With the seed: a new one is a new login, and what was stored of the old one no longer counts.
+    fn fingerprint(&self) -> Fingerprint {
+        self.endpoint.fingerprint("refresh_token", [("seed", self.seed.expose_secret())])
+    }
+
+    fn rotates(&self) -> bool {
+        true
+    }
+}

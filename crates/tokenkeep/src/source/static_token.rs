@@ -1,0 +1,44 @@
+//! `static`: a fixed token that does not end, e.g. an API key.
+
+use async_trait::async_trait;
+
+use super::{Ask, Expiry, FetchError, Fetched, Keep, TokenSource};
+use crate::fingerprint::Fingerprint;
+use crate::secret::Secret;
+
+#[derive(Debug)]
+pub(super) struct StaticToken {
+    token: Secret,
+}
+
+impl StaticToken {
+    pub(super) fn new(token: Secret) -> Self {
+        Self { token }
+    }
+}
+
+#[async_trait]
+impl TokenSource for StaticToken {
+    async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        Ok(Fetched {
+            access_token: self.token.clone(),
+            token_type: "Bearer".into(),
+            scope: None,
+            expiry: Expiry::Never,
+            refresh_in: None,
+            refresh_token: None,
+        })
+    }
+
+    fn issuer(&self) -> &'static str {
+        "configuration"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([("grant", "static"), ("token", self.token.expose_secret())])
+    }
+
+    fn keep(&self) -> Keep {
+        Keep::InMemory
+    }
+}

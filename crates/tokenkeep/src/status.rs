@@ -1,0 +1,236 @@
+//! What an operator may know of a key: its state, and why it is in it. Never a secret.
+
+use std::time::{Duration, SystemTime};
+
+use crate::clock::Moment;
+use crate::expiry::{Gate, Phase, Policy, clamped_buffer, classify};
+use crate::failure::{Failure, FailureKind};
+use crate::key::Key;
+use crate::token::IssuedToken;
+
+/// The state of one key.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Status {
+    /// Which key.
+    pub key: Key,
+    /// The issuer's host, or what stands for it.
+    pub issuer: String,
+    /// In one word.
+    pub state: KeyState,
+    /// In one sentence.
+    pub reason: String,
+    /// Of the present or last token; 0 if there was none.
+    pub generation: u64,
+    /// Life that is left of the present token; `None` if there is none or it does not end.
+    pub expires_in: Option<Duration>,
+    /// The end of the present token; `None` if there is none or it does not end.
+    pub expires_at: Option<SystemTime>,
+    /// When the present token was asked for.
+    pub obtained_at: Option<SystemTime>,
+    /// The whole life of the present token.
+    pub life: Option<Duration>,
+    /// When it will be renewed in the background, if the key is in use.
+    pub refresh_in: Option<Duration>,
+    /// Attempts in a row that failed.
+    pub consecutive_failures: u32,
+    /// The last failure, if it is in force.
+    pub failure: Option<FailureStatus>,
+    /// What is not as it should be, though tokens flow.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a key is like at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyState {
+    /// Good, nothing to do.
+    Fresh,
+    /// Good, and time to renew it.
+    Due,
+    /// Alive, with too little life left to be handed out.
+    Expiring,
+    /// Over; the next who asks has a new one obtained.
+    Expired,
+    /// There is none; the next who asks has one obtained.
+    Absent,
+    /// There is none to hand out, and the issuer is left alone for a while.
+    BackingOff,
+    /// There is none to hand out, and the issuer said no.
+    Refused,
+    /// There is none to hand out before a person logs in again.
+    LoginRequired,
+}
+
+impl KeyState {
+    /// Its name in answers and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Due => "due",
+            Self::Expiring => "expiring",
+            Self::Expired => "expired",
+            Self::Absent => "absent",
+            Self::BackingOff => "backing_off",
+            Self::Refused => "refused",
+            Self::LoginRequired => "login_required",
+        }
+    }
+}
+
+/// A failure as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailureStatus {
+    /// What will be done about it.
+    pub kind: FailureKind,
+    /// What happened.
+    pub what: String,
+    /// What a person could try.
+    pub next: Option<String>,
+    /// When the first of the attempts in a row failed.
+    pub since: Option<SystemTime>,
+    /// When the issuer may be asked again; `None`: when a person asks for it.
+    pub retry_in: Option<Duration>,
+}
+
+/// Something that is not as it should be, though tokens flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The token is good, but renewing it fails.
+    RefreshFailing {
+        /// What happened last.
+        what: String,
+        /// For how long.
+        lasting: Duration,
+    },
+    /// The configured expiry buffer is too long for the life that the issuer gives; half of the life is used.
+    BufferClamped {
+        /// What was configured.
+        configured: Duration,
+        /// What the issuer gives.
+        life: Duration,
+    },
+    /// The token is not in the store yet, and would be lost if this process ended.
+    Unsaved,
+    /// The store does not do its work.
+    StoreFailing {
+        /// What happened.
+        what: String,
+    },
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::RefreshFailing { what, lasting } => {
+                write!(f, "refresh failing for {} s: {what}", lasting.as_secs())
+            }
+            Self::BufferClamped { configured, life } => write!(
+                f,
+                "expiry_buffer of {} s clamped to half of the life of {} s that the issuer gives",
+                configured.as_secs_f32(),
+                life.as_secs_f32()
+            ),
+            Self::Unsaved => f.write_str("not saved yet: lost if this process ends now"),
+            Self::StoreFailing { what } => write!(f, "the store does not work: {what}"),
+        }
+    }
+}
+
+/// What a status is made from.
+pub(crate) struct Facts<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) issuer: &'a str,
+    pub(crate) policy: &'a Policy,
+    pub(crate) token: Option<&'a IssuedToken>,
+    pub(crate) generation: u64,
+    pub(crate) failure: Option<&'a Failure>,
+    pub(crate) now: Moment,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl Facts<'_> {
+    pub(crate) fn into_status(self) -> Status {
+        let phase = classify(self.token, self.now, Duration::ZERO);
+        let gate = Gate::after(self.failure, self.now);
+        let state = state(phase, gate, self.failure);
+        let alive = self.token.filter(|token| !token.expires_at().is_reached(self.now));
+        let ends = alive.filter(|token| !token.expires_at().is_never());
+        let refresh_in = ends.map(|token| {
+            let ahead = Duration::from_millis(token.windows().refresh_before_ms.into());
+            token.expires_at().minus(ahead).remaining(self.now)
+        });
+        let mut warnings = self.warnings;
+        warnings.extend(token_warnings(alive, self.failure, self.policy, self.now));
+        Status {
+            key: self.key.clone(),
+            issuer: self.issuer.to_owned(),
+            state,
+            reason: reason(state, ends, self.failure, self.now),
+            generation: self.generation,
+            expires_in: ends.map(|token| token.expires_at().remaining(self.now)),
+            expires_at: ends.and_then(|token| token.expires_at().to_system_time()),
+            obtained_at: alive.and_then(|token| token.sent_at().to_system_time()),
+            life: ends.and_then(IssuedToken::life),
+            refresh_in,
+            consecutive_failures: self.failure.map_or(0, |failure| failure.count),
+            failure: self.failure.map(|failure| FailureStatus {
+                kind: failure.kind,
+                what: failure.what.clone(),
+                next: failure.next.clone(),
+                since: failure.since.to_system_time(),
+                retry_in: (!failure.retry_at.is_never()).then(|| failure.retry_at.remaining(self.now)),
+            }),
+            warnings,
+        }
+    }
+}
+
+/// The warnings that follow from a good token and the failure beside it.
+pub(crate) fn token_warnings(
+    alive: Option<&IssuedToken>,
+    failure: Option<&Failure>,
+    policy: &Policy,
+    now: Moment,
+) -> Vec<Warning> {
+    let Some(token) = alive else { return Vec::new() };
+    let failing = failure
+        .map(|failure| Warning::RefreshFailing { what: failure.what.clone(), lasting: now.since(failure.since) });
+    let clamped = token
+        .life()
+        .and_then(|life| clamped_buffer(life, policy).map(|configured| Warning::BufferClamped { configured, life }));
+    failing.into_iter().chain(clamped).collect()
+}
+
+fn state(phase: Phase, gate: Gate, failure: Option<&Failure>) -> KeyState {
+    match (phase, gate) {
+        (Phase::Fresh, _) => KeyState::Fresh,
+        (Phase::Due, _) => KeyState::Due,
+        (_, Gate::BackingOff(_)) => KeyState::BackingOff,
+        (_, Gate::Refused(_)) if failure.is_some_and(|failure| failure.kind == FailureKind::LoginRequired) => {
+            KeyState::LoginRequired
+        }
+        (_, Gate::Refused(_)) => KeyState::Refused,
+        (Phase::MustWait, Gate::Open) => KeyState::Expiring,
+        (Phase::Expired, Gate::Open) => KeyState::Expired,
+        (Phase::Absent, Gate::Open) => KeyState::Absent,
+    }
+}
+
+fn reason(state: KeyState, ends: Option<&IssuedToken>, failure: Option<&Failure>, now: Moment) -> String {
+    let left = ends.map_or(0, |token| token.expires_at().remaining(now).as_secs());
+    match (state, failure) {
+        (KeyState::Fresh | KeyState::Due, Some(failure)) => format!("good; renewing it fails: {}", failure.what),
+        (KeyState::Fresh, None) if ends.is_none() => "good, does not end".to_owned(),
+        (KeyState::Fresh, None) => format!("good for {left} s"),
+        (KeyState::Due, None) => format!("good for {left} s, to be renewed"),
+        (KeyState::Expiring, _) => format!("ends in {left} s, too soon to be handed out"),
+        (KeyState::Expired, _) => "over; the next request obtains a new one".to_owned(),
+        (KeyState::Absent, _) => "none; the next request obtains one".to_owned(),
+        (KeyState::BackingOff | KeyState::Refused | KeyState::LoginRequired, failure) => {
+            failure.map_or_else(String::new, |failure| failure.what.clone())
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Gets the present token at once and each new one after it.
+//!
+//! A subscriber always sees the latest token: one that is slow misses those between, delays nobody, and holds nothing
+//! but one token in memory. Subscribing asks the issuer for nothing by itself; it marks the key as in use, so that a
+//! started manager keeps its token fresh.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use tokio::sync::watch;
+use tokio_stream::wrappers::WatchStream;
+
+use crate::clock::Clock;
+use crate::token::Token;
+
+/// A stream of the tokens of one key; see [`crate::TokenHandle::subscribe`]. It ends when its manager is dropped.
+#[derive(Debug)]
+pub struct Subscriber {
+    tokens: WatchStream<Option<Token>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Subscriber {
+    pub(crate) fn new(tokens: watch::Receiver<Option<Token>>, clock: Arc<dyn Clock>) -> Self {
+        Self { tokens: WatchStream::new(tokens), clock }
+    }
+
+    /// The present token if it was not seen yet, else the next one. Cancel safe: no token is lost by dropping the
+    /// future.
+    pub async fn next(&mut self) -> Option<Token> {
+        std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+}
+
+impl Stream for Subscriber {
+    type Item = Token;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Token>> {
+        let this = self.get_mut();
+        loop {
+            match std::task::ready!(Pin::new(&mut this.tokens).poll_next(context)) {
+                // It may have lain here for longer than it lives.
+                Some(token) => match token.and_then(|token| token.handed_out_again(this.clock.now())) {
+                    Some(token) => return Poll::Ready(Some(token)),
+                    None => continue,
+                },
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
