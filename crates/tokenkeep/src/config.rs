@@ -1,0 +1,202 @@
+//! From a TOML file to a [`Config`]: everything that is wrong is reported at once, each fault at its place.
+//!
+//! ```text
+//! text ─▶ document (tables, spans) ─▶ provider · server ─▶ Config
+//!              │   ▲ interpolate, secret_ref                 │
+//!              ▼   │                                         ▼ warnings
+//!            mask ─┴────────────▶ problem ─────────────▶ Problems
+//! ```
+//!
+//! A report shows lines of the file, and the file may hold secrets. So a report is never made from the file, but from a
+//! copy in which `mask` has blotted out every value except those of options known to hold none: a secret in the wrong
+//! place, under a misspelt key or in a broken line stays hidden too.
+//!
+//! Nothing ambient is read: variables come from the [`Environment`] that the caller passes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::task::Poll;
+
+use toml::de::DeTable;
+
+use self::document::{Context, Table};
+use self::mask::{Masked, Syntax};
+use self::problem::Finding;
+pub use self::problem::{Color, Problem, Problems, Severity};
+use crate::provider::Provider;
+use crate::store::StoreUrl;
+
+mod document;
+mod interpolate;
+mod mask;
+mod problem;
+mod provider;
+mod read_file;
+mod secret_ref;
+mod server;
+mod suggest;
+
+/// What a configuration file says.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Where records are kept; `None` if the file leaves it to the caller.
+    pub store: Option<StoreUrl>,
+    /// The providers, in the order of the file.
+    pub providers: Vec<Provider>,
+    /// How tokens are served over HTTP.
+    pub server: ServerSettings,
+    /// What works but should be changed, in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+/// The table `[server]`.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ServerSettings {
+    /// Where to listen; empty if the file leaves it to the caller.
+    pub listen: Vec<Listen>,
+    /// The hash of the one API key; `None` if callers need none.
+    pub key: Option<KeyHash>,
+}
+
+/// An address that only this machine can reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A port of a loopback address.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The SHA-256 of a whole API key. It has no `PartialEq`: compare in constant time.
+#[derive(Clone)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// Takes a hash.
+    pub fn new(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+
+    /// The hash.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHash(…)")
+    }
+}
+
+/// Where `${VAR}` and `{ env = "VAR" }` are looked up.
+pub trait Environment: Send + Sync {
+    /// The value of a variable, `None` if it is not set.
+    fn variable(&self, name: &str) -> Option<String>;
+}
+
+impl<S: BuildHasher + Send + Sync> Environment for HashMap<String, String, S> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.get(name).cloned()
+    }
+}
+
+impl<F: Fn(&str) -> Option<String> + Send + Sync> Environment for F {
+    fn variable(&self, name: &str) -> Option<String> {
+        self(name)
+    }
+}
+
+/// Reads a configuration file. Relative paths in it are taken from its folder.
+///
+/// Secret commands in it are run. Cancelling kills them.
+pub async fn load(path: &Path, env: &dyn Environment) -> Result<Config, Problems> {
+    let name = path.display().to_string();
+    let bytes = read_file::read(path, MAX_FILE).map_err(|error| {
+        let help = match error {
+            read_file::Unreadable::Missing => "create this file, or name another one",
+            _ => "make it readable for this user, or name another file",
+        };
+        Problems::of_file(&name, format!("cannot read the configuration file {name}: {error}"), help)
+    })?;
+    let source = str::from_utf8(&bytes).map_err(|error| Problems::not_utf8(&name, &bytes, error))?;
+    parse(source, &name, path.parent().unwrap_or(Path::new("")), env).await
+}
+
+/// Reads the text of a configuration file: `name` is what reports call it, `base` the folder that relative paths in it
+/// are taken from.
+///
+/// Secret commands in it are run, unless the TOML itself is broken. Cancelling kills them.
+pub async fn parse(source: &str, name: &str, base: &Path, env: &dyn Environment) -> Result<Config, Problems> {
+    let (document, faults) = DeTable::parse_recoverable(source);
+    let document = document.into_inner();
+    let context = Context::new(source, base, env);
+    for fault in &faults {
+        let finding = Finding::error(fault.message());
+        context.report(fault.span().into_iter().fold(finding, Finding::at));
+    }
+    // After a syntax error the rest was guessed, and its faults would be guesses too. A duplicate key leaves no doubt.
+    let is_sound = faults.iter().all(|fault| fault.message().starts_with("duplicate key"));
+    let read = if is_sound { Some(read(&document, &context).await) } else { None };
+
+    let syntax = if faults.is_empty() { Syntax::Sound } else { Syntax::Broken };
+    let problems = Problems::new(name, source, &Masked::new(source, &document, syntax), context.into_findings());
+    match read {
+        Some((store, providers, server)) if !problems.has_errors() => {
+            Ok(Config { store, providers, server, warnings: problems.into_vec() })
+        }
+        _ => Err(problems),
+    }
+}
+
+/// What could be made of the file; what could not is in the context's findings.
+async fn read(document: &DeTable<'_>, context: &Context<'_>) -> (Option<StoreUrl>, Vec<Provider>, ServerSettings) {
+    let mut top = Table::top(document, context);
+    let store = top.text("store").and_then(|text| {
+        // The error of `parse` names a part of the text, which may come from a variable.
+        let finding = Finding::error("`store` is not the URL of a store").help(KNOWN_STORES);
+        StoreUrl::parse(&text.value).map(|url| url.resolved(context.base)).map_err(|_| text.report(finding)).ok()
+    });
+    let server = top.table("server").map(server::read).unwrap_or_default();
+    let providers = top.table("providers").map(Table::into_tables).unwrap_or_default();
+    top.finish(|_| None);
+    let providers = join_all(providers.into_iter().map(|(name, table)| provider::read(name, table))).await;
+    (store, providers.into_iter().flatten().collect(), server)
+}
+
+/// Drives all futures at once on this task, so that the secret commands of many providers run side by side.
+async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|task| {
+        for (future, output) in futures.iter_mut().zip(&mut outputs).filter(|(_, output)| output.is_none()) {
+            if let Poll::Ready(ready) = future.as_mut().poll(task) {
+                *output = Some(ready);
+            }
+        }
+        if outputs.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}
+
+/// The longest configuration file, in bytes.
+pub const MAX_FILE: usize = 1024 * 1024;
+
+const KNOWN_STORES: &str =
+    if cfg!(feature = "sqlite") { "write \"sqlite:PATH\" or \"memory:\"" } else { "write \"memory:\"" };

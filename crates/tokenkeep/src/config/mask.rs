@@ -1,0 +1,284 @@
+//! A copy of the file that can be shown: what may be a secret is blotted out, places still map from the one to the other.
+//!
+//! Which value is a secret cannot be known of a file that is wrong: the option may be misspelt, the quotes unbalanced.
+//! So it is the other way round: only values of [`SHOWN_OPTIONS`] are shown, and of those not what looks like
+//! credentials in a URL. Comments are hidden too; an old password may live on in one.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+/// Whether the parser found its way through the whole file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// Every value is in the document.
+    Sound,
+    /// Some values are in no document: lines are judged by themselves.
+    Broken,
+}
+
+/// The copy. Each hidden stretch of a line, however long, has become [`BLOT`].
+pub(super) struct Masked {
+    text: String,
+    /// For each byte of the file (and its end): where in `text` that what it belongs to starts, and ends.
+    places: Vec<Range<usize>>,
+}
+
+impl Masked {
+    /// Masks `source`, which was parsed to `document`.
+    pub(super) fn new(source: &str, document: &DeTable<'_>, syntax: Syntax) -> Self {
+        let mut ink = Ink { source, kinds: vec![Kind::Rest; source.len()] };
+        ink.judge_table(document, false);
+        ink.hide_comments();
+        if syntax == Syntax::Broken {
+            ink.judge_lines();
+        }
+        ink.blotted()
+    }
+
+    /// The line of the copy that holds this place of the file, and where in that line the place is. A place that goes
+    /// on over several lines is cut at the end of its first.
+    pub(super) fn line(&self, place: &Range<usize>) -> (&str, Range<usize>) {
+        let end_of_file = self.places.len() - 1;
+        let start = self.places[place.start.min(end_of_file)].start;
+        let last = place.end.saturating_sub(1).clamp(place.start.min(end_of_file), end_of_file);
+        let end = if place.is_empty() { start } else { self.places[last].end };
+        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = &self.text[line_start..];
+        let line = line.split_once('\n').map_or(line, |(line, _)| line).trim_end_matches('\r');
+        (line, (start - line_start).min(line.len())..(end - line_start).min(line.len()))
+    }
+}
+
+/// Marks each byte of the file.
+struct Ink<'a> {
+    source: &'a str,
+    kinds: Vec<Kind>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Shown,
+    Hidden,
+    /// Neither key nor value: blanks, punctuation, comments.
+    Rest,
+}
+
+impl Ink<'_> {
+    fn judge_table(&mut self, table: &DeTable<'_>, hide_all: bool) {
+        for (key, value) in table {
+            self.mark(key.span(), Kind::Shown);
+            let hide = match value.get_ref() {
+                // The options in `extra` are named by the issuer.
+                DeValue::Table(_) => hide_all || key.get_ref() == "extra",
+                _ => hide_all || !is_harmless(key.get_ref(), &self.source[value.span()]),
+            };
+            self.judge_value(value.get_ref(), value.span(), hide);
+        }
+    }
+
+    fn judge_value(&mut self, value: &DeValue<'_>, span: Range<usize>, hide: bool) {
+        match value {
+            DeValue::Table(table) => self.judge_table(table, hide),
+            DeValue::Array(array) => {
+                for value in array {
+                    self.judge_value(value.get_ref(), value.span(), hide);
+                }
+            }
+            _ => {
+                self.mark(span.clone(), Kind::Shown);
+                let inner = self.without_quotes(span);
+                let hidden = if hide { inner } else { credentials(self.source, inner) };
+                self.mark(hidden, Kind::Hidden);
+            }
+        }
+    }
+
+    fn hide_comments(&mut self) {
+        for (start, line) in lines(self.source) {
+            let is_comment = |at: &usize| self.kinds[start + at] == Kind::Rest;
+            if let Some((at, _)) = line.match_indices('#').find(|(at, _)| is_comment(at)) {
+                self.mark(start + at + 1..start + line.len(), Kind::Hidden);
+            }
+        }
+    }
+
+    /// Hides in each line by itself what does not look like a table's header or `option = ` with an option that may be
+    /// shown.
+    fn judge_lines(&mut self) {
+        for (start, line) in lines(self.source) {
+            let end = start + line.len();
+            match line.split_once('=') {
+                Some((key, value)) if is_plain_key(key.trim()) => {
+                    let value_start = start + key.len() + 1;
+                    let comment = value.find('#').map_or(end, |at| value_start + at + 1);
+                    let option = key.trim().rsplit('.').next().unwrap_or_default();
+                    if is_harmless(option, value) && !value.contains('=') {
+                        self.mark(credentials(self.source, value_start..comment), Kind::Hidden);
+                        self.mark(comment..end, Kind::Hidden);
+                    } else {
+                        self.mark(value_start..end, Kind::Hidden);
+                    }
+                }
+                None if is_header(line.trim()) => {}
+                _ => self.mark(start..end, Kind::Hidden),
+            }
+        }
+    }
+
+    fn without_quotes(&self, span: Range<usize>) -> Range<usize> {
+        let quote = QUOTES.iter().find(|quote| self.source[span.clone()].starts_with(*quote)).map_or(0, |q| q.len());
+        if span.len() < 2 * quote { span } else { span.start + quote..span.end - quote }
+    }
+
+    fn mark(&mut self, span: Range<usize>, kind: Kind) {
+        if let Some(kinds) = self.kinds.get_mut(span) {
+            kinds.fill(kind);
+        }
+    }
+
+    fn blotted(self) -> Masked {
+        let mut text = String::with_capacity(self.source.len());
+        let mut places = Vec::with_capacity(self.source.len() + 1);
+        let mut blot: Option<Range<usize>> = None;
+        for (at, c) in self.source.char_indices() {
+            let is_blank = c.is_whitespace() && (blot.is_none() || matches!(c, '\n' | '\r'));
+            let place = if self.kinds[at] == Kind::Hidden && !is_blank {
+                blot.get_or_insert_with(|| push(&mut text, BLOT)).clone()
+            } else {
+                blot = None;
+                push(&mut text, c.encode_utf8(&mut [0; 4]))
+            };
+            places.extend(std::iter::repeat_n(place, c.len_utf8()));
+        }
+        places.push(text.len()..text.len());
+        Masked { text, places }
+    }
+}
+
+/// Whether the value of an option can be shown. What is no variable's name after `env` may be what it should lead to.
+fn is_harmless(option: &str, value: &str) -> bool {
+    let is_in_reference = |b: u8| b.is_ascii_alphanumeric() || b"_${}:-".contains(&b);
+    let is_reference = || value.trim_matches([' ', '"', '\'']).bytes().all(is_in_reference);
+    SHOWN_OPTIONS.contains(&option) && (option != "env" || is_reference())
+}
+
+/// The part of a text from the first to the last thing that can be a secret in a URL: name and password before the
+/// host, and the query.
+fn credentials(source: &str, span: Range<usize>) -> Range<usize> {
+    let text = &source[span.clone()];
+    let Some(start) = text.find("://").map(|scheme| scheme + 3) else { return span.start..span.start };
+    let query = text[start..].find('?').map(|query| start + query + 1);
+    let hidden = match (text[start..].rfind('@'), query) {
+        (Some(_), Some(_)) => start..text.len(),
+        (Some(at), None) => start..start + at,
+        (None, Some(query)) => query..text.len(),
+        (None, None) => 0..0,
+    };
+    span.start + hidden.start..span.start + hidden.end
+}
+
+fn is_plain_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b"_-.".contains(&b))
+}
+
+fn is_header(text: &str) -> bool {
+    text.starts_with('[') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"[]_-. ".contains(&b))
+}
+
+/// The lines of a text, each with where it starts.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_inclusive('\n').scan(0, |next, line| {
+        let start = *next;
+        *next += line.len();
+        Some((start, line.trim_end_matches(['\n', '\r'])))
+    })
+}
+
+fn push(text: &mut String, part: &str) -> Range<usize> {
+    let start = text.len();
+    text.push_str(part);
+    start..text.len()
+}
+
+/// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
+const SHOWN_OPTIONS: [&str; 16] = [
+    "client_auth",
+    "client_id",
+    "env",
+    "expiry_buffer",
+    "file",
+    "grant",
+    "insecure",
+    "lifetime",
+    "listen",
+    "refresh",
+    "refresh_before",
+    "scope",
+    "store",
+    "timeout",
+    "token_url",
+    "username",
+];
+
+/// What stands for a hidden stretch.
+const BLOT: &str = "***";
+
+/// The longest first.
+const QUOTES: [&str; 4] = ["\"\"\"", "'''", "\"", "'"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(source: &str) -> String {
+        let (document, faults) = DeTable::parse_recoverable(source);
+        let syntax = if faults.is_empty() { Syntax::Sound } else { Syntax::Broken };
+        Masked::new(source, document.get_ref(), syntax).text
+    }
+
+    #[test]
+    fn only_values_that_are_no_secrets_are_shown() {
+        for (source, shown) in [
+            ("client_id = 'a' # hunter2", "client_id = 'a' # ***"),
+            ("client_id = 'a#b'", "client_id = 'a#b'"),
+            ("client_secret = \"hun\\\"ter2\"", "client_secret = \"***\""),
+            ("clientid = 'hunter2'", "clientid = '***'"),
+            ("token = 12345", "token = ***"),
+            ("token = '''\nhun\nter2'''", "token = '''\n***\n***'''"),
+            ("password = { env = 'PW', x = 'hunter2' }", "password = { env = 'PW', x = '***' }"),
+            ("extra = { scope = 'hunter2' }", "extra = { scope = '***' }"),
+            ("a.token_url = 'https://me:hunt@er2@b/t?code=x'", "a.token_url = 'https://***'"),
+            ("token_url = 'https://b/t?code=hunter2'", "token_url = 'https://b/t?***'"),
+            ("store = 'postgres://me:hunter2@b/t'", "store = 'postgres://***@b/t'"),
+        ] {
+            assert_eq!(masked(source), shown);
+        }
+    }
+
+    #[test]
+    fn in_a_broken_file_each_line_is_judged_by_itself() {
+        for (source, shown) in [
+            ("client_secret = \"hun\"ter2\"", "client_secret = ***"),
+            ("client_secret = hunter2!", "client_secret = ***"),
+            ("client_id = \"a # hunter2", "client_id = \"a # ***"),
+            ("client_id = 'a', password = 'hunter2'", "client_id = ***"),
+            ("[providers.graph", "[providers.graph"),
+            ("password = \"\"\"\nhunter2\nc2Vj==", "password = ***\n***\n***"),
+            ("token = 'a'\ntoken = 'hunter2'", "token = ***\ntoken = ***"),
+        ] {
+            assert_eq!(masked(source), shown);
+        }
+    }
+
+    #[test]
+    fn places_map_to_what_is_shown() {
+        let source = "a = 'ü'\nclient_id = 'x'";
+        let (document, _) = DeTable::parse_recoverable(source);
+        let masked = Masked::new(source, document.get_ref(), Syntax::Sound);
+        assert_eq!(masked.line(&(4..8)), ("a = '***'", 4..9));
+        assert_eq!(masked.line(&(5..7)), ("a = '***'", 5..8));
+        assert_eq!(masked.line(&(9..18)), ("client_id = 'x'", 0..9));
+        assert_eq!(masked.line(&(24..24)), ("client_id = 'x'", 15..15));
+    }
+}

@@ -1,0 +1,190 @@
+//! A table `[providers.NAME]` and the [`Provider`] it stands for.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+
+use super::document::{Field, Table, listed};
+use super::problem::Finding;
+use super::secret_ref;
+use crate::expiry::{MAX_LIFE, Policy, Refresh};
+use crate::key::check_provider_name;
+use crate::provider::{ClientAuth, Grant, MAX_TIMEOUT, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use crate::secret::Secret;
+
+/// Reads a provider, or notes why it is none.
+pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provider> {
+    let checked = check_provider_name(name.name).map_err(|error| name.report_name(Finding::error(error.to_string())));
+    let Some(grant_name) = table.require("grant").and_then(|field| field.choice(&GRANTS)) else {
+        // What belongs to the grant is unknown. What belongs to none is wrong in any case.
+        for option in OPTIONS {
+            table.ask(option);
+        }
+        table.finish(|_| None);
+        return None;
+    };
+    let policy = if grant_name == GrantName::Static { Policy::default() } else { policy(&mut table) };
+    let grant = grant(grant_name, &mut table).await;
+    table.finish(|option| {
+        let belongs_elsewhere = OPTIONS.contains(&option);
+        belongs_elsewhere.then(|| format!("`{option}` does not belong to grant {}", grant_name.as_str()))
+    });
+    checked.ok()?;
+    Some(Provider::new(name.name, grant?).ok()?.with_policy(policy))
+}
+
+fn policy(table: &mut Table<'_>) -> Policy {
+    let default = Policy::default();
+    Policy {
+        expiry_buffer: table.duration("expiry_buffer", MAX_LIFE),
+        refresh_before: table.duration("refresh_before", MAX_LIFE),
+        refresh: table.choice("refresh", &REFRESH).unwrap_or(default.refresh),
+        lifetime: table.duration("lifetime", MAX_LIFE).unwrap_or(default.lifetime),
+        timeout: table.duration("timeout", MAX_TIMEOUT).unwrap_or(default.timeout),
+    }
+}
+
+async fn grant(name: GrantName, table: &mut Table<'_>) -> Option<Grant> {
+    Some(match name {
+        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table).await?),
+        GrantName::Password => {
+            let endpoint = endpoint(table).await;
+            let username = table.require_text("username");
+            let password = secret(table, "password").await;
+            Grant::Password { endpoint: endpoint?, username: username?.value, password: password? }
+        }
+        GrantName::RefreshToken => {
+            let endpoint = endpoint(table).await;
+            let seed = secret(table, "refresh_token").await;
+            Grant::RefreshToken { endpoint: endpoint?, seed: seed? }
+        }
+        GrantName::Static => Grant::Static { token: secret(table, "token").await? },
+        GrantName::Command => {
+            let (program, args) = table.require("command")?.command()?;
+            Grant::Command { program, args }
+        }
+    })
+}
+
+async fn endpoint(table: &mut Table<'_>) -> Option<TokenEndpointSettings> {
+    let transport = if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure };
+    let token_url = table.require_text("token_url").and_then(|text| {
+        let url = TokenUrl::parse(&text.value, transport);
+        url.map_err(|error| text.report(Finding::error(format!("`token_url` {error}")))).ok()
+    });
+    let client_id = table.require_text("client_id");
+    let secret_field = table.take("client_secret");
+    let client_auth = client_auth(table, secret_field.as_ref());
+    let client_secret = match &secret_field {
+        Some(field) => secret_ref::read(field).await,
+        None => None,
+    };
+    let scope = table.take("scope").and_then(|field| scope(&field));
+    let extra = table.table("extra").map(extra);
+    Some(TokenEndpointSettings {
+        token_url: token_url?,
+        client_id: client_id?.value,
+        client_secret,
+        client_auth,
+        scope: scope.unwrap_or_default(),
+        extra: extra.unwrap_or_default(),
+    })
+}
+
+fn client_auth(table: &mut Table<'_>, secret: Option<&Field<'_>>) -> ClientAuth {
+    let field = table.take("client_auth");
+    let chosen = field.as_ref().and_then(|field| field.choice(&ClientAuth::ALL.map(|auth| (auth.as_str(), auth))));
+    match (&field, chosen, secret) {
+        (_, Some(ClientAuth::None), Some(secret)) => {
+            let finding = Finding::error("`client_secret` is not used with client_auth none");
+            secret.report_name(finding.help("remove one of the two"));
+        }
+        (Some(field), Some(auth @ (ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost)), None) => {
+            field.report(Finding::error(format!("client_auth {} needs a `client_secret`", auth.as_str())));
+        }
+        _ => {}
+    }
+    let default = if secret.is_some() { ClientAuth::default() } else { ClientAuth::None };
+    chosen.unwrap_or(default)
+}
+
+fn scope(field: &Field<'_>) -> Option<Vec<String>> {
+    match field.value {
+        DeValue::String(_) => Some(field.text()?.value.split_whitespace().map(ToOwned::to_owned).collect()),
+        DeValue::Array(_) => {
+            let texts = field.texts()?;
+            for text in texts.iter().filter(|text| text.value.contains(char::is_whitespace)) {
+                text.report(Finding::error("a scope holds no spaces").help("write one string for each"));
+            }
+            Some(texts.into_iter().map(|text| text.value).collect())
+        }
+        _ => field.mismatch("a string or an array of strings"),
+    }
+}
+
+fn extra(table: Table<'_>) -> BTreeMap<String, String> {
+    let mut extra = BTreeMap::new();
+    for field in table.into_fields() {
+        if RESERVED.contains(&field.name) {
+            let finding = Finding::error(format!("`{}` is set by the grant itself", field.name));
+            field.report_name(finding.help(format!("`extra` takes anything but {}", listed(RESERVED))));
+        } else if let Some(text) = field.text() {
+            extra.insert(field.name.to_owned(), text.value);
+        }
+    }
+    extra
+}
+
+async fn secret(table: &mut Table<'_>, name: &'static str) -> Option<Secret> {
+    secret_ref::read(&table.require(name)?).await
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GrantName {
+    ClientCredentials,
+    Password,
+    RefreshToken,
+    Static,
+    Command,
+}
+
+impl GrantName {
+    fn as_str(self) -> &'static str {
+        GRANTS.iter().find(|(_, grant)| *grant == self).map_or("", |(name, _)| name)
+    }
+}
+
+const GRANTS: [(&str, GrantName); 5] = [
+    ("client_credentials", GrantName::ClientCredentials),
+    ("password", GrantName::Password),
+    ("refresh_token", GrantName::RefreshToken),
+    ("static", GrantName::Static),
+    ("command", GrantName::Command),
+];
+
+const REFRESH: [(&str, Refresh); 2] = [("ahead", Refresh::Ahead), ("on_demand", Refresh::OnDemand)];
+
+/// The options of all grants.
+const OPTIONS: [&str; 17] = [
+    "token_url",
+    "client_id",
+    "client_secret",
+    "client_auth",
+    "scope",
+    "extra",
+    "insecure",
+    "username",
+    "password",
+    "refresh_token",
+    "token",
+    "command",
+    "expiry_buffer",
+    "refresh_before",
+    "refresh",
+    "lifetime",
+    "timeout",
+];
+
+/// The form parameters that some grant sets.
+const RESERVED: [&str; 7] =
+    ["grant_type", "client_id", "client_secret", "scope", "username", "password", "refresh_token"];

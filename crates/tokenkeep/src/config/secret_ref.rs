@@ -1,0 +1,150 @@
+//! Where a secret comes from: `{ env = "X" }`, `{ file = "…" }`, `{ command = ["…"] }` or, with a warning, the file itself.
+//!
+//! No message here holds anything of a secret: not what a program printed on stderr, not the error of a conversion.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use toml::de::DeValue;
+
+use super::document::{Field, Text};
+use super::interpolate::{is_variable_name, sole_reference};
+use super::problem::Finding;
+use super::read_file;
+use crate::secret::Secret;
+
+/// Gets the secret that an option holds or refers to.
+pub(super) async fn read(field: &Field<'_>) -> Option<Secret> {
+    match field.value {
+        DeValue::String(literal) => from_literal(field, literal),
+        DeValue::Table(_) => from_reference(field).await,
+        _ => field.mismatch(FORMS),
+    }
+}
+
+fn from_literal(field: &Field<'_>, literal: &str) -> Option<Secret> {
+    let name = field.name;
+    if literal.is_empty() {
+        field.report(Finding::error(format!("`{name}` is empty")));
+        return None;
+    }
+    if let Some(variable) = sole_reference(literal) {
+        let help = format!("write {name} = {{ env = \"{variable}\" }}");
+        field.report(Finding::error("a secret is not made of `${…}`").help(help));
+        return None;
+    }
+    field.report(
+        Finding::warning(format!("`{name}` stands in the configuration file"))
+            .help(format!("whoever can read the file has it; write {name} = {FORMS}")),
+    );
+    Some(Secret::new(literal))
+}
+
+async fn from_reference(field: &Field<'_>) -> Option<Secret> {
+    let name = field.name;
+    let mut table = field.table(format!("`{name}`"))?;
+    let (env, file, command) = (table.take("env"), table.take("file"), table.take("command"));
+    let has_more = table.finish(|_| None) > 0;
+    match (env, file, command) {
+        (Some(env), None, None) => from_variable(&env.text()?),
+        (None, Some(file), None) => from_file(&file.text()?),
+        (None, None, Some(command)) => from_command(&command).await,
+        (None, None, None) if has_more => None,
+        (None, None, None) => {
+            field.report(
+                Finding::error(format!("`{name}` does not say where the secret is")).help(format!("write {FORMS}")),
+            );
+            None
+        }
+        _ => {
+            field.report(
+                Finding::error(format!("`{name}` names several places of the secret")).help("keep one of them"),
+            );
+            None
+        }
+    }
+}
+
+fn from_variable(name: &Text<'_>) -> Option<Secret> {
+    let variable = &name.value;
+    if !is_variable_name(variable) {
+        // Not shown: it may be the secret itself.
+        name.report(Finding::error("this is not the name of an environment variable"));
+        return None;
+    }
+    match name.context().env.variable(variable) {
+        Some(value) if !value.is_empty() => Some(Secret::new(value)),
+        Some(_) => {
+            name.report(Finding::error(format!("the environment variable `{variable}` is empty")));
+            None
+        }
+        None => {
+            name.report(Finding::error(format!("the environment variable `{variable}` is not set")));
+            None
+        }
+    }
+}
+
+fn from_file(name: &Text<'_>) -> Option<Secret> {
+    let path = name.path();
+    let secret = read_secret_file(&path);
+    secret.map_err(|what| name.report(Finding::error(format!("the secret file {} {what}", path.display())))).ok()
+}
+
+fn read_secret_file(path: &Path) -> Result<Secret, String> {
+    // A pipe that nobody writes to would block for ever.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return Err("is not a regular file".into());
+    }
+    let bytes = read_file::read(path, MAX_SECRET).map_err(|error| format!("cannot be read: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
+    let text = text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() { Err("is empty".into()) } else { Ok(Secret::new(text)) }
+}
+
+async fn from_command(field: &Field<'_>) -> Option<Secret> {
+    let (program, args) = field.command()?;
+    let output = tokio::time::timeout(COMMAND_TIMEOUT, run(&program, &args)).await;
+    let secret = output.unwrap_or_else(|_| Err(format!("did not end within {} s", COMMAND_TIMEOUT.as_secs())));
+    secret.map_err(|what| field.report(Finding::error(format!("the command `{}` {what}", program.escape_debug())))).ok()
+}
+
+/// Runs a program for the first line of its output. It is killed when this is cancelled.
+async fn run(program: &str, args: &[String]) -> Result<Secret, String> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut child =
+        command.spawn().map_err(|error| format!("cannot be run: {}", read_file::Unreadable::from(error)))?;
+    let mut bytes = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        let limit = u64::try_from(MAX_SECRET).unwrap_or(u64::MAX).saturating_add(1);
+        stdout.take(limit).read_to_end(&mut bytes).await.map_err(|_| "broke off its output")?;
+    }
+    if bytes.len() > MAX_SECRET {
+        return Err(format!("printed more than {MAX_SECRET} bytes"));
+    }
+    let status = child.wait().await.map_err(|_| "was lost")?;
+    if !status.success() {
+        return Err(format!("failed with {}; run it by hand to see why", shown(status)));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "printed something that is not UTF-8")?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Secret::new(line)),
+        _ => Err("printed nothing in its first line".into()),
+    }
+}
+
+fn shown(status: ExitStatus) -> String {
+    status.code().map_or_else(|| "a signal".into(), |code| format!("exit status {code}"))
+}
+
+const FORMS: &str = "{ env = \"NAME\" }, { file = \"PATH\" } or { command = [\"PROGRAM\", \"ARGUMENT\"] }";
+
+/// The longest secret that a file or a program may give, in bytes.
+const MAX_SECRET: usize = 64 * 1024;
+
+/// How long a program may take to print a secret.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
