@@ -4,8 +4,12 @@
 //! end a lease that is no longer its own. So a write names the version that it replaces and a lease names its holder,
 //! and a store compares both in one atomic step. `contract` holds the laws that every store passes unchanged.
 
+#[cfg(any(test, feature = "store-contract"))]
+pub mod contract;
 mod memory;
 mod open;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +26,8 @@ use crate::token::IssuedToken;
 
 pub use memory::MemoryStore;
 pub use open::{StoreUrl, open};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 
 /// Keeps records and leases. All methods may be called from many tasks at once, and dropping a call half-way leaves
 /// either everything of it done or nothing.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "sqlite")]
+use super::SqliteStore;
 use super::{MemoryStore, Store, StoreError};
 use crate::clock::Clock;
 
@@ -50,6 +52,6 @@ pub async fn open(url: &StoreUrl, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Stor
     match url {
         StoreUrl::Memory => Ok(Arc::new(MemoryStore::new(Arc::clone(clock)))),
         #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite(path) => Err(StoreError { store: path.display().to_string().into(), what: "comes with the next commit".into() }),
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, Arc::clone(clock)).await?)),
     }
 }

@@ -1,0 +1,187 @@
+//! The laws that every store keeps, as a suite that a store's tests run unchanged.
+//!
+//! A store that is tested brings a [`StoreFixture`], which opens handles on one set of data and has the [`ManualClock`]
+//! by which its leases end:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use tokenkeep::store::contract::{self, ManualClock, StoreFixture};
+//! # use tokenkeep::store::{MemoryStore, Store};
+//! struct Memory(Arc<ManualClock>, Arc<MemoryStore>);
+//!
+//! #[async_trait::async_trait]
+//! impl StoreFixture for Memory {
+//!     fn clock(&self) -> &ManualClock {
+//!         &self.0
+//!     }
+//!     async fn open(&self) -> Arc<dyn Store> {
+//!         self.1.clone()
+//!     }
+//!     fn is_durable(&self) -> bool {
+//!         false
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() {
+//! contract::run_all(async || {
+//!     let clock = Arc::new(ManualClock::new());
+//!     Memory(clock.clone(), Arc::new(MemoryStore::new(clock)))
+//! })
+//! .await;
+//! # }
+//! ```
+
+mod clock;
+mod leases;
+mod records;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+
+use super::{SaveOutcome, Store, StoreError, Version};
+use crate::key::Key;
+
+pub use clock::ManualClock;
+
+/// One set of data, empty at first, as several processes see it.
+#[async_trait]
+pub trait StoreFixture: Send + Sync + 'static {
+    /// The clock that was given to the handles.
+    fn clock(&self) -> &ManualClock;
+
+    /// One more handle on the data, as another process would open it.
+    async fn open(&self) -> Arc<dyn Store>;
+
+    /// Lets time pass for leases. A store whose leases end by a server's clock does it in its own way.
+    async fn advance(&self, by: Duration) {
+        self.clock().advance(by);
+    }
+
+    /// Whether records outlive the closing of all handles.
+    fn is_durable(&self) -> bool {
+        true
+    }
+}
+
+/// A law and how it is checked.
+#[derive(Clone, Copy)]
+pub struct Law {
+    /// The law as a sentence.
+    pub name: &'static str,
+    check: fn(Box<dyn StoreFixture>) -> Checked,
+}
+
+type Checked = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Law {
+    /// Checks it on data that nobody has used yet.
+    ///
+    /// # Panics
+    /// If the law is broken.
+    pub async fn check(&self, fixture: impl StoreFixture) {
+        (self.check)(Box::new(fixture)).await;
+    }
+}
+
+impl fmt::Debug for Law {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Law").field(&self.name).finish()
+    }
+}
+
+/// Checks every law, each on fresh data.
+///
+/// # Panics
+/// If a law is broken; the message names each that is.
+pub async fn run_all<F: StoreFixture>(fresh: impl AsyncFn() -> F) {
+    let mut broken = Vec::new();
+    for law in LAWS {
+        // In a task of its own, so that a panic ends only this law.
+        let mut task = JoinSet::new();
+        task.spawn((law.check)(Box::new(fresh().await)));
+        if let Some(Err(error)) = task.join_next().await {
+            broken.push(format!("\n  {}: {error}", law.name));
+        }
+    }
+    assert!(broken.is_empty(), "{} of {} laws are broken:{}", broken.len(), LAWS.len(), broken.concat());
+}
+
+macro_rules! laws {
+    ($($file:ident::$law:ident),+ $(,)?) => {
+        &[$(Law {
+            name: stringify!($law),
+            check: |fixture| Box::pin(async move { $file::$law(&*fixture).await }),
+        }),+]
+    };
+}
+
+/// All laws; a law's name says what it demands.
+pub const LAWS: &[Law] = laws![
+    records::nothing_saved_is_nothing_loaded,
+    records::a_saved_record_is_loaded_as_it_was_written,
+    records::a_save_at_the_wrong_version_conflicts_and_changes_nothing,
+    records::of_64_simultaneous_saves_at_one_version_exactly_one_wins,
+    records::versions_grow_over_all_keys,
+    records::a_write_is_seen_by_another_handle_at_once,
+    records::pages_are_ordered_complete_and_without_repeats_while_others_write,
+    records::changes_name_each_changed_key_once_with_its_newest_version,
+    records::a_dropped_save_is_done_or_not_done,
+    records::records_outlive_closing,
+    records::debug_shows_no_secret,
+    leases::of_64_simultaneous_takers_one_gets_the_lease,
+    leases::a_lease_ends_by_itself,
+    leases::a_held_lease_names_the_time_left,
+    leases::a_renewed_lease_lasts_from_the_renewal,
+    leases::a_lease_that_has_ended_is_not_renewed,
+    leases::a_lease_is_renewed_by_its_holder_only,
+    leases::a_release_by_another_changes_nothing,
+    leases::a_released_lease_is_free,
+    leases::a_holder_may_take_its_lease_again,
+    leases::leases_of_different_keys_do_not_touch,
+    leases::a_clock_set_back_does_not_keep_a_lease_alive,
+];
+
+trait Expected<T> {
+    /// What the store gave; no law allows it to fail.
+    fn given(self) -> T;
+}
+
+impl<T> Expected<T> for Result<T, StoreError> {
+    #[track_caller]
+    fn given(self) -> T {
+        self.unwrap_or_else(|error| panic!("the store failed: {error}"))
+    }
+}
+
+impl Expected<Version> for SaveOutcome {
+    #[track_caller]
+    fn given(self) -> Version {
+        match self {
+            Self::Saved(version) => version,
+            Self::Conflict => panic!("a save at the right version was refused"),
+        }
+    }
+}
+
+#[track_caller]
+fn key(text: &str) -> Key {
+    Key::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Several handles, to be used in turn by tasks that play as many processes.
+async fn handles(fixture: &dyn StoreFixture) -> Vec<Arc<dyn Store>> {
+    let mut handles = Vec::new();
+    for _ in 0..4 {
+        handles.push(fixture.open().await);
+    }
+    handles
+}
+
+const MANY: usize = 64;

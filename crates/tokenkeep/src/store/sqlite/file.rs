@@ -1,0 +1,105 @@
+//! Makes the file before `SQLite` does, so that from its first byte nobody but its owner can read it.
+//!
+//! `SQLite` creates what is missing as the umask allows, and gives `-wal` and `-shm` the mode of the file itself. An
+//! empty file of the right mode settles all three; to `SQLite` it is an empty database.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+/// Sees to it that there is a file, and says what is wrong with it in words for the store's error.
+pub(super) fn prepare(path: &Path) -> Result<(), String> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
+    }
+    match make_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => inspect(path),
+        Err(error) => Err(format!("cannot make the file: {error}")),
+    }
+}
+
+/// Makes a folder and those it lies in, each for the owner alone. Folders that exist stay as they are.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(outer) = folder.parent() {
+        make_folder(outer)?;
+    }
+    match private_folder().create(folder) {
+        Ok(()) => own(folder, FOLDER_MODE),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes an empty file. It follows no symbolic link, not even one that leads nowhere.
+fn make_file(path: &Path) -> io::Result<()> {
+    private_file().write(true).create_new(true).open(path).map(drop)?;
+    own(path, FILE_MODE)
+}
+
+fn inspect(path: &Path) -> Result<(), String> {
+    let found = path.symlink_metadata().map_err(|error| format!("cannot look at the file: {error}"))?;
+    if found.is_symlink() {
+        return Err("is a symbolic link, which is not followed; name the file that it leads to".into());
+    }
+    if !found.is_file() {
+        return Err("is not a regular file; name another".into());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = found.permissions().mode() & 0o777;
+        if mode & !FILE_MODE != 0 {
+            tracing::warn!(
+                path = %path.display(),
+                mode = %format_args!("{mode:03o}"),
+                "others than its owner may open the file that keeps the tokens; chmod 600 it"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn private_folder() -> DirBuilder {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut builder = DirBuilder::new();
+    builder.mode(FOLDER_MODE);
+    builder
+}
+
+#[cfg(unix)]
+fn private_file() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = OpenOptions::new();
+    options.mode(FILE_MODE);
+    options
+}
+
+/// Gives the owner back what a strict umask took away.
+#[cfg(unix)]
+fn own(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn private_folder() -> DirBuilder {
+    DirBuilder::new()
+}
+
+#[cfg(not(unix))]
+fn private_file() -> OpenOptions {
+    OpenOptions::new()
+}
+
+#[cfg(not(unix))]
+fn own(_path: &Path, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
