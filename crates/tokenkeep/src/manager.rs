@@ -292,7 +292,7 @@ impl TokenHandle {
         let decision = decide(phase, gate);
         if let (Decision::HandOut | Decision::HandOutAndRefresh, Some(live)) = (decision, &live) {
             if decision == Decision::HandOutAndRefresh && self.shared.scheduler.is_running() {
-                self.shared.launch_ahead(&self.slot, &mut state, live.generation());
+                self.shared.launch_ahead(&self.slot, &mut state);
             }
             return Ok(Step::HandOut(self.shared.answer(&self.slot, &state, live, now)));
         }
@@ -342,8 +342,8 @@ pub(crate) struct Shared {
     scheduler: Scheduler,
     tasks: TaskTracker,
     events: broadcast::Sender<Event>,
-    store_trouble: Mutex<Option<String>>,
-    /// Set while [`TokenManager::stop`] waits: what retries then tries once more and ends.
+    store_trouble: Mutex<Option<(StoreTask, String)>>,
+    /// Set while [`TokenManager::stop`] waits: what goes on trying to save ends then.
     finishing: watch::Sender<bool>,
 }
 
@@ -447,7 +447,7 @@ impl Shared {
     async fn statuses(self: &Arc<Self>, after: Option<&Key>, limit: usize) -> Result<Vec<Status>, Error> {
         let mut keys = std::collections::BTreeSet::new();
         let stored = self.store.page(after, limit).await;
-        self.note_store(&stored);
+        self.note_store(StoreTask::Read, &stored);
         // A store that fails hides only what is not in memory.
         keys.extend(stored.unwrap_or_default().into_iter().map(|(key, _)| key));
         self.slots.for_each(|slot| {
@@ -473,13 +473,19 @@ impl Shared {
         let mut unsaved = Vec::new();
         self.slots.for_each(|slot| {
             if slot.lock().unsaved().is_some() {
-                unsaved.push(slot.key().to_string());
+                unsaved.push(Arc::clone(slot));
             }
         });
-        if unsaved.is_empty() {
+        let mut lost = Vec::new();
+        for slot in unsaved {
+            if !flight::save_again(self, &slot).await {
+                lost.push(slot.key().to_string());
+            }
+        }
+        if lost.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Code::Internal, format!("not saved: the tokens of {}", unsaved.join(", ")))
+        Err(Error::new(Code::Internal, format!("not saved: the tokens of {}", lost.join(", ")))
             .with_next("a rotated refresh token among them is lost: mend the store and log in again"))
     }
 
@@ -490,29 +496,40 @@ impl Shared {
     }
 
     pub(crate) fn store_trouble(&self) -> Option<String> {
-        self.store_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let trouble = self.store_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.as_ref().map(|(_, what)| what.clone())
     }
 
-    /// Remembers whether the store works, and says so when that changes.
-    pub(crate) fn note_store<T>(&self, outcome: &Result<T, StoreError>) {
+    /// Remembers whether the store works, and says so when that changes. What failed is well again when it, or more
+    /// than it, succeeds: a full disk still reads.
+    pub(crate) fn note_store<T>(&self, task: StoreTask, outcome: &Result<T, StoreError>) {
         let news = {
             let mut trouble = self.store_trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            match (outcome, trouble.is_some()) {
-                (Ok(_), true) => {
+            let known = trouble.as_ref().map(|(failed, _)| *failed);
+            match (outcome, known) {
+                (Ok(_), Some(failed)) if task >= failed => {
                     *trouble = None;
                     Some(Event::StoreRecovered)
                 }
+                (Ok(_), _) => None,
                 (Err(error), known) => {
-                    *trouble = Some(error.to_string());
-                    (!known).then(|| Event::StoreFailed { what: error.to_string() })
+                    *trouble = Some((known.map_or(task, |failed| failed.max(task)), error.to_string()));
+                    known.is_none().then(|| Event::StoreFailed { what: error.to_string() })
                 }
-                (Ok(_), false) => None,
             }
         };
         if let Some(event) = news {
             self.emit(event);
         }
     }
+}
+
+/// What a store is asked to do, from the least to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StoreTask {
+    Read,
+    Lease,
+    Save,
 }
 
 impl fmt::Debug for TokenManager {

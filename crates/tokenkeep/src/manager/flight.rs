@@ -10,16 +10,18 @@
 //! before its refresh token is used; the answer is saved before it is published; and what cannot be saved is kept,
 //! used, and saved later.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::backoff::{self, Present};
 use super::provider::ProviderRuntime;
 use super::record::{Stored, accept, normalized};
 use super::slot::{FlightReceiver, FlightResult, Slot, State};
-use super::{Shared, declined};
+use super::{Shared, StoreTask, declined};
 use crate::clock::Moment;
 use crate::error::{Code, Error};
 use crate::event::Event;
@@ -68,27 +70,41 @@ impl Shared {
     ) -> FlightReceiver {
         let (sender, receiver) = watch::channel(None);
         state.busy().flight = Some(receiver.clone());
-        let landing = Landing { slot: Arc::clone(slot), sender, landed: false };
+        let landing = Landing { shared: Arc::clone(self), slot: Arc::clone(slot), sender, landed: false };
         let flight = Flight { shared: Arc::clone(self), slot: Arc::clone(slot), start, holder: Holder::unique() };
         self.tasks.spawn(flight.run(landing, permit));
         receiver
     }
 
-    /// Starts a flight for a token that is still good, if there is none under way and the provider is not too busy;
-    /// whether there will be one.
-    pub(super) fn launch_ahead(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut State, above: u64) -> bool {
+    /// Starts a flight for a token that is still good, unless there is one under way or the provider is busy; whether
+    /// there is one now.
+    pub(super) fn launch_ahead(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut State) -> bool {
         if state.flight().is_some() {
             return true;
         }
-        let Ok(permit) = Arc::clone(&slot.provider().permits).try_acquire_owned() else { return false };
-        self.launch(slot, state, Start { above, trigger: Trigger::Ahead }, Some(permit));
-        true
+        let permit = Arc::clone(&slot.provider().permits).try_acquire_owned().ok();
+        let free = permit.is_some();
+        if free {
+            self.launch_with(slot, state, permit);
+        }
+        free
+    }
+
+    /// Starts a flight of the background.
+    pub(super) fn launch_with(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        state: &mut State,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let above = slot.live().map_or(0, |live| live.generation());
+        self.launch(slot, state, Start { above, trigger: Trigger::Ahead }, permit);
     }
 
     /// What the store holds of a key, in the terms of this process.
     pub(super) async fn read(&self, slot: &Slot) -> Result<Option<Stored>, StoreError> {
         let loaded = self.store.load(slot.key()).await;
-        self.note_store(&loaded);
+        self.note_store(StoreTask::Read, &loaded);
         let now = self.clock.now();
         Ok(loaded?.map(|versioned| normalized(versioned, slot.provider(), &*self.clock, now)))
     }
@@ -96,18 +112,23 @@ impl Shared {
 
 /// Ends a flight for all who wait, also when it panics.
 struct Landing {
+    shared: Arc<Shared>,
     slot: Arc<Slot>,
     sender: watch::Sender<Option<FlightResult>>,
     landed: bool,
 }
 
 impl Landing {
-    fn land(mut self, shared: &Arc<Shared>, result: FlightResult) {
+    fn land(mut self, result: FlightResult) {
         self.landed = true;
+        self.end(result);
+    }
+
+    fn end(&self, result: FlightResult) {
         {
             let mut state = self.slot.lock();
             state.busy().flight = None;
-            shared.schedule_next(&self.slot, &mut state);
+            self.shared.schedule_next(&self.slot, &mut state);
             state.settle(self.slot.live().as_deref());
         }
         self.sender.send_replace(Some(result));
@@ -117,8 +138,7 @@ impl Landing {
 impl Drop for Landing {
     fn drop(&mut self) {
         if !self.landed {
-            self.slot.lock().busy().flight = None;
-            self.sender.send_replace(Some(Err(super::lost_flight().with_key(self.slot.key()))));
+            self.end(Err(super::lost_flight().with_key(self.slot.key())));
         }
     }
 }
@@ -157,10 +177,10 @@ impl Flight {
             // It may have the lease by now.
             Err(_) => (Err(self.out_of_time()), Turn::Leased),
         };
-        landing.land(&self.shared, result);
+        landing.land(result);
         if turn == Turn::Leased {
             let released = self.shared.store.release_lease(self.slot.key(), &self.holder).await;
-            self.shared.note_store(&released);
+            self.shared.note_store(StoreTask::Lease, &released);
         }
         self.keep_saving().await;
     }
@@ -211,7 +231,7 @@ impl Flight {
     async fn take_turn(&mut self) -> Result<Result<Option<Stored>, FlightResult>, StoreError> {
         loop {
             let outcome = self.shared.store.acquire_lease(self.slot.key(), &self.holder, self.lease_ttl()).await;
-            self.shared.note_store(&outcome);
+            self.shared.note_store(StoreTask::Lease, &outcome);
             let wait = match outcome? {
                 LeaseOutcome::Acquired => None,
                 LeaseOutcome::Held(left) => Some(left.min(POLL).mul_f32(0.5 + fastrand::f32() / 2.0)),
@@ -222,7 +242,7 @@ impl Flight {
             match (wait, brought) {
                 (None, Some(result)) => {
                     let released = self.shared.store.release_lease(self.slot.key(), &self.holder).await;
-                    self.shared.note_store(&released);
+                    self.shared.note_store(StoreTask::Lease, &released);
                     return Ok(Err(result));
                 }
                 (None, None) => return stored.map(Ok),
@@ -332,14 +352,22 @@ impl Flight {
     async fn fetch(&self, refresh_token: Option<&Secret>, turn: Turn) -> Result<Fetched, FetchError> {
         let source = &self.provider().source;
         let limit = self.provider().policy.timeout;
-        let request = tokio::time::timeout(limit, source.fetch(Ask { key: self.slot.key(), refresh_token }));
+        let asking = source.fetch(Ask { key: self.slot.key(), refresh_token });
+        // A source that panics fails like one that answers nonsense: remembered, backed off, asked again.
+        let asking = AssertUnwindSafe(asking).catch_unwind().map(|answer| {
+            answer.unwrap_or_else(|_| {
+                let what = format!("the source of {} panicked", source.issuer());
+                Err(FetchError::new(Fault::Unavailable, what).with_next("the log says where"))
+            })
+        });
+        let request = tokio::time::timeout(limit, asking);
         let renewing = async {
             loop {
                 tokio::time::sleep(self.lease_ttl() / 3).await;
                 if turn == Turn::Leased {
                     let ttl = self.lease_ttl();
                     let renewed = self.shared.store.renew_lease(self.slot.key(), &self.holder, ttl).await;
-                    self.shared.note_store(&renewed);
+                    self.shared.note_store(StoreTask::Lease, &renewed);
                 }
             }
         };
@@ -397,7 +425,7 @@ impl Flight {
         }
         let error = loop {
             let saved = self.shared.store.save(self.slot.key(), &record, expected).await;
-            self.shared.note_store(&saved);
+            self.shared.note_store(StoreTask::Save, &saved);
             match saved {
                 Ok(SaveOutcome::Saved(version)) => {
                     if let Some(busy) = self.slot.lock().busy_if_any() {
@@ -445,51 +473,17 @@ impl Flight {
         let mut finishing = self.shared.finishing.subscribe();
         let mut wait = Duration::from_secs(1);
         loop {
-            let last = tokio::select! {
-                () = tokio::time::sleep(wait) => false,
-                stopped = finishing.wait_for(|finishing| *finishing) => { drop(stopped); true }
-            };
-            let Some(record) = self.slot.lock().unsaved().cloned() else { return };
-            if self.slot.lock().flight().is_none() && self.save_again(&record).await {
-                return;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // Whoever stops the manager tries for the last time.
+                _ = finishing.wait_for(|finishing| *finishing) => return,
             }
-            if last {
+            let in_flight = self.slot.lock().flight().is_some();
+            if !in_flight && save_again(&self.shared, &self.slot).await {
                 return;
             }
             wait = (wait * 2).min(MAX_SAVE_WAIT);
         }
-    }
-
-    /// Whether it is saved now, or need not be.
-    async fn save_again(&self, record: &Arc<Record>) -> bool {
-        let Ok(theirs) = self.shared.read(&self.slot).await else { return false };
-        if theirs.as_ref().is_some_and(|theirs| theirs.record.generation >= record.generation) {
-            return self.forget_unsaved(record, None);
-        }
-        let expected = theirs.map(|theirs| theirs.version);
-        let saved = self.shared.store.save(self.slot.key(), record, expected).await;
-        self.shared.note_store(&saved);
-        match saved {
-            Ok(SaveOutcome::Saved(version)) => {
-                self.shared.emit(Event::Saved { key: self.slot.key().clone() });
-                self.forget_unsaved(record, Some(version))
-            }
-            Ok(SaveOutcome::Conflict) | Err(_) => false,
-        }
-    }
-
-    /// Whether nothing newer is waiting to be saved.
-    fn forget_unsaved(&self, record: &Arc<Record>, version: Option<Version>) -> bool {
-        let mut state = self.slot.lock();
-        if let Some(version) = version {
-            state.version = version.0;
-        }
-        if state.unsaved().is_some_and(|unsaved| !Arc::ptr_eq(unsaved, record)) {
-            return false;
-        }
-        state.busy().unsaved = None;
-        state.settle(self.slot.live().as_deref());
-        true
     }
 
     /// Remembers a failure for all who ask from now on, and says when the issuer is asked again.
@@ -541,7 +535,7 @@ impl Flight {
             return;
         }
         let saved = self.shared.store.save(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
-        self.shared.note_store(&saved);
+        self.shared.note_store(StoreTask::Save, &saved);
         if let Ok(SaveOutcome::Saved(version)) = saved {
             self.slot.lock().version = version.0;
         }
@@ -593,6 +587,33 @@ impl Flight {
     }
 }
 
+/// Saves what could not be saved before; whether there is nothing left to save.
+pub(super) async fn save_again(shared: &Shared, slot: &Slot) -> bool {
+    let Some(record) = slot.lock().unsaved().cloned() else { return true };
+    let Ok(theirs) = shared.read(slot).await else { return false };
+    let overtaken = theirs.as_ref().is_some_and(|theirs| theirs.record.generation >= record.generation);
+    let mut version = None;
+    if !overtaken {
+        let expected = theirs.map(|theirs| theirs.version);
+        let saved = shared.store.save(slot.key(), &record, expected).await;
+        shared.note_store(StoreTask::Save, &saved);
+        let Ok(SaveOutcome::Saved(written)) = saved else { return false };
+        version = Some(written);
+        shared.emit(Event::Saved { key: slot.key().clone() });
+    }
+    let mut state = slot.lock();
+    if let Some(version) = version {
+        state.version = version.0;
+    }
+    // Something newer may have come to be saved meanwhile.
+    if state.unsaved().is_some_and(|unsaved| !Arc::ptr_eq(unsaved, &record)) {
+        return false;
+    }
+    state.busy().unsaved = None;
+    state.settle(slot.live().as_deref());
+    true
+}
+
 /// Clears the token and the failure of a key in the store. The refresh token and the generation stay.
 pub(super) async fn clear_stored(shared: &Shared, slot: &Slot) -> Result<(), StoreError> {
     if let Some(busy) = slot.lock().busy_if_any()
@@ -607,7 +628,7 @@ pub(super) async fn clear_stored(shared: &Shared, slot: &Slot) -> Result<(), Sto
         let Some(stored) = shared.read(slot).await? else { return Ok(()) };
         let record = Record { token: None, failure: None, ..stored.record };
         let saved = shared.store.save(slot.key(), &record, Some(stored.version)).await;
-        shared.note_store(&saved);
+        shared.note_store(StoreTask::Save, &saved);
         if let SaveOutcome::Saved(version) = saved? {
             slot.lock().version = version.0;
             return Ok(());

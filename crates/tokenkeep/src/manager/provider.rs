@@ -1,10 +1,12 @@
 //! A provider at work: its source, its policy, and what all its keys have in common.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
 use super::Accounts;
+use super::slot::Slot;
 use crate::clock::Moment;
 use crate::expiry::Policy;
 use crate::failure::Failure;
@@ -22,6 +24,8 @@ pub(crate) struct ProviderRuntime {
     /// Bounds the requests that are under way, so that one slow issuer can neither use up this process nor delay
     /// another issuer.
     pub(crate) permits: Arc<Semaphore>,
+    /// Keys whose renewal is due and waits for a permit.
+    waiting: Mutex<Waiting>,
     hold: Mutex<Option<Failure>>,
     kind: Mutex<Option<Arc<TokenKind>>>,
 }
@@ -35,9 +39,25 @@ impl ProviderRuntime {
             policy,
             accounts,
             permits: Arc::new(Semaphore::new(MAX_FLIGHTS)),
+            waiting: Mutex::default(),
             hold: Mutex::default(),
             kind: Mutex::default(),
         }
+    }
+
+    /// Has a key wait for its renewal; whether somebody has to be found who serves those that wait.
+    pub(super) fn wait_in_line(&self, slot: &Arc<Slot>) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.slots.push_back(Arc::clone(slot));
+        !std::mem::replace(&mut waiting.served, true)
+    }
+
+    /// The next key that waits; when there is none, whoever serves them is done.
+    pub(super) fn next_in_line(&self) -> Option<Arc<Slot>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = waiting.slots.pop_front();
+        waiting.served = next.is_some();
+        next
     }
 
     /// The failure that holds all keys of this client registration, if the issuer limits its requests.
@@ -61,6 +81,12 @@ impl ProviderRuntime {
             _ => Arc::clone(shared.insert(Arc::new(kind))),
         }
     }
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    slots: VecDeque<Arc<Slot>>,
+    served: bool,
 }
 
 /// Requests to one provider that may be under way at once.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
+use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
 use super::{Shared, watch_store};
 use crate::clock::Moment;
@@ -127,17 +128,12 @@ impl Shared {
         if state.flight().is_some() {
             return;
         }
-        let live = slot.live();
-        let phase = classify(live.as_deref(), now, Duration::ZERO);
+        let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
         if slot.is_in_use(&state, now) && slot.provider().policy.refresh == Refresh::Ahead {
-            let (gate, _) = state.gate(slot.provider(), now);
-            let above = live.as_ref().map_or(0, |live| live.generation());
-            match decide(phase, gate) {
-                Decision::HandOutAndRefresh | Decision::Wait if !self.launch_ahead(slot, &mut state, above) => {
-                    self.wake_soon(slot, &mut state);
-                }
-                Decision::HandOutAndRefresh | Decision::Wait => {}
-                Decision::HandOut | Decision::Decline(_) => self.schedule_next(slot, &mut state),
+            if !self.is_wanted(slot, &state, now) {
+                self.schedule_next(slot, &mut state);
+            } else if !self.launch_ahead(slot, &mut state) && slot.provider().wait_in_line(slot) {
+                self.tasks.spawn(serve_line(Arc::downgrade(self), Arc::clone(slot.provider())));
             }
             return;
         }
@@ -153,8 +149,29 @@ impl Shared {
         }
     }
 
+    /// Whether a new token is wanted now and may be asked for.
+    fn is_wanted(&self, slot: &Slot, state: &State, now: Moment) -> bool {
+        let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
+        let (gate, _) = state.gate(slot.provider(), now);
+        matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait)
+    }
+
     fn look_after_all(self: &Arc<Self>, now: Moment) {
         self.slots.for_each(|slot| self.look_after(slot, now));
+    }
+}
+
+/// Renews the keys of a busy provider that wait for it, one after the other as permits come free, fairly with those
+/// for which callers wait.
+async fn serve_line(shared: Weak<Shared>, provider: Arc<ProviderRuntime>) {
+    loop {
+        let Ok(permit) = Arc::clone(&provider.permits).acquire_owned().await else { return };
+        let Some(slot) = provider.next_in_line() else { return };
+        let Some(shared) = shared.upgrade().filter(|shared| shared.scheduler.is_running()) else { continue };
+        let mut state = slot.lock();
+        if state.flight().is_none() && shared.is_wanted(&slot, &state, shared.clock.now()) {
+            shared.launch_with(&slot, &mut state, Some(permit));
+        }
     }
 }
 

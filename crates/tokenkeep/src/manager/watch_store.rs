@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Shared;
 use super::slot::Slot;
+use super::{Shared, StoreTask};
 use crate::event::Event;
 use crate::store::Version;
 
@@ -31,12 +31,12 @@ pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
 async fn look(shared: &Arc<Shared>, seen: Option<Version>) -> Option<Version> {
     let Some(mut seen) = seen else {
         let newest = shared.store.newest_version().await;
-        shared.note_store(&newest);
+        shared.note_store(StoreTask::Read, &newest);
         return newest.ok();
     };
     loop {
         let changes = shared.store.changes(seen, BATCH).await;
-        shared.note_store(&changes);
+        shared.note_store(StoreTask::Read, &changes);
         let changes = changes.unwrap_or_default();
         for (key, version) in &changes {
             seen = *version;

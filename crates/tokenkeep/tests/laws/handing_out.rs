@@ -1,0 +1,209 @@
+//! Promises 3, 7 and 10: what callers get, what rejecting does, and that nothing is mixed up.
+
+use std::sync::Arc;
+
+use tokenkeep::expiry::Policy;
+use tokenkeep::source::Fault;
+use tokenkeep::{Accounts, Clock, Code, Demand, TokenManager, Warning};
+use tokio::task::JoinSet;
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_cannot_be_renewed_is_served_while_it_lives_with_a_warning() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    world.issuer.fail(Fault::Unavailable);
+    for _ in 0..59 {
+        pass(MINUTE).await;
+        assert_eq!(world.get().await.unwrap().generation(), 1);
+    }
+    let answer = world.graph().get(Demand::default()).await.unwrap();
+    assert!(matches!(&answer.warnings[..], [Warning::RefreshFailing { .. }]), "{:?}", answer.warnings);
+    pass(MINUTE).await;
+    assert_eq!(world.get().await.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_rejections_of_one_generation_cause_one_refresh() {
+    let world = world(HOUR).await;
+    let rejected = world.get().await.unwrap();
+    let mut callers = JoinSet::new();
+    for _ in 0..1000 {
+        let (graph, rejected) = (world.graph(), rejected.clone());
+        callers.spawn(async move {
+            graph.reject(&rejected);
+            graph.token().await.unwrap().generation()
+        });
+    }
+    assert!(callers.join_all().await.iter().all(|generation| *generation == 2));
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_rejection_causes_none() {
+    let world = world(HOUR).await;
+    let old = world.get().await.unwrap();
+    world.graph().refresh().await.unwrap();
+    world.graph().reject(&old);
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_token_is_never_handed_out_again_even_if_no_new_one_can_be_had() {
+    let world = world(HOUR).await;
+    let token = world.get().await.unwrap();
+    world.issuer.fail(Fault::Unavailable);
+    world.graph().reject(&token);
+    world.get().await.unwrap_err();
+    pass(SECOND).await;
+    world.get().await.unwrap_err();
+    // Nor by the next start.
+    world.another_process().await.token("graph").await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_server_that_always_refuses_costs_one_request_a_second_at_most() {
+    let world = world(HOUR).await;
+    for _ in 0..30 {
+        let token = world.get().await.unwrap();
+        world.graph().reject(&token);
+    }
+    assert!(world.issuer.shortest_gap("graph").unwrap() >= SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_obtains_a_new_token_and_passes_over_a_back_off() {
+    let world = world(HOUR).await;
+    assert_eq!(world.get().await.unwrap().generation(), 1);
+    assert_eq!(world.graph().refresh().await.unwrap().generation(), 2);
+    world.issuer.fail(Fault::Refused);
+    assert_eq!(world.graph().refresh().await.unwrap_err().code(), Code::Refused);
+    assert_eq!(world.get().await.unwrap().generation(), 2, "the good token stays");
+    world.issuer.reply(Reply::Token);
+    assert_eq!(world.graph().refresh().await.unwrap().generation(), 3);
+    assert!(world.issuer.shortest_gap("graph").unwrap() >= SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refresh_asks_the_issuer_even_if_the_store_has_a_good_token() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    let one_shot = world.another_process().await;
+    assert_eq!(one_shot.handle("graph").unwrap().refresh().await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_needs_more_life_than_is_left_gets_a_new_token() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    pass(MINUTE * 40).await;
+    let demand = Demand { min_valid: MINUTE * 30, ..Demand::default() };
+    let answer = world.graph().get(demand).await.unwrap();
+    assert_eq!(answer.token.generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_needs_more_life_than_the_issuer_gives_is_told_so_and_nothing_is_requested() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    let demand = Demand { min_valid: HOUR * 2, ..Demand::default() };
+    let error = world.graph().get(demand).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert!(error.to_string().contains("min_valid is 7200 s, but the issuer's tokens live 3600 s"), "{error}");
+    assert_eq!(world.issuer.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clear_forgets_the_token_here_and_in_the_store_and_generations_go_on() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    world.graph().clear().await.unwrap();
+    assert!(world.store.record("graph").await.unwrap().token.is_none());
+    assert!(world.graph().current().is_none());
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+    // Also for one who starts later.
+    world.graph().clear().await.unwrap();
+    pass(SECOND).await;
+    assert_eq!(world.another_process().await.token("graph").await.unwrap().generation(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clear_keeps_the_login() {
+    let world = world_with(Issuer::rotating(HOUR), Policy::default()).await;
+    world.get().await.unwrap();
+    world.graph().clear().await.unwrap();
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_never_gets_anothers_token() {
+    let world = world(HOUR).await;
+    for account in ["graph:1", "graph:2", "graph"] {
+        let token = world.manager.token(account).await.unwrap();
+        assert!(token.expose_secret().starts_with(&format!("{account}-token-")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_another_secret_a_stored_token_does_not_count() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    let changed = Issuer::with_secret(HOUR, "another");
+    let manager = manager(&world.clock, &world.store, &changed, Policy::default()).await;
+    let token = manager.token("graph").await.unwrap();
+    assert_eq!((token.generation(), changed.count()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_another_secret_a_remembered_refusal_does_not_count() {
+    let world = world(HOUR).await;
+    world.issuer.fail(Fault::Refused);
+    world.get().await.unwrap_err();
+    let changed = Issuer::with_secret(HOUR, "the right one");
+    let manager = manager(&world.clock, &world.store, &changed, Policy::default()).await;
+    manager.token("graph").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_not_configured_is_unknown_and_the_answer_names_what_is() {
+    let world = world(HOUR).await;
+    let error = world.manager.handle("grahp").unwrap_err();
+    assert_eq!(error.to_string(), "grahp: there is no such provider; configured are: graph");
+    assert_eq!(error.code(), Code::UnknownKey);
+    assert_eq!(world.manager.handle("no such key/").unwrap_err().code(), Code::InvalidRequest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_with_one_account_knows_no_other() {
+    let clock: Arc<dyn Clock> = Arc::new(TestClock::new());
+    let manager = TokenManager::builder()
+        .clock(clock)
+        .source("graph", Arc::new(Issuer::new(HOUR)), Policy::default(), Accounts::Default)
+        .build()
+        .await
+        .unwrap();
+    manager.token("graph:default").await.unwrap();
+    assert_eq!(manager.handle("graph:other").unwrap_err().code(), Code::UnknownKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn expires_in_is_what_is_left_when_the_token_is_handed_out() {
+    let world = world(HOUR).await;
+    assert_eq!(world.get().await.unwrap().expires_in(), Some(HOUR));
+    pass(MINUTE * 20).await;
+    assert_eq!(world.get().await.unwrap().expires_in(), Some(MINUTE * 40));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_managers_in_one_process_share_nothing() {
+    let (one, two) = (world(HOUR).await, world(HOUR).await);
+    one.get().await.unwrap();
+    assert!(two.graph().current().is_none());
+    two.get().await.unwrap();
+    assert_eq!((one.issuer.count(), two.issuer.count()), (1, 1));
+}

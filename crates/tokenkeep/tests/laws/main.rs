@@ -1,0 +1,17 @@
+//! The promises of the engine, each as laws that a user would notice if they were broken.
+//!
+//! Time is tokio's paused clock behind a `Clock` whose wall can be set and whose boot can be suspended; the issuer is a
+//! fake that is steered, not timed.
+
+mod background;
+mod clocks;
+mod failures;
+mod flights;
+mod handing_out;
+mod processes;
+mod renewal;
+mod secrets;
+mod simulation;
+mod stores_in_trouble;
+mod subscribers;
+mod support;

@@ -1,0 +1,152 @@
+//! Promise 9: across processes. Two managers on one store stand for two processes.
+
+use std::time::Duration;
+
+use tokenkeep::store::{Holder, LeaseOutcome, Store as _};
+use tokenkeep::{Code, Key};
+use tokio::task::JoinSet;
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn fifty_processes_at_once_make_one_request() {
+    let world = world_with(Issuer::rotating(HOUR), Default::default()).await;
+    world.issuer.hold();
+    let mut processes = JoinSet::new();
+    for _ in 0..50 {
+        let process = world.another_process().await;
+        processes.spawn(async move { process.token("graph").await.unwrap().expose_secret().to_owned() });
+    }
+    world.issuer.arrival(1).await;
+    pass(SECOND * 3).await;
+    world.issuer.let_go();
+    assert!(processes.join_all().await.iter().all(|token| token == "graph-token-1"));
+    assert_eq!((world.issuer.count(), world.issuer.reused()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn processes_that_wait_share_a_failure_too() {
+    let world = world(HOUR).await;
+    world.issuer.fail(tokenkeep::source::Fault::Unavailable);
+    world.issuer.hold();
+    let mut processes = JoinSet::new();
+    for _ in 0..50 {
+        let process = world.another_process().await;
+        processes.spawn(async move { process.token("graph").await.unwrap_err().code() });
+    }
+    world.issuer.arrival(1).await;
+    pass(Duration::from_millis(200)).await;
+    world.issuer.let_go();
+    assert!(processes.join_all().await.iter().all(|code| *code == Code::Unavailable));
+    assert_eq!(world.issuer.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_of_a_dead_process_ends_by_itself() {
+    let world = world(HOUR).await;
+    let key = Key::parse("graph").unwrap();
+    let dead = Holder::unique();
+    assert_eq!(world.store.acquire_lease(&key, &dead, SECOND * 15).await.unwrap(), LeaseOutcome::Acquired);
+    let waiting = tokio::time::timeout(SECOND * 14, world.get()).await;
+    waiting.unwrap_err();
+    assert_eq!(world.issuer.count(), 0);
+    pass(SECOND * 2).await;
+    assert_eq!(world.get().await.unwrap().generation(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_never_let_go_is_not_waited_for_for_ever() {
+    let world = world(HOUR).await;
+    let key = Key::parse("graph").unwrap();
+    let other = Holder::unique();
+    assert_eq!(world.store.acquire_lease(&key, &other, HOUR).await.unwrap(), LeaseOutcome::Acquired);
+    let error = world.get().await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
+    assert_eq!(world.issuer.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_outlives_a_slow_request() {
+    let policy = tokenkeep::expiry::Policy { timeout: SECOND * 25, ..Default::default() };
+    let world = world_with(Issuer::rotating(HOUR), policy.clone()).await;
+    let other = manager(&world.clock, &world.store, &world.issuer, policy).await;
+    world.issuer.hold();
+    let slow = world.graph();
+    let (one, two, ()) = tokio::join!(slow.token(), other.token("graph"), async {
+        world.issuer.arrival(1).await;
+        pass(SECOND * 24).await;
+        world.issuer.let_go();
+    });
+    assert_eq!(one.unwrap().expose_secret(), two.unwrap().expose_secret());
+    assert_eq!(world.issuer.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_refresh_token_is_read_under_the_lease() {
+    let world = world_with(Issuer::rotating(MINUTE), Default::default()).await;
+    let other = world.another_process().await;
+    world.get().await.unwrap();
+    other.token("graph").await.unwrap();
+    for _ in 0..20 {
+        pass(MINUTE).await;
+        world.get().await.unwrap();
+        pass(MINUTE).await;
+        other.token("graph").await.unwrap();
+    }
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_another_process_obtained_is_taken_from_the_store() {
+    let world = world(HOUR).await;
+    let other = world.another_process().await;
+    world.get().await.unwrap();
+    assert_eq!(other.token("graph").await.unwrap().generation(), 1);
+    assert_eq!(world.issuer.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_asks_for_nothing_while_the_token_is_good() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    pass(MINUTE * 20).await;
+    let token = world.another_process().await.token("graph").await.unwrap();
+    assert_eq!((token.generation(), token.expires_in()), (1, Some(MINUTE * 40)));
+    assert_eq!(world.issuer.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_process_did_is_noticed_within_two_seconds() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    let other = world.another_process().await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    other.handle("graph").unwrap().refresh().await.unwrap();
+    pass(SECOND * 2).await;
+    assert_eq!(world.graph().current().unwrap().generation(), 2);
+    other.handle("graph").unwrap().clear().await.unwrap();
+    pass(SECOND * 2).await;
+    assert!(world.graph().current().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_process_that_comes_back_late_overwrites_nothing() {
+    let world = world(HOUR).await;
+    let policy = tokenkeep::expiry::Policy::default();
+    let other_issuer = Issuer::new(HOUR);
+    let other = manager(&world.clock, &world.store, &other_issuer, policy).await;
+    world.issuer.hold();
+    let late = world.graph();
+    let (late, ()) = tokio::join!(late.token(), async {
+        world.issuer.arrival(1).await;
+        // The first process stands still: its lease is not renewed, and ends.
+        world.store.end_lease("graph").await;
+        assert_eq!(other.token("graph").await.unwrap().generation(), 1);
+        world.issuer.let_go();
+    });
+    assert_eq!(late.unwrap().generation(), 1, "what the store has is handed out");
+    let stored = world.store.record("graph").await.unwrap();
+    assert_eq!(stored.generation, 1, "the late answer is not written over the newer one");
+    assert_eq!(other.token("graph").await.unwrap().generation(), 1);
+}

@@ -1,0 +1,196 @@
+//! Section "when a token is renewed": ahead for keys in use, never for idle ones, never in a storm.
+
+use std::time::Duration;
+
+use tokenkeep::expiry::{Policy, Refresh};
+use tokenkeep::source::Expiry;
+use tokenkeep::{Code, Demand, KeyState, Warning};
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_use_is_renewed_ahead_and_nobody_waits() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    for _ in 0..(5 * 60) {
+        pass(MINUTE).await;
+        assert!(world.graph().current().is_some() || world.graph().status().await.unwrap().state == KeyState::Due);
+        world.get().await.unwrap();
+    }
+    let lives = world.issuer.count();
+    assert!((6..=8).contains(&lives), "{lives} requests in five hours of lives of one hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_key_wakes_no_issuer_and_leaves_memory() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    for n in 0..100 {
+        world.manager.token(&format!("graph:{n}")).await.unwrap();
+    }
+    assert_eq!(world.manager.keys_in_memory(), 100);
+    pass(HOUR * 5).await;
+    assert_eq!(world.manager.keys_in_memory(), 0);
+    // Renewed while they still counted as in use, for two lives, and then no more.
+    assert!(world.issuer.count() <= 400, "{} requests", world.issuer.count());
+    let after = world.issuer.count();
+    pass(HOUR * 24).await;
+    assert_eq!(world.issuer.count(), after);
+    // And it is had again at once, with the next generation.
+    assert!(world.manager.token("graph:7").await.unwrap().generation() > 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_start_nothing_happens_in_the_background() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    pass(MINUTE * 50).await;
+    world.get().await.unwrap();
+    settle().await;
+    assert_eq!(world.issuer.count(), 1, "the token is due, and still good");
+    pass(HOUR).await;
+    assert_eq!(world.issuer.count(), 1);
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_demand_a_token_is_renewed_when_it_can_no_longer_be_handed_out() {
+    let policy = Policy { refresh: Refresh::OnDemand, ..Policy::default() };
+    let world = world_with(Issuer::new(HOUR), policy).await;
+    world.manager.start();
+    for _ in 0..59 {
+        world.get().await.unwrap();
+        pass(MINUTE).await;
+    }
+    assert_eq!(world.issuer.count(), 1);
+    pass(SECOND * 31).await;
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_of_five_seconds_and_a_buffer_of_five_minutes_make_at_most_one_request_a_second() {
+    let policy = Policy { expiry_buffer: Some(MINUTE * 5), ..Policy::default() };
+    let world = world_with(Issuer::new(SECOND * 5), policy).await;
+    world.manager.start();
+    for _ in 0..600 {
+        let answer = world.graph().get(Demand::default()).await.unwrap();
+        let left = answer.token.expires_in().unwrap();
+        assert!(left > Duration::from_millis(2500), "half of the life is the buffer, {left:?} left");
+        assert!(answer.warnings.iter().any(|warning| matches!(warning, Warning::BufferClamped { .. })));
+        pass(Duration::from_millis(100)).await;
+    }
+    assert!(world.issuer.shortest_gap("graph").unwrap() >= SECOND);
+    assert!((20..=40).contains(&world.issuer.count()), "{} requests a minute", world.issuer.count());
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_short_the_life_there_is_at_most_one_request_a_second() {
+    for life_ms in [1, 50, 500, 999, 1500] {
+        let world = world(Duration::from_millis(life_ms)).await;
+        world.manager.start();
+        for _ in 0..200 {
+            let demand = Demand { max_wait: SECOND * 3, ..Demand::default() };
+            let _ = world.graph().get(demand).await;
+            pass(Duration::from_millis(10)).await;
+        }
+        assert!(world.issuer.shortest_gap("graph").unwrap() >= SECOND, "life of {life_ms} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_issuers_advice_when_to_renew_is_followed() {
+    let world = world(HOUR * 24).await;
+    world.issuer.advise_refresh_in(HOUR * 12);
+    world.manager.start();
+    world.get().await.unwrap();
+    pass(HOUR * 9).await;
+    assert_eq!(world.issuer.count(), 1);
+    pass(HOUR * 3 + MINUTE).await;
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_is_drawn_once_and_renews_earlier_only() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    let subscribers: Vec<_> =
+        (0..200).map(|n| world.manager.handle(&format!("graph:{n}")).unwrap().subscribe()).collect();
+    pass(SECOND * 2).await;
+    assert_eq!(world.issuer.count(), 200);
+    pass(MINUTE * 42 - SECOND * 3).await;
+    assert_eq!(world.issuer.count(), 200, "none before a quarter of the life and a fifth of that");
+    pass(MINUTE * 3 + SECOND * 3).await;
+    assert_eq!(world.issuer.count(), 400, "all by a quarter of the life");
+    drop(subscribers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_stated_life_means_the_configured_one() {
+    let policy = Policy { lifetime: MINUTE * 7, ..Policy::default() };
+    let world = world_with(Issuer::new(HOUR), policy).await;
+    world.issuer.set_expiry(Expiry::Unstated);
+    assert_eq!(world.get().await.unwrap().expires_in(), Some(MINUTE * 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_that_cannot_be_is_the_issuers_trouble_and_loses_no_refresh_token() {
+    let world = world_with(Issuer::rotating(HOUR), Policy::default()).await;
+    for expiry in [Expiry::In(Duration::ZERO), Expiry::In(HOUR * 24 * 366 * 1000)] {
+        world.issuer.set_expiry(expiry);
+        let error = world.get().await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{error}");
+        pass(MINUTE).await;
+    }
+    world.issuer.set_expiry(Expiry::In(HOUR));
+    world.get().await.unwrap();
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_end_is_asked_for_once() {
+    let world = world(HOUR).await;
+    world.issuer.set_expiry(Expiry::Never);
+    world.manager.start();
+    assert_eq!(world.get().await.unwrap().expires_in(), None);
+    world.clock.suspend(HOUR * 24 * 365);
+    pass(HOUR).await;
+    assert_eq!(world.get().await.unwrap().generation(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_renewals_at_once_are_all_made_and_bounded() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    let subscribers: Vec<_> =
+        (0..10_000).map(|n| world.manager.handle(&format!("graph:{n}")).unwrap().subscribe()).collect();
+    pass(SECOND * 2).await;
+    assert_eq!(world.issuer.count(), 10_000);
+    assert!(world.issuer.max_in_flight() <= 64);
+    drop(subscribers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_slow_issuer_delays_no_other_and_its_requests_are_bounded() {
+    let slow = world(HOUR).await;
+    let fast = Issuer::new(HOUR);
+    let manager = tokenkeep::TokenManager::builder()
+        .clock(std::sync::Arc::clone(&slow.clock) as _)
+        .source("slow", std::sync::Arc::new(slow.issuer.clone()), Policy::default(), tokenkeep::Accounts::Any)
+        .source("fast", std::sync::Arc::new(fast.clone()), Policy::default(), tokenkeep::Accounts::Any)
+        .build()
+        .await
+        .unwrap();
+    slow.issuer.hold();
+    let mut callers = tokio::task::JoinSet::new();
+    for n in 0..500 {
+        let handle = manager.handle(&format!("slow:{n}")).unwrap();
+        callers.spawn(async move { handle.token().await });
+    }
+    settle().await;
+    manager.token("fast").await.unwrap();
+    assert_eq!(slow.issuer.count(), 64);
+    slow.issuer.let_go();
+    assert!(callers.join_all().await.iter().all(Result::is_ok));
+    assert_eq!(slow.issuer.max_in_flight(), 64);
+}

@@ -1,0 +1,212 @@
+//! Promise 4: the loop, not only the formula. Random outcomes at random times; what must hold, holds at every step.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokenkeep::expiry::{Decision, Gate, MAX_BUFFER, Phase, Policy, Refresh, decide, windows};
+use tokenkeep::source::{Expiry, Fault, FetchError};
+use tokenkeep::{Code, Moment};
+
+use crate::support::*;
+
+/// Something that happens to a world.
+#[derive(Debug, Clone)]
+enum Step {
+    Pass(u64),
+    Get,
+    Refresh,
+    Reject,
+    Clear,
+    Restart,
+    Issuer(Outcome),
+    Store(Trouble),
+    SetBack(u64),
+    SetForward(u64),
+    Suspend(u64),
+}
+
+#[derive(Debug, Clone)]
+enum Outcome {
+    Token { life_ms: u64 },
+    Lost,
+    Unavailable,
+    RateLimited { retry_after: u64 },
+    Refused,
+    Nonsense,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1..200_000_u64).prop_map(Step::Pass),
+        8 => (1..3_000_u64).prop_map(Step::Pass),
+        12 => Just(Step::Get),
+        1 => Just(Step::Refresh),
+        2 => Just(Step::Reject),
+        1 => Just(Step::Clear),
+        1 => Just(Step::Restart),
+        4 => outcome().prop_map(Step::Issuer),
+        1 => trouble().prop_map(Step::Store),
+        1 => (1..7_200_u64).prop_map(Step::SetBack),
+        1 => (1..7_200_u64).prop_map(Step::SetForward),
+        1 => (1..7_200_u64).prop_map(Step::Suspend),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        4 => (100..600_000_u64).prop_map(|life_ms| Outcome::Token { life_ms }),
+        1 => Just(Outcome::Lost),
+        2 => Just(Outcome::Unavailable),
+        1 => (0..100_u64).prop_map(|retry_after| Outcome::RateLimited { retry_after }),
+        1 => Just(Outcome::Refused),
+        1 => Just(Outcome::Nonsense),
+    ]
+}
+
+fn trouble() -> impl Strategy<Value = Trouble> {
+    prop_oneof![
+        3 => Just(Trouble::None), 1 => Just(Trouble::Full), 1 => Just(Trouble::NoSaves), 1 => Just(Trouble::Gone),
+    ]
+}
+
+fn set(issuer: &Issuer, outcome: &Outcome) {
+    match outcome {
+        Outcome::Token { life_ms } => {
+            issuer.set_expiry(Expiry::In(Duration::from_millis(*life_ms)));
+            issuer.reply(Reply::Token);
+        }
+        Outcome::Lost => issuer.reply(Reply::Lost),
+        Outcome::Unavailable => issuer.fail(Fault::Unavailable),
+        Outcome::RateLimited { retry_after } => {
+            let retry_after = Some(Duration::from_secs(*retry_after));
+            issuer.reply(Reply::Fail(FetchError { retry_after, ..FetchError::new(Fault::RateLimited, "429") }));
+        }
+        Outcome::Refused => issuer.fail(Fault::Refused),
+        Outcome::Nonsense => {
+            issuer.set_expiry(Expiry::In(Duration::ZERO));
+            issuer.reply(Reply::Token);
+        }
+    }
+}
+
+/// Runs the steps and checks, after each, what must hold whatever happened.
+async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result<(), TestCaseError> {
+    let life = Duration::from_mins(1);
+    let issuer = if rotating { Issuer::rotating(life) } else { Issuer::new(life) };
+    let mut world = world_with(issuer, Policy::default()).await;
+    if started {
+        world.manager.start();
+    }
+    let mut newest = 0;
+    let mut rejected = 0;
+    let mut store_was_whole = true;
+    for step in steps {
+        match &step {
+            Step::Pass(ms) => pass(Duration::from_millis(*ms)).await,
+            Step::Get | Step::Refresh => {
+                let answer = match step {
+                    Step::Get => world.get().await,
+                    _ => world.graph().refresh().await,
+                };
+                match answer {
+                    Ok(token) => {
+                        prop_assert!(!token.expires_in().unwrap().is_zero(), "an expired token was handed out");
+                        prop_assert!(token.generation() > rejected, "a rejected token was handed out");
+                        prop_assert!(token.generation() >= newest, "generations went back");
+                        newest = token.generation();
+                    }
+                    Err(error) => {
+                        prop_assert_ne!(error.code(), Code::Internal, "{}", error);
+                        prop_assert!(matches!(step, Step::Refresh) || world.graph().current().is_none(),
+                            "an error displaced a good token");
+                    }
+                }
+            }
+            Step::Reject => {
+                if let Some(token) = world.graph().current() {
+                    rejected = token.generation();
+                    world.graph().reject(&token);
+                }
+            }
+            Step::Clear => drop(world.graph().clear().await),
+            Step::Restart => {
+                // What could not be saved is lost with the process, and only that.
+                store_was_whole &= world.manager.stop().await.is_ok();
+                if !store_was_whole {
+                    return Ok(());
+                }
+                rejected = 0;
+                world.manager = world.another_process().await;
+                if started {
+                    world.manager.start();
+                }
+            }
+            Step::Issuer(outcome) => set(&world.issuer, outcome),
+            Step::Store(trouble) => world.store.set(*trouble),
+            Step::SetBack(seconds) => world.clock.set_wall_back(Duration::from_secs(*seconds)),
+            Step::SetForward(seconds) => world.clock.set_wall_forward(Duration::from_secs(*seconds)),
+            Step::Suspend(seconds) => world.clock.suspend(Duration::from_secs(*seconds)),
+        }
+        if let Some(gap) = world.issuer.shortest_gap("graph") {
+            prop_assert!(gap >= SECOND, "two requests within {:?}", gap);
+        }
+    }
+    // Whatever happened: with the issuer and the store well again and no login lost, a token is had within two hours.
+    world.store.set(Trouble::None);
+    set(&world.issuer, &Outcome::Token { life_ms: 60_000 });
+    pass(HOUR * 2).await;
+    match world.get().await {
+        Ok(_) => {}
+        Err(error) if error.code() == Code::LoginRequired => {
+            prop_assert!(world.issuer.reused() > 0, "a login was asked for without need");
+            prop_assert!(world.issuer.lost() > 0, "a refresh token was used twice though no reply was lost");
+        }
+        Err(error) => return Err(TestCaseError::fail(format!("no recovery: {error}"))),
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_promises_hold(
+        steps in prop::collection::vec(step(), 1..60), rotating in any::<bool>(), started in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(live_through(steps, rotating, started))?;
+    }
+
+    #[test]
+    fn the_windows_lie_within_half_of_the_life_but_for_jitter(
+        life_ms in 1..10_000_000_000_u64,
+        buffer in prop::option::of(0..100_000_u64), before in prop::option::of(0..10_000_000_u64),
+        advice in prop::option::of(0..10_000_000_u64), jitter in 0.0_f32..=1.0, on_demand in any::<bool>(),
+    ) {
+        let life = Duration::from_millis(life_ms);
+        let policy = Policy {
+            expiry_buffer: buffer.map(Duration::from_millis),
+            refresh_before: before.map(Duration::from_millis),
+            refresh: if on_demand { Refresh::OnDemand } else { Refresh::Ahead },
+            ..Policy::default()
+        };
+        let windows = windows(life, advice.map(Duration::from_millis), jitter, &policy);
+        prop_assert!(u64::from(windows.buffer_ms) <= life_ms / 2);
+        prop_assert!(windows.buffer_ms <= windows.refresh_before_ms);
+        prop_assert!(u64::from(windows.refresh_before_ms) <= (life_ms / 2) * 6 / 5 + 1 || windows.refresh_before_ms == windows.buffer_ms);
+        if buffer.is_none() {
+            prop_assert!(u128::from(windows.buffer_ms) <= MAX_BUFFER.as_millis());
+        }
+    }
+
+    #[test]
+    fn a_good_token_is_always_handed_out_and_no_other_ever(phase in 0..5_u8, gate in 0..3_u8) {
+        let phase = [Phase::Fresh, Phase::Due, Phase::MustWait, Phase::Expired, Phase::Absent][usize::from(phase)];
+        let until = Moment { wall_ms: 1, boot_ms: 1 };
+        let gate = [Gate::Open, Gate::BackingOff(until), Gate::Refused(until)][usize::from(gate)];
+        let handed_out = matches!(decide(phase, gate), Decision::HandOut | Decision::HandOutAndRefresh);
+        prop_assert_eq!(handed_out, matches!(phase, Phase::Fresh | Phase::Due));
+        let asks = matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait);
+        prop_assert!(!asks || gate == Gate::Open, "a closed gate was passed");
+    }
+}

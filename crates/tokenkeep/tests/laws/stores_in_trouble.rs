@@ -1,0 +1,109 @@
+//! Promise 2, second half, and section 6: store trouble never stops a token, and loses none.
+
+use tokenkeep::{Code, Demand, Event, Warning};
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_cannot_be_saved_is_served_reported_and_saved_later() {
+    let world = world_with(Issuer::rotating(HOUR), Default::default()).await;
+    world.store.set(Trouble::NoSaves);
+    assert_eq!(world.get().await.unwrap().generation(), 1);
+    let answer = world.graph().get(Demand::default()).await.unwrap();
+    assert!(answer.warnings.contains(&Warning::Unsaved), "{:?}", answer.warnings);
+    assert!(world.manager.store_trouble().unwrap().contains("no space left"));
+    assert!(world.store.record("graph").await.is_none());
+    world.store.set(Trouble::None);
+    pass(MINUTE).await;
+    assert_eq!(world.store.record("graph").await.unwrap().refresh_token.unwrap().expose_secret(), "rt-1");
+    assert!(world.graph().get(Demand::default()).await.unwrap().warnings.is_empty());
+    assert_eq!(world.manager.store_trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unsaved_refresh_token_is_the_one_that_is_used_next() {
+    let world = world_with(Issuer::rotating(MINUTE), Default::default()).await;
+    world.get().await.unwrap();
+    world.store.set(Trouble::NoSaves);
+    for generation in 2..=5 {
+        pass(MINUTE).await;
+        assert_eq!(world.get().await.unwrap().generation(), generation);
+    }
+    world.store.set(Trouble::None);
+    pass(MINUTE).await;
+    assert_eq!(world.store.record("graph").await.unwrap().refresh_token.unwrap().expose_secret(), "rt-5");
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_tries_once_more_to_save_and_says_whose_token_is_lost() {
+    let world = world_with(Issuer::rotating(HOUR), Default::default()).await;
+    world.store.set(Trouble::NoSaves);
+    world.get().await.unwrap();
+    let error = world.manager.stop().await.unwrap_err();
+    assert!(error.to_string().contains("not saved: the tokens of graph"), "{error}");
+    world.store.set(Trouble::None);
+    world.manager.stop().await.unwrap();
+    assert!(world.store.record("graph").await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_store_tokens_that_spend_nothing_go_on() {
+    let world = world(MINUTE).await;
+    world.store.set(Trouble::Gone);
+    for generation in 1..=3 {
+        assert_eq!(world.get().await.unwrap().generation(), generation);
+        pass(MINUTE).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_leases_a_rotating_token_holds_out_while_it_lives_and_goes_on_after() {
+    let world = world_with(Issuer::rotating(HOUR), Default::default()).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    world.store.set(Trouble::Full);
+    pass(MINUTE * 58).await;
+    assert_eq!(world.get().await.unwrap().generation(), 1);
+    assert_eq!(world.issuer.count(), 1, "not renewed ahead without a lease");
+    pass(MINUTE * 4).await;
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_refresh_token_that_cannot_be_read_the_issuer_is_not_asked() {
+    let world = world_with(Issuer::rotating(MINUTE), Default::default()).await;
+    world.get().await.unwrap();
+    world.store.set(Trouble::Gone);
+    pass(MINUTE).await;
+    let error = world.get().await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
+    assert_eq!((world.issuer.count(), world.issuer.reused()), (1, 0));
+    world.store.set(Trouble::None);
+    pass(SECOND * 11).await;
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_trouble_is_said_once_and_its_end_too() {
+    let world = world(MINUTE).await;
+    let mut events = world.manager.events();
+    world.manager.start();
+    world.store.set(Trouble::Gone);
+    for _ in 0..5 {
+        world.get().await.unwrap();
+        pass(MINUTE).await;
+    }
+    world.store.set(Trouble::None);
+    pass(MINUTE * 2).await;
+    let mut said = (0, 0);
+    while let Ok(event) = events.try_recv() {
+        match event {
+            Event::StoreFailed { .. } => said.0 += 1,
+            Event::StoreRecovered => said.1 += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(said, (1, 1));
+}

@@ -1,0 +1,82 @@
+//! A world to state laws in: a clock, an issuer, a store and a manager.
+
+mod clock;
+mod issuer;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeep::expiry::Policy;
+use tokenkeep::store::{MemoryStore, Store};
+use tokenkeep::{Accounts, Clock, Error, Token, TokenHandle, TokenManager};
+
+pub use clock::TestClock;
+pub use issuer::{Issuer, Reply};
+pub use store::{Trouble, UnreliableStore, store_hook};
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const MINUTE: Duration = Duration::from_mins(1);
+pub const HOUR: Duration = Duration::from_hours(1);
+
+pub struct World {
+    pub clock: Arc<TestClock>,
+    pub issuer: Issuer,
+    pub store: Arc<UnreliableStore>,
+    pub manager: TokenManager,
+}
+
+/// A manager with the provider `graph`, whose tokens live so long.
+pub async fn world(life: Duration) -> World {
+    world_with(Issuer::new(life), Policy::default()).await
+}
+
+pub async fn world_with(issuer: Issuer, policy: Policy) -> World {
+    let clock = Arc::new(TestClock::new());
+    let memory = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let store = Arc::new(UnreliableStore::new(memory));
+    let manager = manager(&clock, &store, &issuer, policy).await;
+    World { clock, issuer, store, manager }
+}
+
+/// One more manager on the same store and issuer, as another process would have.
+pub async fn manager(
+    clock: &Arc<TestClock>,
+    store: &Arc<UnreliableStore>,
+    issuer: &Issuer,
+    policy: Policy,
+) -> TokenManager {
+    TokenManager::builder()
+        .clock(Arc::clone(clock) as Arc<dyn Clock>)
+        .store(Arc::clone(store) as Arc<dyn Store>)
+        .source("graph", Arc::new(issuer.clone()), policy, Accounts::Any)
+        .build()
+        .await
+        .unwrap()
+}
+
+impl World {
+    pub fn graph(&self) -> TokenHandle {
+        self.manager.handle("graph").unwrap()
+    }
+
+    pub async fn get(&self) -> Result<Token, Error> {
+        self.graph().token().await
+    }
+
+    pub async fn another_process(&self) -> TokenManager {
+        manager(&self.clock, &self.store, &self.issuer, Policy::default()).await
+    }
+}
+
+/// Lets virtual time pass, and everything happen that is due in it. Only for tests with a paused clock.
+pub async fn pass(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// Lets other tasks run until nothing more happens at this moment.
+pub async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,217 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokenkeep::Secret;
+use tokenkeep::fingerprint::Fingerprint;
+use tokenkeep::source::{Ask, Expiry, Fault, FetchError, Fetched, TokenSource};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// An issuer that does as it is told and remembers what it was asked.
+#[derive(Clone, Debug)]
+pub struct Issuer(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    arrived: watch::Sender<usize>,
+    held: watch::Sender<bool>,
+    rotates: bool,
+    secret: String,
+}
+
+#[derive(Debug)]
+struct State {
+    life: Expiry,
+    refresh_in: Option<Duration>,
+    reply: Reply,
+    requests: Vec<Request>,
+    issued: u64,
+    refresh_token: Option<String>,
+    reused: u64,
+    lost: u64,
+    in_flight: usize,
+    max_in_flight: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub key: String,
+    pub at: Instant,
+    pub refresh_token: Option<String>,
+}
+
+/// What the issuer does with a request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    Token,
+    /// The work is done, the refresh token rotated, and the answer lost.
+    Lost,
+    Fail(FetchError),
+    Panic,
+}
+
+impl Issuer {
+    pub fn new(life: Duration) -> Self {
+        Self::build(Expiry::In(life), false, "s3cret")
+    }
+
+    /// One that spends a refresh token with each answer.
+    pub fn rotating(life: Duration) -> Self {
+        Self::build(Expiry::In(life), true, "s3cret")
+    }
+
+    pub fn with_secret(life: Duration, secret: &str) -> Self {
+        Self::build(Expiry::In(life), false, secret)
+    }
+
+    fn build(life: Expiry, rotates: bool, secret: &str) -> Self {
+        let state = State {
+            life,
+            refresh_in: None,
+            reply: Reply::Token,
+            requests: Vec::new(),
+            issued: 0,
+            refresh_token: rotates.then(|| "rt-0".to_owned()),
+            reused: 0,
+            lost: 0,
+            in_flight: 0,
+            max_in_flight: 0,
+        };
+        Self(Arc::new(Inner {
+            state: Mutex::new(state),
+            arrived: watch::channel(0).0,
+            held: watch::channel(false).0,
+            rotates,
+            secret: secret.to_owned(),
+        }))
+    }
+
+    pub fn set_expiry(&self, expiry: Expiry) {
+        self.0.state.lock().unwrap().life = expiry;
+    }
+
+    pub fn advise_refresh_in(&self, after: Duration) {
+        self.0.state.lock().unwrap().refresh_in = Some(after);
+    }
+
+    pub fn reply(&self, reply: Reply) {
+        self.0.state.lock().unwrap().reply = reply;
+    }
+
+    pub fn fail(&self, fault: Fault) {
+        self.reply(Reply::Fail(FetchError::new(fault, "issuer.example said no")));
+    }
+
+    /// Requests arrive and are not answered until [`Issuer::let_go`].
+    pub fn hold(&self) {
+        self.0.held.send_replace(true);
+    }
+
+    pub fn let_go(&self) {
+        self.0.held.send_replace(false);
+    }
+
+    pub fn requests(&self) -> Vec<Request> {
+        self.0.state.lock().unwrap().requests.clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.state.lock().unwrap().requests.len()
+    }
+
+    /// How often a refresh token came that was spent.
+    pub fn reused(&self) -> u64 {
+        self.0.state.lock().unwrap().reused
+    }
+
+    /// How many answers were lost after the work was done.
+    pub fn lost(&self) -> u64 {
+        self.0.state.lock().unwrap().lost
+    }
+
+    pub fn max_in_flight(&self) -> usize {
+        self.0.state.lock().unwrap().max_in_flight
+    }
+
+    pub async fn arrival(&self, count: usize) {
+        self.0.arrived.subscribe().wait_for(|arrived| *arrived >= count).await.unwrap();
+    }
+
+    /// The shortest time between two requests for one key.
+    pub fn shortest_gap(&self, key: &str) -> Option<Duration> {
+        let requests = self.requests();
+        let times: Vec<_> = requests.iter().filter(|request| request.key == key).map(|request| request.at).collect();
+        times.windows(2).map(|pair| pair[1] - pair[0]).min()
+    }
+
+    fn arrive(&self, ask: &Ask<'_>) {
+        let mut state = self.0.state.lock().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "tokio's clock is the test's own")]
+        let at = Instant::now();
+        let refresh_token = ask.refresh_token.map(|token| token.expose_secret().to_owned());
+        state.requests.push(Request { key: ask.key.to_string(), at, refresh_token });
+        state.in_flight += 1;
+        state.max_in_flight = state.max_in_flight.max(state.in_flight);
+        let arrived = state.requests.len();
+        drop(state);
+        self.0.arrived.send_replace(arrived);
+    }
+
+    fn answer(&self, ask: &Ask<'_>) -> Result<Fetched, FetchError> {
+        let mut state = self.0.state.lock().unwrap();
+        state.in_flight -= 1;
+        match state.reply.clone() {
+            Reply::Panic => {
+                drop(state);
+                panic!("a source that panics, as the test wants");
+            }
+            Reply::Fail(error) => return Err(error),
+            Reply::Token | Reply::Lost => {}
+        }
+        if self.0.rotates {
+            let sent = ask.refresh_token.map_or("rt-0", Secret::expose_secret);
+            if state.refresh_token.as_deref() != Some(sent) {
+                state.reused += 1;
+                return Err(FetchError::new(Fault::LoginRequired, "issuer.example answered 400 invalid_grant"));
+            }
+            state.refresh_token = Some(format!("rt-{}", state.issued + 1));
+        }
+        state.issued += 1;
+        if matches!(state.reply, Reply::Lost) {
+            state.lost += 1;
+            return Err(FetchError::new(Fault::Unavailable, "issuer.example broke off its answer"));
+        }
+        Ok(Fetched {
+            access_token: Secret::new(format!("{}-token-{}", ask.key, state.issued)),
+            token_type: "Bearer".into(),
+            scope: None,
+            expiry: state.life,
+            refresh_in: state.refresh_in,
+            refresh_token: state.refresh_token.as_deref().map(Secret::new),
+        })
+    }
+}
+
+#[async_trait]
+impl TokenSource for Issuer {
+    async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        self.arrive(&ask);
+        let mut held = self.0.held.subscribe();
+        held.wait_for(|held| !held).await.unwrap();
+        self.answer(&ask)
+    }
+
+    fn issuer(&self) -> &str {
+        "issuer.example"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([("client_secret", &*self.0.secret)])
+    }
+
+    fn rotates(&self) -> bool {
+        self.0.rotates
+    }
+}

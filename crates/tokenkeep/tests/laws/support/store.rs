@@ -1,0 +1,131 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokenkeep::Key;
+use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+
+/// A store that fails when told to, and that can be looked into.
+#[derive(Debug)]
+pub struct UnreliableStore {
+    inner: Arc<dyn Store>,
+    trouble: Mutex<Trouble>,
+    pub panic_once: AtomicBool,
+    on_save: Mutex<Option<Hook>>,
+    last_holder: Mutex<Option<Holder>>,
+}
+
+type HookFn = Box<dyn Fn(&Record) + Send>;
+
+pub struct Hook(HookFn);
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
+/// Calls `hook` with each record that is to be saved.
+pub fn store_hook(store: &UnreliableStore, hook: impl Fn(&Record) + Send + 'static) {
+    *store.on_save.lock().unwrap() = Some(Hook(Box::new(hook)));
+}
+
+/// What a store does not do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Trouble {
+    #[default]
+    None,
+    /// Reads, but neither writes nor gives leases: a full disk.
+    Full,
+    /// Gives leases, but saves nothing.
+    NoSaves,
+    /// Nothing.
+    Gone,
+}
+
+impl UnreliableStore {
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner, trouble: Mutex::default(), panic_once: AtomicBool::new(false), on_save: Mutex::default(), last_holder: Mutex::default() }
+    }
+
+    pub fn set(&self, trouble: Trouble) {
+        *self.trouble.lock().unwrap() = trouble;
+    }
+
+    pub async fn record(&self, key: &str) -> Option<Record> {
+        self.inner.load(&Key::parse(key).unwrap()).await.unwrap().map(|versioned| versioned.record)
+    }
+
+    /// Ends a lease, as if its holder had stood still for too long.
+    pub async fn end_lease(&self, key: &str) {
+        let holder = self.last_holder.lock().unwrap().clone().expect("nobody has taken a lease");
+        self.inner.release_lease(&Key::parse(key).unwrap(), &holder).await.unwrap();
+    }
+
+    fn fail_if(&self, troubles: &[Trouble]) -> Result<(), StoreError> {
+        if troubles.contains(&self.trouble.lock().unwrap()) {
+            return Err(StoreError { store: "test:".into(), what: "no space left on device".into() });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for UnreliableStore {
+    fn label(&self) -> &str {
+        "test:"
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        self.fail_if(&[Trouble::Gone])?;
+        self.inner.load(key).await
+    }
+
+    async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::NoSaves])?;
+        if let Some(Hook(hook)) = &*self.on_save.lock().unwrap() {
+            hook(record);
+        }
+        self.inner.save(key, record, expected).await
+    }
+
+    async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        self.fail_if(&[Trouble::Gone])?;
+        self.inner.page(after, limit).await
+    }
+
+    async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
+        assert!(!self.panic_once.swap(false, Ordering::SeqCst), "a store that panics, as the test wants");
+        self.fail_if(&[Trouble::Gone])?;
+        self.inner.changes(since, limit).await
+    }
+
+    async fn newest_version(&self) -> Result<Version, StoreError> {
+        self.fail_if(&[Trouble::Gone])?;
+        self.inner.newest_version().await
+    }
+
+    async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full])?;
+        let outcome = self.inner.acquire_lease(key, holder, ttl).await;
+        if outcome == Ok(LeaseOutcome::Acquired) {
+            *self.last_holder.lock().unwrap() = Some(holder.clone());
+        }
+        outcome
+    }
+
+    async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full])?;
+        self.inner.renew_lease(key, holder, ttl).await
+    }
+
+    async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full])?;
+        self.inner.release_lease(key, holder).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
