@@ -163,6 +163,8 @@ enum Turn {
     Leased,
     /// The store gives no lease, or none is needed.
     Uncoordinated,
+    /// The store cannot even be read.
+    Blind,
 }
 
 impl Flight {
@@ -210,7 +212,7 @@ impl Flight {
             Ok(Ok(stored)) => Ready::Ask(Base { stored, turn: Turn::Leased, _permit: permit }),
             Ok(Err(result)) => Ready::Done(result),
             Err(error) => match self.go_on_alone(&error, first) {
-                Ok(stored) => Ready::Ask(Base { stored, turn: Turn::Uncoordinated, _permit: permit }),
+                Ok((stored, turn)) => Ready::Ask(Base { stored, turn, _permit: permit }),
                 Err(failed) => Ready::Done(failed),
             },
         }
@@ -258,11 +260,14 @@ impl Flight {
         &self,
         error: &StoreError,
         stored: Result<Option<Stored>, StoreError>,
-    ) -> Result<Option<Stored>, FlightResult> {
+    ) -> Result<(Option<Stored>, Turn), FlightResult> {
         let alive = self.slot.live().is_some_and(|live| !live.expires_at().is_reached(self.shared.clock.now()));
         let newest_is_known = stored.is_ok() || self.slot.lock().unsaved().is_some();
         if !self.provider().source.rotates() || (newest_is_known && !alive) {
-            return Ok(stored.ok().flatten());
+            return Ok(match stored {
+                Ok(stored) => (stored, Turn::Uncoordinated),
+                Err(_) => (None, Turn::Blind),
+            });
         }
         let fault = FetchError::new(Fault::Unavailable, format!("the refresh token cannot be used safely: {error}"))
             .with_next("mend the store; tokens go on by themselves then");
@@ -302,6 +307,10 @@ impl Flight {
         let mut stored = base.stored;
         let mut refresh_token = self.newest_refresh_token(stored.as_ref());
         let mut asked_at = self.last_asked(stored.as_ref());
+        if base.turn == Turn::Blind {
+            // Another process, or this one before a restart, may have asked just now.
+            asked_at = asked_at.or(Some(self.shared.clock.now()));
+        }
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -309,7 +318,7 @@ impl Flight {
             asked_at = Some(sent);
             self.slot.lock().busy().asked_at = asked_at;
             let fault = match self.fetch(refresh_token.as_ref(), base.turn).await {
-                Ok(fetched) => return self.arrive(fetched, stored.as_ref(), refresh_token, sent).await,
+                Ok(fetched) => return self.arrive(fetched, stored.as_ref(), refresh_token, sent, base.turn).await,
                 Err(fault) => fault,
             };
             if attempts < MAX_ATTEMPTS && matches!(fault.fault, Fault::LoginRequired | Fault::RefreshTokenRefused) {
@@ -388,9 +397,14 @@ impl Flight {
         stored: Option<&Stored>,
         refresh_token: Option<Secret>,
         sent: Moment,
+        turn: Turn,
     ) -> FlightResult {
         let now = self.shared.clock.now();
-        let generation = 1 + self.last_generation(stored);
+        let mut generation = 1 + self.last_generation(stored);
+        if turn == Turn::Blind && generation == 1 {
+            // The store may know of many. No count has come as far as the seconds since 1970, so none is repeated.
+            generation = u64::try_from(now.wall_ms / 1000).unwrap_or(1);
+        }
         let record = match accept(fetched, refresh_token, generation, sent, self.provider(), &*self.shared.clock) {
             Ok(record) => record,
             Err(fault) => {

@@ -28,13 +28,13 @@ pub(super) fn normalized(stored: Versioned, provider: &ProviderRuntime, clock: &
     }
     let same_boot = !record.boot_id.is_empty() && *record.boot_id == *clock.boot_id();
     let here = |moment: Moment| if same_boot { moment } else { moment.rebased(now) };
-    record.asked_at = record.asked_at.map(here).filter(|asked| !asked.minus(SKEW).is_ahead_of(now));
+    let from_the_future = |moment: Moment| !same_boot && moment.minus(SKEW).is_ahead_of(now);
+    record.asked_at = record.asked_at.filter(|asked| !from_the_future(*asked)).map(here);
     if let Some(failure) = &mut record.failure {
         failure.since = here(failure.since);
         failure.retry_at = here(failure.retry_at);
     }
-    record.token = record.token.take().filter(|token| same_boot || !token.sent_at().minus(SKEW).is_ahead_of(now));
-    record.token = record.token.map(|token| {
+    record.token = record.token.filter(|token| !from_the_future(token.sent_at())).map(|token| {
         let (sent_at, expires_at) = (here(token.sent_at()), here(token.expires_at()));
         let windows = token
             .life()

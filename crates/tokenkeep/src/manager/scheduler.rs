@@ -137,8 +137,13 @@ impl Shared {
             }
             return;
         }
-        if matches!(phase, Phase::Fresh | Phase::Due | Phase::MustWait) || state.unsaved().is_some() {
+        if matches!(phase, Phase::Fresh | Phase::Due | Phase::MustWait) {
             self.schedule_next(slot, &mut state);
+            return;
+        }
+        // What the store may not know is not let go.
+        if state.unsaved().is_some() || self.store_trouble().is_some() {
+            self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
             return;
         }
         state.settle(None);

@@ -140,7 +140,8 @@ impl Slot {
         if let Some(live) = self.live.swap(None) {
             let busy = state.busy();
             busy.obsolete = busy.obsolete.max(live.generation());
-            busy.asked_at = Some(live.sent_at());
+            let later = busy.asked_at.filter(|asked| asked.boot_ms > live.sent_at().boot_ms);
+            busy.asked_at = later.or(Some(live.sent_at()));
         }
     }
 

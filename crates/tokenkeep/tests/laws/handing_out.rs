@@ -180,10 +180,12 @@ async fn a_key_that_is_not_configured_is_unknown_and_the_answer_names_what_is() 
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_with_one_account_knows_no_other() {
-    let clock: Arc<dyn Clock> = Arc::new(TestClock::new());
+    let clock = Arc::new(TestClock::new());
+    let issuer = Issuer::new(HOUR);
+    issuer.set_clock(&clock);
     let manager = TokenManager::builder()
-        .clock(clock)
-        .source("graph", Arc::new(Issuer::new(HOUR)), Policy::default(), Accounts::Default)
+        .clock(clock as Arc<dyn Clock>)
+        .source("graph", Arc::new(issuer), Policy::default(), Accounts::Default)
         .build()
         .await
         .unwrap();

@@ -174,6 +174,7 @@ async fn ten_thousand_renewals_at_once_are_all_made_and_bounded() {
 async fn one_slow_issuer_delays_no_other_and_its_requests_are_bounded() {
     let slow = world(HOUR).await;
     let fast = Issuer::new(HOUR);
+    fast.set_clock(&slow.clock);
     let manager = tokenkeep::TokenManager::builder()
         .clock(std::sync::Arc::clone(&slow.clock) as _)
         .source("slow", std::sync::Arc::new(slow.issuer.clone()), Policy::default(), tokenkeep::Accounts::Any)

@@ -99,7 +99,7 @@ async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result
     }
     let mut newest = 0;
     let mut rejected = 0;
-    let mut store_was_whole = true;
+    let mut store_was_well = true;
     for step in steps {
         match &step {
             Step::Pass(ms) => pass(Duration::from_millis(*ms)).await,
@@ -117,8 +117,10 @@ async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result
                     }
                     Err(error) => {
                         prop_assert_ne!(error.code(), Code::Internal, "{}", error);
-                        prop_assert!(matches!(step, Step::Refresh) || world.graph().current().is_none(),
-                            "an error displaced a good token");
+                        prop_assert!(
+                            matches!(step, Step::Refresh) || world.graph().current().is_none(),
+                            "an error displaced a good token"
+                        );
                     }
                 }
             }
@@ -131,18 +133,23 @@ async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result
             Step::Clear => drop(world.graph().clear().await),
             Step::Restart => {
                 // What could not be saved is lost with the process, and only that.
-                store_was_whole &= world.manager.stop().await.is_ok();
-                if !store_was_whole {
+                if world.manager.stop().await.is_err() {
                     return Ok(());
                 }
                 rejected = 0;
+                // What a store in trouble did not note of the last request, the next process cannot know.
+                pass(if store_was_well { Duration::ZERO } else { SECOND }).await;
+                store_was_well = world.store.trouble() == Trouble::None;
                 world.manager = world.another_process().await;
                 if started {
                     world.manager.start();
                 }
             }
             Step::Issuer(outcome) => set(&world.issuer, outcome),
-            Step::Store(trouble) => world.store.set(*trouble),
+            Step::Store(trouble) => {
+                store_was_well &= *trouble == Trouble::None;
+                world.store.set(*trouble);
+            }
             Step::SetBack(seconds) => world.clock.set_wall_back(Duration::from_secs(*seconds)),
             Step::SetForward(seconds) => world.clock.set_wall_forward(Duration::from_secs(*seconds)),
             Step::Suspend(seconds) => world.clock.suspend(Duration::from_secs(*seconds)),

@@ -46,6 +46,7 @@ pub async fn manager(
     issuer: &Issuer,
     policy: Policy,
 ) -> TokenManager {
+    issuer.set_clock(clock);
     TokenManager::builder()
         .clock(Arc::clone(clock) as Arc<dyn Clock>)
         .store(Arc::clone(store) as Arc<dyn Store>)

@@ -158,6 +158,7 @@ pub(super) async fn pages_are_ordered_complete_and_without_repeats_while_others_
                 break;
             }
             seen.extend(page.into_iter().map(|(key, _)| key));
+            assert!(seen.len() <= all.len(), "pages of {limit} come again");
         }
         assert!(seen.iter().eq(&all), "in pages of {limit}: {seen:?}");
     }

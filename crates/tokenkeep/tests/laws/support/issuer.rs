@@ -1,12 +1,13 @@
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokenkeep::Secret;
 use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::source::{Ask, Expiry, Fault, FetchError, Fetched, TokenSource};
+use tokenkeep::{Clock as _, Secret};
 use tokio::sync::watch;
-use tokio::time::Instant;
+
+use super::clock::TestClock;
 
 /// An issuer that does as it is told and remembers what it was asked.
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub struct Issuer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    clock: OnceLock<Arc<TestClock>>,
     state: Mutex<State>,
     arrived: watch::Sender<usize>,
     held: watch::Sender<bool>,
@@ -38,7 +40,8 @@ struct State {
 #[derive(Debug, Clone)]
 pub struct Request {
     pub key: String,
-    pub at: Instant,
+    /// On the boot clock.
+    pub at: Duration,
     pub refresh_token: Option<String>,
 }
 
@@ -80,12 +83,17 @@ impl Issuer {
             max_in_flight: 0,
         };
         Self(Arc::new(Inner {
+            clock: OnceLock::new(),
             state: Mutex::new(state),
             arrived: watch::channel(0).0,
             held: watch::channel(false).0,
             rotates,
             secret: secret.to_owned(),
         }))
+    }
+
+    pub fn set_clock(&self, clock: &Arc<TestClock>) {
+        self.0.clock.get_or_init(|| Arc::clone(clock));
     }
 
     pub fn set_expiry(&self, expiry: Expiry) {
@@ -148,8 +156,7 @@ impl Issuer {
 
     fn arrive(&self, ask: &Ask<'_>) {
         let mut state = self.0.state.lock().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "tokio's clock is the test's own")]
-        let at = Instant::now();
+        let at = Duration::from_millis(self.0.clock.get().unwrap().now().boot_ms as u64);
         let refresh_token = ask.refresh_token.map(|token| token.expose_secret().to_owned());
         state.requests.push(Request { key: ask.key.to_string(), at, refresh_token });
         state.in_flight += 1;

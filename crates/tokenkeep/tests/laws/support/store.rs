@@ -46,11 +46,21 @@ pub enum Trouble {
 
 impl UnreliableStore {
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, trouble: Mutex::default(), panic_once: AtomicBool::new(false), on_save: Mutex::default(), last_holder: Mutex::default() }
+        Self {
+            inner,
+            trouble: Mutex::default(),
+            panic_once: AtomicBool::new(false),
+            on_save: Mutex::default(),
+            last_holder: Mutex::default(),
+        }
     }
 
     pub fn set(&self, trouble: Trouble) {
         *self.trouble.lock().unwrap() = trouble;
+    }
+
+    pub fn trouble(&self) -> Trouble {
+        *self.trouble.lock().unwrap()
     }
 
     pub async fn record(&self, key: &str) -> Option<Record> {
