@@ -1,1 +1,20 @@
-//! tokenkeep-api
+//! What travels between a broker and those who use it: the JSON of every route, as types.
+//!
+//! The server writes these types and a client reads them, so both agree by construction. A reader must pass over
+//! members it does not know; words that it does not know become [`State::Unknown`] and [`ProblemCode::Unknown`]. So a
+//! newer broker can say more without breaking older clients.
+//!
+//! Times are RFC 3339 in UTC with whole seconds, rounded down. Lengths of time are whole seconds: rounded down where
+//! they say how long something is still good, rounded up where they say how long to wait.
+
+mod problem;
+mod readiness;
+mod status;
+mod token;
+mod warning;
+
+pub use problem::{Problem, ProblemCode};
+pub use readiness::Readiness;
+pub use status::{FailureAnswer, State, StatusAnswer, TokenPage};
+pub use token::TokenAnswer;
+pub use warning::WarningAnswer;
