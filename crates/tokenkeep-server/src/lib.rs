@@ -1,1 +1,31 @@
-//! tokenkeep-server
+//! Hands out tokens over HTTP, on loopback ports and unix sockets.
+//!
+//! ```text
+//! server ─▶ listen ─▶ accept ─▶ connection ─▶ observe ─▶ browser ─▶ caller ─▶ routes ─▶ manager
+//!           (unix_socket)       (idle, drain)  (log,      (Host,     (API key)   │ query
+//!                                              panic)     Origin)                ▼
+//!                                                                 answer ◀── or problem
+//! ```
+//!
+//! A request passes from left to right. Whoever refuses it answers a [`tokenkeep_api::Problem`], so that a caller finds
+//! the same form everywhere. What is answered is described in `tokenkeep-api`; the conversions are in `answer`.
+
+mod server;
+
+mod accept;
+mod connection;
+mod listen;
+mod tasks;
+#[cfg(unix)]
+mod unix_socket;
+
+mod browser;
+mod caller;
+mod observe;
+mod routes;
+
+mod answer;
+mod problem;
+mod query;
+
+pub use server::{DEFAULT_LISTEN, Limits, Server};

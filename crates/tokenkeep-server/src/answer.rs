@@ -1,0 +1,90 @@
+//! From what the engine says to what travels.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use tokenkeep::status::FailureStatus;
+use tokenkeep::{Answer, Key, KeyState, Status, Warning};
+use tokenkeep_api::{FailureAnswer, State, StatusAnswer, TokenAnswer, WarningAnswer};
+
+/// A token that was just handed out.
+pub(crate) fn token(key: &Key, answer: &Answer) -> TokenAnswer {
+    let token = &answer.token;
+    TokenAnswer {
+        key: key.to_string(),
+        access_token: token.expose_secret().to_owned(),
+        token_type: token.token_type().to_owned(),
+        expires_in: token.expires_in().map(|left| left.as_secs()),
+        expires_at: token.expires_at().and_then(time),
+        scope: token.scope().map(ToOwned::to_owned),
+        generation: token.generation(),
+        warnings: answer.warnings.iter().map(warning).collect(),
+    }
+}
+
+/// The status of a key.
+pub(crate) fn status(status: &Status) -> StatusAnswer {
+    StatusAnswer {
+        key: status.key.to_string(),
+        issuer: status.issuer.clone(),
+        state: state(status.state),
+        reason: status.reason.clone(),
+        generation: status.generation,
+        expires_in: status.expires_in.map(|left| left.as_secs()),
+        expires_at: status.expires_at.and_then(time),
+        obtained_at: status.obtained_at.and_then(time),
+        life: status.life.map(|life| life.as_secs()),
+        refresh_in: status.refresh_in.map(|left| left.as_secs()),
+        consecutive_failures: status.consecutive_failures,
+        failure: status.failure.as_ref().map(failure),
+        warnings: status.warnings.iter().map(warning).collect(),
+    }
+}
+
+/// A state in the word that travels.
+pub(crate) fn state(state: KeyState) -> State {
+    match state {
+        KeyState::Fresh => State::Fresh,
+        KeyState::Due => State::Due,
+        KeyState::Expiring => State::Expiring,
+        KeyState::Expired => State::Expired,
+        KeyState::Absent => State::Absent,
+        KeyState::BackingOff => State::BackingOff,
+        KeyState::Refused => State::Refused,
+        KeyState::LoginRequired => State::LoginRequired,
+        _ => State::Unknown,
+    }
+}
+
+/// A warning with its word for programs.
+pub(crate) fn warning(warning: &Warning) -> WarningAnswer {
+    let code = match warning {
+        Warning::RefreshFailing { .. } => "refresh_failing",
+        Warning::BufferClamped { .. } => "buffer_clamped",
+        Warning::Unsaved => "unsaved",
+        Warning::StoreFailing { .. } => "store_failing",
+        _ => "other",
+    };
+    WarningAnswer { code: code.to_owned(), detail: warning.to_string() }
+}
+
+fn failure(failure: &FailureStatus) -> FailureAnswer {
+    FailureAnswer {
+        kind: failure.kind.as_str().to_owned(),
+        detail: failure.what.clone(),
+        next: failure.next.clone(),
+        since: failure.since.and_then(time),
+        retry_in: failure.retry_in.map(seconds_up),
+    }
+}
+
+/// Whole seconds, rounded up: who waits so long has waited long enough.
+pub(crate) fn seconds_up(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// RFC 3339 in UTC with whole seconds, rounded down.
+fn time(time: SystemTime) -> Option<String> {
+    let seconds = Timestamp::try_from(time).ok()?.as_millisecond().div_euclid(1000);
+    Timestamp::from_second(seconds).ok().map(|time| time.to_string())
+}

@@ -1,0 +1,96 @@
+//! Refuses what somebody else's web page makes a browser on this machine send.
+//!
+//! A page can have requests sent to loopback addresses, and by pointing its own name to one (DNS rebinding) it can even
+//! read the answers. Such a request names the page's host in `Host`; others say where they come from in `Origin` or
+//! `Sec-Fetch-Site`. A program that is no browser sends neither of the latter two.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{HOST, ORIGIN};
+use http::uri::Authority;
+use http::{HeaderValue, Uri};
+
+use crate::problem::Problem;
+
+/// Who can connect to a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Everything on this machine, browsers too.
+    Loopback,
+    /// Who may open the file; no browser can.
+    UnixSocket,
+}
+
+/// Lets a request pass unless a foreign web page is behind it.
+pub(crate) async fn refuse_foreign(
+    State(reach): State<Reach>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let hosts = hosts(&request)?;
+    if reach == Reach::Loopback && (hosts.is_empty() || !hosts.iter().all(is_loopback)) {
+        return Err(Problem::forbidden("the host of this request is not this machine; ask for localhost or 127.0.0.1"));
+    }
+    let headers = request.headers();
+    let is_cross_site = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
+    if is_cross_site || !headers.get_all(ORIGIN).iter().all(|origin| is_same_host(origin, hosts.first())) {
+        return Err(Problem::forbidden("a web page of another site cannot ask here"));
+    }
+    Ok(next.run(request).await)
+}
+
+/// The hosts that a request names: in its target, which comes first, and in `Host`.
+fn hosts(request: &Request) -> Result<Vec<Authority>, Problem> {
+    let target = request.uri().authority().cloned();
+    let headers = request.headers().get_all(HOST).iter().map(|host| Authority::try_from(host.as_bytes()));
+    let hosts: Result<Vec<_>, _> = target.into_iter().map(Ok).chain(headers).collect();
+    hosts.map_err(|_| Problem::invalid("the header Host is not a host"))
+}
+
+fn is_loopback(host: &Authority) -> bool {
+    let name = host.host();
+    if host.as_str().contains('@') {
+        return false;
+    }
+    match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        Some(address) => address.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback()),
+        None => {
+            name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback())
+        }
+    }
+}
+
+/// Whether an origin, e.g. `http://localhost:8640`, has this host; the port may differ. `null` has none.
+fn is_same_host(origin: &HeaderValue, host: Option<&Authority>) -> bool {
+    let origin = Uri::try_from(origin.as_bytes()).ok();
+    let origin = origin.as_ref().filter(|origin| origin.scheme().is_some()).and_then(Uri::host);
+    matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host.host()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_always_mean_this_machine_are_loopback() {
+        for host in ["localhost", "LocalHost:8640", "127.0.0.1", "127.9.8.7:1", "[::1]", "[::1]:8640"] {
+            assert!(is_loopback(&host.parse().unwrap()), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "evil.localhost",
+            "10.0.0.1",
+            "0.0.0.0",
+            "[::ffff:10.0.0.1]",
+            "[::]",
+            "me@localhost",
+        ] {
+            assert!(!is_loopback(&host.parse().unwrap()), "{host}");
+        }
+    }
+}

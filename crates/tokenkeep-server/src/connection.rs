@@ -1,0 +1,111 @@
+//! One connection, HTTP/1.1 or HTTP/2 without TLS, from its first byte to its end.
+//!
+//! The hard problem is a client that connects and then does nothing, or little: it must not keep its place for ever,
+//! in whatever phase it stops. hyper's own timer covers the head of an HTTP/1 request only. So a connection is wound up
+//! as soon as no request has been under way on it for a while, and that covers the first byte, both protocols and
+//! clients that do not read their answer.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+use tracing::debug;
+
+use crate::server::Limits;
+use crate::tasks::Tasks;
+
+/// Answers the requests of a connection until either side ends it, it is idle for too long, or the server stops.
+pub(crate) async fn serve<I>(io: I, router: Router, tasks: Tasks, limits: Limits)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let under_way = UnderWay::default();
+    let service = service_fn(|request: Request<Incoming>| {
+        let counted = under_way.count();
+        let answer = router.clone().oneshot(request);
+        async move {
+            let answer = answer.await;
+            drop(counted);
+            answer
+        }
+    });
+    let builder = builder(tasks.clone(), limits.head_timeout);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    tokio::select! {
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                debug!(%error, "a connection broke off");
+            }
+            return;
+        }
+        () = tasks.stopping().cancelled() => {}
+        () = under_way.none_for(limits.head_timeout) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        // How it ends no longer matters.
+        _ = connection.as_mut() => {}
+        () = under_way.none_for(LAST_WORDS) => {}
+    }
+}
+
+fn builder(tasks: Tasks, head_timeout: Duration) -> Builder<Tasks> {
+    let mut builder = Builder::new(tasks);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(MAX_HEAD);
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEADER_LIST).max_concurrent_streams(MAX_STREAMS);
+    builder
+}
+
+/// Counts the requests that are not answered yet.
+struct UnderWay(watch::Sender<usize>);
+
+impl UnderWay {
+    /// Counts one more until the guard is dropped.
+    fn count(&self) -> Counted {
+        self.0.send_modify(|count| *count += 1);
+        Counted(self.0.clone())
+    }
+
+    /// Resolves when there has been none for so long.
+    async fn none_for(&self, limit: Duration) {
+        let mut count = self.0.subscribe();
+        loop {
+            // Both fail only if there is no sender, and `self` is one.
+            count.wait_for(|count| *count == 0).await.ok();
+            if tokio::time::timeout(limit, count.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Default for UnderWay {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+struct Counted(watch::Sender<usize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// The longest head of an HTTP/1 request, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// The longest list of headers of an HTTP/2 request, in bytes.
+const MAX_HEADER_LIST: u32 = 64 * 1024;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 250;
+/// How long an answer may take to be sent when the connection is wound up and nothing else is under way.
+const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -1,0 +1,180 @@
+//! The one form of every answer that is no success.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use tokenkeep::{Code, Error};
+use tokenkeep_api::ProblemCode;
+
+use crate::answer::seconds_up;
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// That of the code, except where HTTP has a word of its own for the same thing: no such route, wrong method.
+    status: StatusCode,
+    body: tokenkeep_api::Problem,
+}
+
+impl Problem {
+    /// The call must be changed; `detail` says how.
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(Code::InvalidRequest, detail.into())
+    }
+
+    /// No API key, or a wrong one: which of the two is not said.
+    pub(crate) fn unauthenticated() -> Self {
+        let detail = "send the API key in the header X-API-Key, or as Authorization: Bearer";
+        Self::new(Code::Unauthenticated, detail.to_owned())
+    }
+
+    /// Not from there.
+    pub(crate) fn forbidden(detail: &str) -> Self {
+        Self::new(Code::Forbidden, detail.to_owned())
+    }
+
+    /// Nothing is at this path.
+    pub(crate) fn no_route(routes: &str) -> Self {
+        Self::invalid(format!("there is no such route; there are {routes}")).with_status(StatusCode::NOT_FOUND)
+    }
+
+    /// All routes are for reading.
+    pub(crate) fn wrong_method() -> Self {
+        Self::invalid("this route answers GET only").with_status(StatusCode::METHOD_NOT_ALLOWED)
+    }
+
+    /// No route expects a body.
+    pub(crate) fn body_too_large() -> Self {
+        Self::invalid("no route here takes a body; send none").with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// The server does not do its work.
+    pub(crate) fn not_ready(detail: &str) -> Self {
+        Self::new(Code::Unavailable, detail.to_owned())
+    }
+
+    /// A handler panicked.
+    pub(crate) fn broken() -> Self {
+        Self::new(Code::Internal, "a fault of the server; its log says more".to_owned())
+    }
+
+    fn new(code: Code, detail: String) -> Self {
+        let retry_after = (code == Code::Unavailable).then(|| seconds_up(SOON));
+        let body = tokenkeep_api::Problem {
+            code: problem_code(code),
+            title: title(code).to_owned(),
+            detail,
+            key: None,
+            retry_after,
+        };
+        let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, body }
+    }
+
+    fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let detail = match error.next() {
+            Some(next) => format!("{}; {next}", error.what()),
+            None => error.what().to_owned(),
+        };
+        let mut problem = Self::new(error.code(), detail);
+        problem.body.key = error.key().map(ToString::to_string);
+        problem.body.retry_after = error.retry_after().map(seconds_up).or(problem.body.retry_after);
+        problem
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(_: PathRejection) -> Self {
+        Self::invalid("the key in the path is not UTF-8, percent-encoded")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let retry_after = self.body.retry_after;
+        let mut response = (self.status, Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        match self.status {
+            StatusCode::UNAUTHORIZED => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static("GET"))),
+            _ => {}
+        }
+        response
+    }
+}
+
+/// The part of a caller's own text that an answer repeats.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MAX_REPEATED) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+fn problem_code(code: Code) -> ProblemCode {
+    match code {
+        Code::InvalidRequest => ProblemCode::InvalidRequest,
+        Code::Unauthenticated => ProblemCode::Unauthenticated,
+        Code::Forbidden => ProblemCode::Forbidden,
+        Code::UnknownKey => ProblemCode::UnknownKey,
+        Code::LoginRequired => ProblemCode::LoginRequired,
+        Code::Refused => ProblemCode::Refused,
+        Code::Unavailable => ProblemCode::Unavailable,
+        // A code that this page does not know is our fault too.
+        _ => ProblemCode::Internal,
+    }
+}
+
+fn title(code: Code) -> &'static str {
+    match code {
+        Code::InvalidRequest => "Invalid request",
+        Code::Unauthenticated => "Unknown caller",
+        Code::Forbidden => "Not allowed",
+        Code::UnknownKey => "Unknown key",
+        Code::LoginRequired => "Login required",
+        Code::Refused => "Refused by the issuer",
+        Code::Unavailable => "Unavailable for now",
+        _ => "Internal error",
+    }
+}
+
+/// When to try again if nobody said it.
+const SOON: Duration = Duration::from_secs(1);
+const MAX_REPEATED: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_engine_keeps_its_name_and_status() {
+        for (code, name, status, _) in Code::TABLE {
+            let problem = Problem::from(Error::new(code, "it happened"));
+            assert_eq!(problem.status.as_u16(), status);
+            assert_eq!(serde_json::to_value(&problem.body).unwrap()["code"], name);
+        }
+    }
+
+    #[test]
+    fn when_to_try_again_is_rounded_up() {
+        let error = Error::new(Code::Unavailable, "down").with_retry_after(Duration::from_millis(1001));
+        let response = Problem::from(error).into_response();
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+    }
+}

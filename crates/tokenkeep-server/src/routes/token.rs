@@ -1,0 +1,40 @@
+//! `GET /tokens/{key}?min_valid=&max_wait=`: a token that can be used now.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use tokenkeep::Demand;
+use tokenkeep::expiry::MAX_LIFE;
+
+use super::{App, no_store};
+use crate::answer;
+use crate::problem::Problem;
+use crate::query::Query;
+
+pub(super) async fn token(
+    State(app): State<Arc<App>>,
+    key: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let Path(key) = key?;
+    let demand = demand(query.as_deref())?;
+    let handle = app.manager.handle(&key)?;
+    let answer = handle.get(demand).await?;
+    Ok(no_store(Json(answer::token(handle.key(), &answer))))
+}
+
+fn demand(query: Option<&str>) -> Result<Demand, Problem> {
+    let query = Query::parse(query, &["min_valid", "max_wait"])?;
+    let default = Demand::default();
+    Ok(Demand {
+        min_valid: query.duration("min_valid", MAX_LIFE)?.unwrap_or(default.min_valid),
+        max_wait: query.duration("max_wait", MAX_WAIT)?.unwrap_or(default.max_wait),
+    })
+}
+
+/// The longest time that a caller may wait.
+const MAX_WAIT: Duration = Duration::from_mins(5);

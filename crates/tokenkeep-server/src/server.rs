@@ -1,0 +1,110 @@
+//! The server: bound first, so that what is wrong with an address is known at once; then run.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeep::TokenManager;
+use tokenkeep::config::{KeyHash, Listen, ServerSettings};
+use tokio::sync::Semaphore;
+use tracing::{info, warn};
+
+use crate::accept::accept;
+use crate::caller::Callers;
+use crate::listen::Listener;
+use crate::routes::{self, App};
+use crate::tasks::Tasks;
+
+/// A server whose addresses are taken and that does not answer yet.
+pub struct Server {
+    manager: TokenManager,
+    key: Option<KeyHash>,
+    listeners: Vec<Listener>,
+    limits: Limits,
+}
+
+/// What a server allows. The default is right for most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// A connection on which no request is under way for so long is closed. So this is also the time within which the
+    /// head of a request must have come.
+    pub head_timeout: Duration,
+    /// How long requests that are under way at the end may take to finish.
+    pub drain_timeout: Duration,
+    /// How many connections are served at once; more wait in the system's queue.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { head_timeout: Duration::from_secs(30), drain_timeout: Duration::from_secs(10), max_connections: 1024 }
+    }
+}
+
+impl Server {
+    /// Takes all addresses of the settings, or [`DEFAULT_LISTEN`] if there are none. Answers nothing yet.
+    ///
+    /// Without a key in the settings everybody who reaches an address is served. So only loopback addresses and unix
+    /// sockets can be listened at; a unix socket's file is for this user only, replaces one that nobody listens at any
+    /// more, and is removed at the end.
+    ///
+    /// The error names the address and says what to do about it.
+    pub async fn bind(settings: &ServerSettings, manager: TokenManager) -> io::Result<Self> {
+        let default = [Listen::Tcp(DEFAULT_LISTEN)];
+        let addresses = if settings.listen.is_empty() { default.as_slice() } else { &settings.listen };
+        let mut listeners = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            listeners.push(Listener::bind(address).await?);
+        }
+        Ok(Self { manager, key: settings.key.clone(), listeners, limits: Limits::default() })
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Where it listens, with the port that the system chose where the settings say 0.
+    pub fn local_addrs(&self) -> impl Iterator<Item = &Listen> {
+        self.listeners.iter().map(Listener::address)
+    }
+
+    /// Answers until `shutdown` resolves, then accepts nothing more, finishes the requests under way within
+    /// [`Limits::drain_timeout`] and cuts what is left. The manager is neither started nor stopped: that is the caller's.
+    ///
+    /// Dropping the future cuts everything soon.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { manager, key, listeners, limits } = self;
+        let (tasks, _cut_when_dropped) = Tasks::new();
+        let app = Arc::new(App { manager, callers: Callers::new(key), stopping: tasks.stopping().clone() });
+        let connections = Arc::new(Semaphore::new(limits.max_connections));
+        for listener in listeners {
+            info!(address = %listener.address(), "listening");
+            let router = routes::router(&app, listener.reach());
+            tasks.spawn(accept(listener, router, tasks.clone(), Arc::clone(&connections), limits.clone()));
+        }
+        shutdown.await;
+        info!("stopping: requests under way are finished, new ones are not accepted");
+        if !tasks.stop(limits.drain_timeout).await {
+            warn!(after_s = limits.drain_timeout.as_secs(), "some requests did not finish in time and were cut off");
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listen", &self.local_addrs().collect::<Vec<_>>())
+            .field("key", &self.key)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a server listens if its settings do not say it.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8640);

@@ -1,0 +1,61 @@
+//! `GET /livez` and `GET /readyz`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokenkeep_sandbox::Fault;
+
+use crate::fakes::BrokenStore;
+use crate::world::{Setup, World};
+
+async fn anonymous(world: &World, path: &str) -> (u16, String) {
+    let response = world.http.get(world.url(path)).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_running_broker_is_alive_and_ready_for_everybody() {
+    let world = Setup::keyed().start().await;
+    assert_eq!(anonymous(&world, "/livez").await, (200, "ok".to_owned()));
+    assert_eq!(anonymous(&world, "/readyz").await, (200, r#"{"ready":true}"#.to_owned()));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_broker_without_its_background_work_is_alive_but_not_ready_and_tells_why_to_callers_only() {
+    let world = Setup::keyed().start().await;
+    world.manager.stop().await.unwrap();
+    assert_eq!(anonymous(&world, "/livez").await.0, 200);
+    let expected = |detail: &str| json!({"code": "unavailable", "title": "Unavailable for now", "detail": detail, "retry_after": 1});
+    let (status, problem) = anonymous(&world, "/readyz").await;
+    assert_eq!((status, serde_json::from_str(&problem).unwrap()), (503, expected("not ready")));
+    let why = "the background work does not run: tokens are renewed only when somebody waits for them";
+    assert_eq!(world.json("/readyz").await, (503, expected(why)));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_failing_store_is_a_warning_for_callers_and_tokens_flow() {
+    let mut setup = Setup::keyed();
+    setup.manager = setup.manager.store(Arc::new(BrokenStore));
+    let mut world = setup.start().await;
+    assert_eq!(world.json("/tokens").await.0, 200, "what needs no store is listed");
+    let (status, answer) = world.json("/tokens/fixed").await;
+    let failing = json!({"code": "store_failing", "detail": "the store does not work: broken:: disk on fire"});
+    assert_eq!(status, 200);
+    assert!(answer["warnings"].as_array().unwrap().contains(&failing), "{answer}");
+
+    assert_eq!(world.json("/readyz").await, (200, json!({"ready": true, "warnings": [failing]})));
+    assert_eq!(anonymous(&world, "/readyz").await, (200, r#"{"ready":true}"#.to_owned()));
+    world.begin_to_stop();
+    world.stopped().await;
+}
+
+#[tokio::test]
+async fn an_issuers_outage_does_not_make_a_broker_unready() {
+    let world = Setup::open().start().await;
+    world.sandbox.set_fault(Fault::ConnectionReset);
+    assert_eq!(world.get("/tokens/reports").await.status(), 503);
+    assert_eq!(world.json("/readyz").await, (200, json!({"ready": true})));
+    world.end().await;
+}

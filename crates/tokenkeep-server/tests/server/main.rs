@@ -1,0 +1,17 @@
+//! The server as its callers see it: over real sockets, with a real manager and a real issuer behind it.
+
+#![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
+
+mod addresses;
+mod browsers;
+mod callers;
+mod connections;
+mod fakes;
+mod health;
+mod lists;
+mod problems;
+mod raw;
+mod secrets;
+mod stopping;
+mod tokens;
+mod world;
