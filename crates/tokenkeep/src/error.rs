@@ -106,9 +106,10 @@ impl fmt::Display for Error {
             write!(f, "{key}: ")?;
         }
         f.write_str(&self.0.what)?;
-        match &self.0.next {
-            Some(next) => write!(f, "; {next}"),
-            None => Ok(()),
+        match (&self.0.next, self.0.retry_after) {
+            (Some(next), _) => write!(f, "; {next}"),
+            (None, Some(after)) => write!(f, "; try again in {} s", whole_seconds(after)),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -124,6 +125,11 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Rounded up: trying earlier is in vain.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
 
 /// The kinds of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -40,7 +40,7 @@ impl Default for Policy {
             expiry_buffer: None,
             refresh_before: None,
             refresh: Refresh::Ahead,
-            lifetime: Duration::from_secs(300),
+            lifetime: Duration::from_mins(5),
             timeout: Duration::from_secs(10),
         }
     }
@@ -103,6 +103,9 @@ pub enum Phase {
 /// Says in which phase of its life a token is for somebody who needs it for `min_valid`.
 pub fn classify(token: Option<&IssuedToken>, now: Moment, min_valid: Duration) -> Phase {
     let Some(token) = token else { return Phase::Absent };
+    if token.expires_at().is_never() {
+        return Phase::Fresh;
+    }
     let left = token.expires_at().remaining(now);
     let windows = token.windows();
     if left.is_zero() {
@@ -182,7 +185,7 @@ pub const CLOCK_SLACK: Duration = Duration::from_millis(20);
 /// The latest renewal ahead when a quarter of the life is less (and half of the life is more).
 pub const MIN_REFRESH_BEFORE: Duration = Duration::from_secs(10);
 /// The earliest renewal ahead when a quarter of the life is more.
-pub const MAX_REFRESH_BEFORE: Duration = Duration::from_secs(15 * 60);
+pub const MAX_REFRESH_BEFORE: Duration = Duration::from_mins(15);
 /// The part of `refresh_before` by which jitter can move a renewal earlier.
 pub const MAX_JITTER: f32 = 0.2;
 /// A key counts as in use for this many lives of its token after it was last asked for.
@@ -190,4 +193,4 @@ pub const IN_USE_LIVES: u32 = 2;
 /// At least this long passes between two requests of one key to an issuer.
 pub const REQUEST_FLOOR: Duration = Duration::from_secs(1);
 /// A longer life is taken for nonsense.
-pub const MAX_LIFE: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+pub const MAX_LIFE: Duration = Duration::from_hours(10 * 366 * 24);

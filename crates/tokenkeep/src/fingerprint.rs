@@ -18,7 +18,7 @@ impl Fingerprint {
                 hash.update(text.as_bytes());
             }
         }
-        let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hash.finalize().iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"));
         Self(hex.into())
     }
 

@@ -15,7 +15,7 @@ mod slot;
 mod slots;
 mod watch_store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use self::flight::{Start, Trigger};
 use self::provider::ProviderRuntime;
+use self::record::{Stored, normalized};
 use self::scheduler::Scheduler;
 use self::slot::{FlightReceiver, Slot, State};
 use self::slots::Slots;
@@ -137,8 +138,8 @@ impl TokenManager {
     }
 
     /// The status of all keys that this manager or its store knows, in the order of their keys, at most `limit` from
-    /// the first after `after`. Providers whose key was never used are named too.
-    pub async fn statuses(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Status>, Error> {
+    /// the first after `after`; fewer only when there are no more. Providers whose key was never used are named too.
+    pub async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
         self.shared.statuses(after, limit).await
     }
 
@@ -202,20 +203,20 @@ impl TokenHandle {
             let state = self.slot.lock();
             self.slot.live().map_or(0, |live| live.generation()).max(state.obsolete())
         };
-        loop {
-            let flight = {
-                let mut state = self.slot.lock();
-                match state.flight() {
-                    Some(flight) => flight.clone(),
-                    None => self.shared.launch(&self.slot, &mut state, Start { above, trigger: Trigger::ByHand }, None),
-                }
-            };
-            // A flight that was under way may have been for less, e.g. to read the store.
-            let issued = landed(flight).await?;
-            if issued.generation() > above {
-                return Ok(Token::new(issued, self.shared.clock.now()));
+        let under_way = self.slot.lock().flight().cloned();
+        if let Some(flight) = under_way {
+            // It may have been for less, e.g. to read the store, or turned away by what this call passes over.
+            match landed(flight).await {
+                Ok(issued) if issued.generation() > above => return Ok(Token::new(issued, self.shared.clock.now())),
+                Ok(_) | Err(_) => {}
             }
         }
+        let flight = {
+            let mut state = self.slot.lock();
+            let start = Start { above, trigger: Trigger::ByHand };
+            state.flight().cloned().unwrap_or_else(|| self.shared.launch(&self.slot, &mut state, start, None))
+        };
+        landed(flight).await.map(|issued| Token::new(issued, self.shared.clock.now()))
     }
 
     /// Says that a resource server refused this token. If it is still the present one it is never handed out again
@@ -242,7 +243,7 @@ impl TokenHandle {
     }
 
     /// The state of this key. A key that is not in memory is looked up in the store.
-    pub async fn status(&self) -> Result<Status, Error> {
+    pub async fn status(&self) -> Status {
         self.shared.status(&self.slot).await
     }
 
@@ -381,13 +382,13 @@ impl Shared {
     }
 
     fn answer(&self, slot: &Slot, state: &State, live: &Arc<IssuedToken>, now: Moment) -> Answer {
-        let mut warnings = self.warnings(state);
+        let mut warnings = self.warnings(Some(state));
         warnings.extend(token_warnings(Some(live), state.failure(), &slot.provider().policy, now));
         Answer { token: Token::new(Arc::clone(live), now), warnings }
     }
 
-    fn warnings(&self, state: &State) -> Vec<Warning> {
-        let unsaved = state.unsaved().map(|_| Warning::Unsaved);
+    fn warnings(&self, state: Option<&State>) -> Vec<Warning> {
+        let unsaved = state.and_then(|state| state.unsaved()).map(|_| Warning::Unsaved);
         let failing = self.store_trouble().map(|what| Warning::StoreFailing { what });
         unsaved.into_iter().chain(failing).collect()
     }
@@ -402,7 +403,7 @@ impl Shared {
         // On a task of its own, so that a caller who leaves does not leave the store half-told.
         let (shared, own) = (Arc::clone(self), Arc::clone(slot));
         let cleared = self.tasks.spawn(async move { flight::clear_stored(&shared, &own).await });
-        let outcome = cleared.await.unwrap_or_else(|_| Ok(()));
+        let outcome = cleared.await.unwrap_or(Ok(()));
         self.wake_soon(slot, &mut slot.lock());
         outcome.map_err(|error| {
             Error::new(Code::Unavailable, format!("cleared here, but not in the store: {error}"))
@@ -412,56 +413,82 @@ impl Shared {
         })
     }
 
-    async fn status(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<Status, Error> {
+    async fn status(&self, slot: &Slot) -> Status {
         let cold = slot.live().is_none() && slot.lock().failure().is_none();
         let stored = if cold { self.read(slot).await.ok().flatten() } else { None };
+        self.status_of(slot.key(), slot.provider(), Some(slot), stored.as_ref())
+    }
+
+    /// The status of a key from what is in memory and what is stored; what is in memory is newer.
+    fn status_of(&self, key: &Key, provider: &ProviderRuntime, slot: Option<&Slot>, stored: Option<&Stored>) -> Status {
         let now = self.clock.now();
-        let provider = slot.provider();
-        let state = slot.lock();
-        let live = slot.live().or_else(|| {
-            let token = stored.as_ref()?.record.token.clone()?;
-            (token.generation() > state.obsolete()).then_some(token)
-        });
-        let failure = state
-            .failure()
-            .cloned()
-            .or_else(|| stored.as_ref()?.record.failure.clone())
-            .or_else(|| live.is_none().then(|| provider.hold(now)).flatten());
-        let generation = live.as_ref().map_or_else(
-            || stored.as_ref().map_or(state.obsolete(), |stored| stored.record.generation),
-            |live| live.generation(),
-        );
+        let state = slot.map(Slot::lock);
+        let obsolete = state.as_ref().map_or(0, |state| state.obsolete());
+        let stored = stored.map(|stored| &stored.record);
+        let stored_token = stored.and_then(|record| record.token.clone());
+        let live = slot.and_then(Slot::live).or(stored_token.filter(|token| token.generation() > obsolete));
+        let own = state.as_ref().and_then(|state| state.failure().cloned());
+        let failure =
+            own.or_else(|| stored?.failure.clone()).or_else(|| live.is_none().then(|| provider.hold(now)).flatten());
+        let last = stored.map_or(obsolete, |record| record.generation.max(obsolete));
         let facts = Facts {
-            key: slot.key(),
+            key,
             issuer: provider.source.issuer(),
             policy: &provider.policy,
             token: live.as_deref(),
-            generation,
+            generation: live.as_ref().map_or(last, |live| live.generation()),
             failure: failure.as_ref(),
             now,
-            warnings: self.warnings(&state),
+            warnings: self.warnings(state.as_deref()),
         };
-        Ok(facts.into_status())
+        facts.into_status()
     }
 
-    async fn statuses(self: &Arc<Self>, after: Option<&Key>, limit: usize) -> Result<Vec<Status>, Error> {
-        let mut keys = std::collections::BTreeSet::new();
-        let stored = self.store.page(after, limit).await;
-        self.note_store(StoreTask::Read, &stored);
-        // A store that fails hides only what is not in memory.
-        keys.extend(stored.unwrap_or_default().into_iter().map(|(key, _)| key));
+    /// Reads on until there are enough or no more: stored keys whose provider is not configured have no status.
+    async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
+        let mut in_memory = BTreeMap::new();
         self.slots.for_each(|slot| {
-            keys.insert(slot.key().clone());
+            if after.is_none_or(|after| slot.key() > after) {
+                in_memory.insert(slot.key().clone(), Some(Arc::clone(slot)));
+            }
         });
-        keys.extend(self.providers.keys().filter_map(|name| Key::parse(name).ok()));
-        let mut statuses = Vec::new();
-        for key in keys.into_iter().filter(|key| after.is_none_or(|after| key > after)).take(limit) {
-            // A stored key whose provider is no longer configured has no status here.
-            if let Ok(slot) = self.slot(key.as_str()) {
-                statuses.push(self.status(&slot).await?);
+        for name in
+            self.providers.iter().filter(|(_, provider)| provider.accounts == Accounts::Default).map(|(name, _)| name)
+        {
+            if let Some(key) = Key::parse(name).ok().filter(|key| after.is_none_or(|after| key > after)) {
+                in_memory.entry(key).or_insert(None);
             }
         }
-        Ok(statuses)
+        let mut statuses = BTreeMap::new();
+        let mut from = after.cloned();
+        while statuses.len() < limit {
+            let page = self.store.page(from.as_ref(), PAGE).await;
+            self.note_store(StoreTask::Read, &page);
+            // A store that fails hides only what is not in memory.
+            let page = page.unwrap_or_default();
+            let last = page.len() < PAGE;
+            from = page.last().map(|(key, _)| key.clone()).or(from);
+            for (key, stored) in page {
+                let slot = in_memory.remove(&key).flatten();
+                if let Ok(provider) = self.provider_of(&key) {
+                    let stored = normalized(stored, &provider, &*self.clock, self.clock.now());
+                    let cold =
+                        slot.as_ref().is_none_or(|slot| slot.live().is_none() && slot.lock().failure().is_none());
+                    let status = self.status_of(&key, &provider, slot.as_deref(), cold.then_some(&stored));
+                    statuses.insert(key, status);
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        for (key, slot) in in_memory {
+            if let Ok(provider) = self.provider_of(&key) {
+                let status = self.status_of(&key, &provider, slot.as_deref(), None);
+                statuses.insert(key, status);
+            }
+        }
+        statuses.into_values().take(limit).collect()
     }
 
     async fn finish(&self) -> Result<(), Error> {
@@ -576,6 +603,9 @@ fn declined(key: &Key, failure: &Failure, now: Moment) -> Error {
         None => error,
     }
 }
+
+/// Stored records that are read at once for a list.
+const PAGE: usize = 500;
 
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()

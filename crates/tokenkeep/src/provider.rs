@@ -1,6 +1,7 @@
 //! A configured way to get tokens: what a table `[providers.NAME]` says, in types that cannot be half-right.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use url::Url;
@@ -40,7 +41,7 @@ impl Provider {
 }
 
 /// How a token is asked for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Grant {
     /// The client's own credentials (RFC 6749 section 4.4).
@@ -76,8 +77,36 @@ pub enum Grant {
     },
 }
 
+impl Grant {
+    /// Its name in configuration.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials(_) => "client_credentials",
+            Self::Password { .. } => "password",
+            Self::RefreshToken { .. } => "refresh_token",
+            Self::Static { .. } => "static",
+            Self::Command { .. } => "command",
+        }
+    }
+}
+
+// What people put into arguments and extra parameters can be secret too.
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct(self.as_str());
+        match self {
+            Self::ClientCredentials(endpoint)
+            | Self::Password { endpoint, .. }
+            | Self::RefreshToken { endpoint, .. } => shown.field("endpoint", endpoint),
+            Self::Static { .. } => &mut shown,
+            Self::Command { program, .. } => shown.field("program", program),
+        }
+        .finish_non_exhaustive()
+    }
+}
+
 /// An OAuth token endpoint and the client registered there.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TokenEndpointSettings {
     /// Its address: https, or http on a loopback host.
     pub token_url: TokenUrl,
@@ -91,6 +120,18 @@ pub struct TokenEndpointSettings {
     pub scope: Vec<String>,
     /// More form parameters, e.g. `audience`.
     pub extra: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for TokenEndpointSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenEndpointSettings")
+            .field("token_url", &self.token_url)
+            .field("client_id", &self.client_id)
+            .field("client_auth", &self.client_auth)
+            .field("scope", &self.scope)
+            .field("extra", &self.extra.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a client proves itself to a token endpoint (RFC 6749 section 2.3.1).
@@ -120,7 +161,7 @@ impl ClientAuth {
 }
 
 /// An address that secrets may be sent to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TokenUrl(Url);
 
 impl TokenUrl {
@@ -153,6 +194,12 @@ impl TokenUrl {
     pub fn host(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+impl fmt::Debug for TokenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.0.scheme(), self.host(), self.0.path())
     }
 }
 

@@ -42,10 +42,11 @@ impl Stream for Subscriber {
         loop {
             match std::task::ready!(Pin::new(&mut this.tokens).poll_next(context)) {
                 // It may have lain here for longer than it lives.
-                Some(token) => match token.and_then(|token| token.handed_out_again(this.clock.now())) {
-                    Some(token) => return Poll::Ready(Some(token)),
-                    None => continue,
-                },
+                Some(token) => {
+                    if let Some(token) = token.and_then(|token| token.handed_out_again(this.clock.now())) {
+                        return Poll::Ready(Some(token));
+                    }
+                }
                 None => return Poll::Ready(None),
             }
         }

@@ -48,7 +48,7 @@ impl Selection {
         let mut page = TokenPage { tokens: Vec::new(), next: None };
         let mut after = self.after.clone();
         // One more than fits tells whether there is a next page.
-        let chunk = (self.limit + 1).max(MIN_CHUNK);
+        let chunk = self.limit + 1;
         let mut found = self.first(manager).await?;
         loop {
             for status in &found {
@@ -67,7 +67,7 @@ impl Selection {
             if let Some(last) = found.last() {
                 after = Some(last.key.clone());
             }
-            found = manager.statuses(after.as_ref(), chunk).await?;
+            found = manager.statuses(after.as_ref(), chunk).await;
             if found.is_empty() {
                 return Ok(page);
             }
@@ -78,7 +78,7 @@ impl Selection {
     async fn first(&self, manager: &TokenManager) -> Result<Vec<Status>, Error> {
         match &self.provider {
             Some(first) if self.after.as_ref().is_none_or(|after| after < first) => {
-                Ok(vec![manager.handle(first.as_str())?.status().await?])
+                Ok(vec![manager.handle(first.as_str())?.status().await])
             }
             _ => Ok(Vec::new()),
         }
@@ -118,5 +118,3 @@ fn state(word: &str) -> Result<api::State, Problem> {
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 const LIMIT_FORM: &str = "a number from 1 to 1000";
-/// How many statuses are read at once, at least.
-const MIN_CHUNK: usize = 200;

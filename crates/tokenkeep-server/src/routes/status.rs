@@ -19,6 +19,6 @@ pub(super) async fn status(
 ) -> Result<Response, Problem> {
     let Path(key) = key?;
     Query::parse(query.as_deref(), &[])?;
-    let status = app.manager.handle(&key)?.status().await?;
+    let status = app.manager.handle(&key)?.status().await;
     Ok(no_store(Json(answer::status(&status))))
 }

@@ -48,15 +48,15 @@ fn doubled(first: Duration, count: u32, cap: Duration) -> Duration {
 
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest back-off while a token lives.
-pub(crate) const CAP_WHILE_ALIVE: Duration = Duration::from_secs(60);
+pub(crate) const CAP_WHILE_ALIVE: Duration = Duration::from_mins(1);
 /// The longest back-off while callers are turned away.
 pub(crate) const CAP_WHILE_OVER: Duration = Duration::from_secs(10);
 /// The longest wait that an issuer can demand.
-pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// The first probe of an issuer that refused.
-pub(crate) const FIRST_PROBE: Duration = Duration::from_secs(300);
+pub(crate) const FIRST_PROBE: Duration = Duration::from_mins(5);
 /// The slowest probe of an issuer that refuses.
-pub(crate) const LAST_PROBE: Duration = Duration::from_secs(3600);
+pub(crate) const LAST_PROBE: Duration = Duration::from_hours(1);
 const PROBE_JITTER: f32 = 0.1;
 
 #[cfg(test)]

@@ -104,4 +104,4 @@ fn life(expiry: Expiry, sent: Moment, provider: &ProviderRuntime) -> Option<Dura
 }
 
 /// By how much the clocks of machines that share a store may differ.
-const SKEW: Duration = Duration::from_secs(60);
+const SKEW: Duration = Duration::from_mins(1);

@@ -93,7 +93,7 @@ impl Shared {
             return;
         }
         let now = self.clock.now();
-        if let Some(wait) = self.next_look(slot, state, now) {
+        if let Some(wait) = next_look(slot, state, now) {
             let at = seconds(now.plus(wait + Duration::from_millis(999)));
             self.scheduler.put(slot, state, at.max(seconds(now) + 1));
         }
@@ -102,23 +102,6 @@ impl Shared {
     /// Has a slot looked at in the next second.
     pub(super) fn wake_soon(&self, slot: &Arc<Slot>, state: &mut State) {
         self.scheduler.put(slot, state, seconds(self.clock.now()) + 1);
-    }
-
-    fn next_look(&self, slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
-        let (gate, _) = state.gate(slot.provider(), now);
-        if let Gate::BackingOff(until) | Gate::Refused(until) = gate {
-            return Some(until.remaining(now).min(LONGEST_LOOK));
-        }
-        let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
-        if live.expires_at().is_never() {
-            return None;
-        }
-        let ahead = if slot.provider().policy.refresh == Refresh::Ahead && slot.is_in_use(state, now) {
-            Duration::from_millis(live.windows().refresh_before_ms.into())
-        } else {
-            Duration::ZERO
-        };
-        Some(live.expires_at().minus(ahead).remaining(now))
     }
 
     /// Does what is to be done for a slot whose second has come.
@@ -130,7 +113,7 @@ impl Shared {
         }
         let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
         if slot.is_in_use(&state, now) && slot.provider().policy.refresh == Refresh::Ahead {
-            if !self.is_wanted(slot, &state, now) {
+            if !is_wanted(slot, &state, now) {
                 self.schedule_next(slot, &mut state);
             } else if !self.launch_ahead(slot, &mut state) && slot.provider().wait_in_line(slot) {
                 self.tasks.spawn(serve_line(Arc::downgrade(self), Arc::clone(slot.provider())));
@@ -154,16 +137,34 @@ impl Shared {
         }
     }
 
-    /// Whether a new token is wanted now and may be asked for.
-    fn is_wanted(&self, slot: &Slot, state: &State, now: Moment) -> bool {
-        let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
-        let (gate, _) = state.gate(slot.provider(), now);
-        matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait)
-    }
-
     fn look_after_all(self: &Arc<Self>, now: Moment) {
         self.slots.for_each(|slot| self.look_after(slot, now));
     }
+}
+
+/// How long until something is to be done for a slot; `None`: nothing by itself.
+fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
+    let (gate, _) = state.gate(slot.provider(), now);
+    if let Gate::BackingOff(until) | Gate::Refused(until) = gate {
+        return Some(until.remaining(now).min(LONGEST_LOOK));
+    }
+    let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
+    if live.expires_at().is_never() {
+        return None;
+    }
+    let ahead = if slot.provider().policy.refresh == Refresh::Ahead && slot.is_in_use(state, now) {
+        Duration::from_millis(live.windows().refresh_before_ms.into())
+    } else {
+        Duration::ZERO
+    };
+    Some(live.expires_at().minus(ahead).remaining(now))
+}
+
+/// Whether a new token is wanted now and may be asked for.
+fn is_wanted(slot: &Slot, state: &State, now: Moment) -> bool {
+    let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
+    let (gate, _) = state.gate(slot.provider(), now);
+    matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait)
 }
 
 /// Renews the keys of a busy provider that wait for it, one after the other as permits come free, fairly with those
@@ -174,7 +175,7 @@ async fn serve_line(shared: Weak<Shared>, provider: Arc<ProviderRuntime>) {
         let Some(slot) = provider.next_in_line() else { return };
         let Some(shared) = shared.upgrade().filter(|shared| shared.scheduler.is_running()) else { continue };
         let mut state = slot.lock();
-        if state.flight().is_none() && shared.is_wanted(&slot, &state, shared.clock.now()) {
+        if state.flight().is_none() && is_wanted(&slot, &state, shared.clock.now()) {
             shared.launch_with(&slot, &mut state, Some(permit));
         }
     }
@@ -235,6 +236,6 @@ const TICK: Duration = Duration::from_secs(1);
 /// A greater change of the distance between the clocks is a clock that was set.
 const CLOCK_STEP_MS: u64 = 1000;
 /// After so long a key without a token is looked at: used, or let go.
-const IDLE_LOOK: Duration = Duration::from_secs(60);
+const IDLE_LOOK: Duration = Duration::from_mins(1);
 /// However far away the next attempt is, an idle key leaves memory after this.
-const LONGEST_LOOK: Duration = Duration::from_secs(3600);
+const LONGEST_LOOK: Duration = Duration::from_hours(1);

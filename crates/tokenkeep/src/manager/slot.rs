@@ -230,4 +230,4 @@ pub(crate) fn seconds(now: Moment) -> u32 {
 }
 
 /// How long a key without a token counts as in use after somebody asked for it.
-const IN_USE_WITHOUT_TOKEN: Duration = Duration::from_secs(60);
+const IN_USE_WITHOUT_TOKEN: Duration = Duration::from_mins(1);

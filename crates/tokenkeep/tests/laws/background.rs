@@ -39,7 +39,7 @@ async fn stop_ends_every_task_and_start_begins_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn stop_waits_for_a_flight_under_way_and_its_save() {
-    let world = world_with(Issuer::rotating(HOUR), Default::default()).await;
+    let world = rotating_world(HOUR).await;
     world.issuer.hold();
     tokio::time::timeout(SECOND, world.get()).await.unwrap_err();
     let (stopped, ()) = tokio::join!(world.manager.stop(), async {

@@ -98,7 +98,7 @@ async fn after_a_refusal_the_issuer_is_left_alone_but_for_a_slow_probe() {
     // Mended at the issuer: the next probe notices.
     world.issuer.reply(Reply::Token);
     pass(HOUR + MINUTE * 10).await;
-    let _ = world.get().await;
+    world.get().await.ok();
     pass(SECOND).await;
     world.get().await.unwrap();
 }
@@ -123,7 +123,7 @@ async fn status_says_what_is_wrong_and_since_when() {
         pass(wait + SECOND).await;
     }
     world.get().await.unwrap_err();
-    let status = world.graph().status().await.unwrap();
+    let status = world.graph().status().await;
     assert_eq!((status.state, status.consecutive_failures), (KeyState::BackingOff, 4));
     assert_eq!(status.reason, "issuer.example said no");
     assert!(status.failure.unwrap().retry_in.unwrap() >= SECOND);
@@ -147,7 +147,7 @@ async fn one_success_ends_the_memory_of_failures() {
     world.issuer.reply(Reply::Token);
     pass(SECOND * 11).await;
     world.get().await.unwrap();
-    let status = world.graph().status().await.unwrap();
+    let status = world.graph().status().await;
     assert_eq!((status.state, status.consecutive_failures), (KeyState::Fresh, 0));
     assert!(status.failure.is_none() && status.warnings.is_empty());
 }

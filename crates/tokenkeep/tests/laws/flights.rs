@@ -69,7 +69,7 @@ async fn a_caller_that_gives_up_cancels_nothing_for_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_token_rotated_for_a_caller_who_left_is_saved_and_used_next() {
-    let world = world_with(Issuer::rotating(MINUTE), Default::default()).await;
+    let world = rotating_world(MINUTE).await;
     world.issuer.hold();
     tokio::time::timeout(SECOND, world.get()).await.unwrap_err();
     world.issuer.let_go();
@@ -86,7 +86,7 @@ async fn a_refresh_token_rotated_for_a_caller_who_left_is_saved_and_used_next() 
 
 #[tokio::test(start_paused = true)]
 async fn when_the_reply_is_lost_after_rotation_a_login_is_asked_for_and_nothing_loops() {
-    let world = world_with(Issuer::rotating(MINUTE), Default::default()).await;
+    let world = rotating_world(MINUTE).await;
     world.manager.start();
     world.get().await.unwrap();
     world.issuer.reply(Reply::Lost);
@@ -95,11 +95,11 @@ async fn when_the_reply_is_lost_after_rotation_a_login_is_asked_for_and_nothing_
     let asked = world.issuer.count();
     for _ in 0..3600 {
         pass(SECOND).await;
-        let _ = world.get().await;
+        world.get().await.ok();
     }
     let error = world.get().await.unwrap_err();
     assert_eq!(error.code(), Code::LoginRequired);
-    assert_eq!(world.graph().status().await.unwrap().state, tokenkeep::KeyState::LoginRequired);
+    assert_eq!(world.graph().status().await.state, tokenkeep::KeyState::LoginRequired);
     // Once to find out that the one it has is spent.
     assert!(world.issuer.count() <= asked + 1, "{} requests after the loss", world.issuer.count() - asked);
     assert_eq!(world.issuer.reused(), 1);
@@ -112,7 +112,7 @@ async fn a_source_that_panics_is_an_error_for_all_who_wait_and_the_next_try_work
     let answers = thousand_callers(&world).await;
     let error = answers[0].as_ref().unwrap_err();
     assert_eq!(error.to_string(), "graph: the source of issuer.example panicked; the log says where");
-    assert!(answers.iter().all(|answer| answer.is_err()));
+    assert!(answers.iter().all(Result::is_err));
     assert_eq!(world.issuer.count(), 1);
     world.issuer.reply(Reply::Token);
     pass(error.retry_after().unwrap()).await;

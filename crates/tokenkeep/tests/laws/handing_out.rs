@@ -133,7 +133,7 @@ async fn clear_forgets_the_token_here_and_in_the_store_and_generations_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn clear_keeps_the_login() {
-    let world = world_with(Issuer::rotating(HOUR), Policy::default()).await;
+    let world = rotating_world(HOUR).await;
     world.get().await.unwrap();
     world.graph().clear().await.unwrap();
     assert_eq!(world.get().await.unwrap().generation(), 2);

@@ -3,6 +3,15 @@
 //! Time is tokio's paused clock behind a `Clock` whose wall can be set and whose boot can be suspended; the issuer is a
 //! fake that is steered, not timed.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic_in_result_fn,
+    reason = "a test says what it expects by panicking"
+)]
+
 mod background;
 mod clocks;
 mod failures;

@@ -10,7 +10,7 @@ use crate::support::*;
 
 #[tokio::test(start_paused = true)]
 async fn fifty_processes_at_once_make_one_request() {
-    let world = world_with(Issuer::rotating(HOUR), Default::default()).await;
+    let world = rotating_world(HOUR).await;
     world.issuer.hold();
     let mut processes = JoinSet::new();
     for _ in 0..50 {
@@ -83,7 +83,7 @@ async fn a_lease_outlives_a_slow_request() {
 
 #[tokio::test(start_paused = true)]
 async fn the_refresh_token_is_read_under_the_lease() {
-    let world = world_with(Issuer::rotating(MINUTE), Default::default()).await;
+    let world = rotating_world(MINUTE).await;
     let other = world.another_process().await;
     world.get().await.unwrap();
     other.token("graph").await.unwrap();

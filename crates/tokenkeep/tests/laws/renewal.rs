@@ -15,7 +15,7 @@ async fn a_key_in_use_is_renewed_ahead_and_nobody_waits() {
     world.get().await.unwrap();
     for _ in 0..(5 * 60) {
         pass(MINUTE).await;
-        assert!(world.graph().current().is_some() || world.graph().status().await.unwrap().state == KeyState::Due);
+        assert!(world.graph().current().is_some() || world.graph().status().await.state == KeyState::Due);
         world.get().await.unwrap();
     }
     let lives = world.issuer.count();
@@ -91,7 +91,7 @@ async fn however_short_the_life_there_is_at_most_one_request_a_second() {
         world.manager.start();
         for _ in 0..200 {
             let demand = Demand { max_wait: SECOND * 3, ..Demand::default() };
-            let _ = world.graph().get(demand).await;
+            world.graph().get(demand).await.ok();
             pass(Duration::from_millis(10)).await;
         }
         assert!(world.issuer.shortest_gap("graph").unwrap() >= SECOND, "life of {life_ms} ms");
@@ -118,7 +118,7 @@ async fn jitter_is_drawn_once_and_renews_earlier_only() {
         (0..200).map(|n| world.manager.handle(&format!("graph:{n}")).unwrap().subscribe()).collect();
     pass(SECOND * 2).await;
     assert_eq!(world.issuer.count(), 200);
-    pass(MINUTE * 42 - SECOND * 3).await;
+    pass(MINUTE * 41 + SECOND * 57).await;
     assert_eq!(world.issuer.count(), 200, "none before a quarter of the life and a fifth of that");
     pass(MINUTE * 3 + SECOND * 3).await;
     assert_eq!(world.issuer.count(), 400, "all by a quarter of the life");
@@ -135,7 +135,7 @@ async fn no_stated_life_means_the_configured_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_life_that_cannot_be_is_the_issuers_trouble_and_loses_no_refresh_token() {
-    let world = world_with(Issuer::rotating(HOUR), Policy::default()).await;
+    let world = rotating_world(HOUR).await;
     for expiry in [Expiry::In(Duration::ZERO), Expiry::In(HOUR * 24 * 366 * 1000)] {
         world.issuer.set_expiry(expiry);
         let error = world.get().await.unwrap_err();

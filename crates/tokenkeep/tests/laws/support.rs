@@ -11,27 +11,32 @@ use tokenkeep::expiry::Policy;
 use tokenkeep::store::{MemoryStore, Store};
 use tokenkeep::{Accounts, Clock, Error, Token, TokenHandle, TokenManager};
 
-pub use clock::TestClock;
-pub use issuer::{Issuer, Reply};
-pub use store::{Trouble, UnreliableStore, store_hook};
+pub(crate) use clock::TestClock;
+pub(crate) use issuer::{Issuer, Reply};
+pub(crate) use store::{Trouble, UnreliableStore, store_hook};
 
-pub const SECOND: Duration = Duration::from_secs(1);
-pub const MINUTE: Duration = Duration::from_mins(1);
-pub const HOUR: Duration = Duration::from_hours(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
-pub struct World {
-    pub clock: Arc<TestClock>,
-    pub issuer: Issuer,
-    pub store: Arc<UnreliableStore>,
-    pub manager: TokenManager,
+pub(crate) struct World {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) issuer: Issuer,
+    pub(crate) store: Arc<UnreliableStore>,
+    pub(crate) manager: TokenManager,
 }
 
 /// A manager with the provider `graph`, whose tokens live so long.
-pub async fn world(life: Duration) -> World {
+pub(crate) async fn world(life: Duration) -> World {
     world_with(Issuer::new(life), Policy::default()).await
 }
 
-pub async fn world_with(issuer: Issuer, policy: Policy) -> World {
+/// The same with an issuer that spends a refresh token with each answer.
+pub(crate) async fn rotating_world(life: Duration) -> World {
+    world_with(Issuer::rotating(life), Policy::default()).await
+}
+
+pub(crate) async fn world_with(issuer: Issuer, policy: Policy) -> World {
     let clock = Arc::new(TestClock::new());
     let memory = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
     let store = Arc::new(UnreliableStore::new(memory));
@@ -40,7 +45,7 @@ pub async fn world_with(issuer: Issuer, policy: Policy) -> World {
 }
 
 /// One more manager on the same store and issuer, as another process would have.
-pub async fn manager(
+pub(crate) async fn manager(
     clock: &Arc<TestClock>,
     store: &Arc<UnreliableStore>,
     issuer: &Issuer,
@@ -57,26 +62,26 @@ pub async fn manager(
 }
 
 impl World {
-    pub fn graph(&self) -> TokenHandle {
+    pub(crate) fn graph(&self) -> TokenHandle {
         self.manager.handle("graph").unwrap()
     }
 
-    pub async fn get(&self) -> Result<Token, Error> {
+    pub(crate) async fn get(&self) -> Result<Token, Error> {
         self.graph().token().await
     }
 
-    pub async fn another_process(&self) -> TokenManager {
+    pub(crate) async fn another_process(&self) -> TokenManager {
         manager(&self.clock, &self.store, &self.issuer, Policy::default()).await
     }
 }
 
 /// Lets virtual time pass, and everything happen that is due in it. Only for tests with a paused clock.
-pub async fn pass(duration: Duration) {
+pub(crate) async fn pass(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
 /// Lets other tasks run until nothing more happens at this moment.
-pub async fn settle() {
+pub(crate) async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// tokio's clock as wall and boot clock; the wall can be set, and the machine suspended.
 #[derive(Debug)]
-pub struct TestClock {
+pub(crate) struct TestClock {
     start: Instant,
     wall_offset_ms: AtomicI64,
     suspended_ms: AtomicI64,
@@ -14,20 +14,20 @@ pub struct TestClock {
 
 impl TestClock {
     #[expect(clippy::disallowed_methods, reason = "this is a clock")]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { start: Instant::now(), wall_offset_ms: AtomicI64::new(0), suspended_ms: AtomicI64::new(0) }
     }
 
-    pub fn set_wall_back(&self, by: Duration) {
+    pub(crate) fn set_wall_back(&self, by: Duration) {
         self.wall_offset_ms.fetch_sub(by.as_millis() as i64, Ordering::SeqCst);
     }
 
-    pub fn set_wall_forward(&self, by: Duration) {
+    pub(crate) fn set_wall_forward(&self, by: Duration) {
         self.wall_offset_ms.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
     }
 
     /// Both clocks go on, timers do not.
-    pub fn suspend(&self, duration: Duration) {
+    pub(crate) fn suspend(&self, duration: Duration) {
         self.suspended_ms.fetch_add(duration.as_millis() as i64, Ordering::SeqCst);
     }
 }
@@ -41,7 +41,7 @@ impl Clock for TestClock {
         Moment { wall_ms, boot_ms }
     }
 
-    fn boot_id(&self) -> &str {
+    fn boot_id(&self) -> &'static str {
         "test-boot"
     }
 }

@@ -11,7 +11,7 @@ use super::clock::TestClock;
 
 /// An issuer that does as it is told and remembers what it was asked.
 #[derive(Clone, Debug)]
-pub struct Issuer(Arc<Inner>);
+pub(crate) struct Issuer(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -38,16 +38,16 @@ struct State {
 }
 
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub key: String,
+pub(crate) struct Request {
+    pub(crate) key: String,
     /// On the boot clock.
-    pub at: Duration,
-    pub refresh_token: Option<String>,
+    pub(crate) at: Duration,
+    pub(crate) refresh_token: Option<String>,
 }
 
 /// What the issuer does with a request.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     Token,
     /// The work is done, the refresh token rotated, and the answer lost.
     Lost,
@@ -56,16 +56,16 @@ pub enum Reply {
 }
 
 impl Issuer {
-    pub fn new(life: Duration) -> Self {
+    pub(crate) fn new(life: Duration) -> Self {
         Self::build(Expiry::In(life), false, "s3cret")
     }
 
     /// One that spends a refresh token with each answer.
-    pub fn rotating(life: Duration) -> Self {
+    pub(crate) fn rotating(life: Duration) -> Self {
         Self::build(Expiry::In(life), true, "s3cret")
     }
 
-    pub fn with_secret(life: Duration, secret: &str) -> Self {
+    pub(crate) fn with_secret(life: Duration, secret: &str) -> Self {
         Self::build(Expiry::In(life), false, secret)
     }
 
@@ -92,66 +92,66 @@ impl Issuer {
         }))
     }
 
-    pub fn set_clock(&self, clock: &Arc<TestClock>) {
+    pub(crate) fn set_clock(&self, clock: &Arc<TestClock>) {
         self.0.clock.get_or_init(|| Arc::clone(clock));
     }
 
-    pub fn set_expiry(&self, expiry: Expiry) {
+    pub(crate) fn set_expiry(&self, expiry: Expiry) {
         self.0.state.lock().unwrap().life = expiry;
     }
 
-    pub fn advise_refresh_in(&self, after: Duration) {
+    pub(crate) fn advise_refresh_in(&self, after: Duration) {
         self.0.state.lock().unwrap().refresh_in = Some(after);
     }
 
-    pub fn reply(&self, reply: Reply) {
+    pub(crate) fn reply(&self, reply: Reply) {
         self.0.state.lock().unwrap().reply = reply;
     }
 
-    pub fn fail(&self, fault: Fault) {
+    pub(crate) fn fail(&self, fault: Fault) {
         self.reply(Reply::Fail(FetchError::new(fault, "issuer.example said no")));
     }
 
     /// Requests arrive and are not answered until [`Issuer::let_go`].
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.0.held.send_replace(true);
     }
 
-    pub fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.0.held.send_replace(false);
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.0.state.lock().unwrap().requests.clone()
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.state.lock().unwrap().requests.len()
     }
 
     /// How often a refresh token came that was spent.
-    pub fn reused(&self) -> u64 {
+    pub(crate) fn reused(&self) -> u64 {
         self.0.state.lock().unwrap().reused
     }
 
     /// How many answers were lost after the work was done.
-    pub fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         self.0.state.lock().unwrap().lost
     }
 
-    pub fn max_in_flight(&self) -> usize {
+    pub(crate) fn max_in_flight(&self) -> usize {
         self.0.state.lock().unwrap().max_in_flight
     }
 
-    pub async fn arrival(&self, count: usize) {
+    pub(crate) async fn arrival(&self, count: usize) {
         self.0.arrived.subscribe().wait_for(|arrived| *arrived >= count).await.unwrap();
     }
 
     /// The shortest time between two requests for one key.
-    pub fn shortest_gap(&self, key: &str) -> Option<Duration> {
+    pub(crate) fn shortest_gap(&self, key: &str) -> Option<Duration> {
         let requests = self.requests();
         let times: Vec<_> = requests.iter().filter(|request| request.key == key).map(|request| request.at).collect();
-        times.windows(2).map(|pair| pair[1] - pair[0]).min()
+        times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).min()
     }
 
     fn arrive(&self, ask: &Ask<'_>) {
@@ -210,7 +210,7 @@ impl TokenSource for Issuer {
         self.answer(&ask)
     }
 
-    fn issuer(&self) -> &str {
+    fn issuer(&self) -> &'static str {
         "issuer.example"
     }
 

@@ -8,17 +8,17 @@ use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreEr
 
 /// A store that fails when told to, and that can be looked into.
 #[derive(Debug)]
-pub struct UnreliableStore {
+pub(crate) struct UnreliableStore {
     inner: Arc<dyn Store>,
     trouble: Mutex<Trouble>,
-    pub panic_once: AtomicBool,
+    pub(crate) panic_once: AtomicBool,
     on_save: Mutex<Option<Hook>>,
     last_holder: Mutex<Option<Holder>>,
 }
 
 type HookFn = Box<dyn Fn(&Record) + Send>;
 
-pub struct Hook(HookFn);
+pub(crate) struct Hook(HookFn);
 
 impl std::fmt::Debug for Hook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -27,13 +27,13 @@ impl std::fmt::Debug for Hook {
 }
 
 /// Calls `hook` with each record that is to be saved.
-pub fn store_hook(store: &UnreliableStore, hook: impl Fn(&Record) + Send + 'static) {
+pub(crate) fn store_hook(store: &UnreliableStore, hook: impl Fn(&Record) + Send + 'static) {
     *store.on_save.lock().unwrap() = Some(Hook(Box::new(hook)));
 }
 
 /// What a store does not do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     #[default]
     None,
     /// Reads, but neither writes nor gives leases: a full disk.
@@ -45,7 +45,7 @@ pub enum Trouble {
 }
 
 impl UnreliableStore {
-    pub fn new(inner: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
         Self {
             inner,
             trouble: Mutex::default(),
@@ -55,20 +55,20 @@ impl UnreliableStore {
         }
     }
 
-    pub fn set(&self, trouble: Trouble) {
+    pub(crate) fn set(&self, trouble: Trouble) {
         *self.trouble.lock().unwrap() = trouble;
     }
 
-    pub fn trouble(&self) -> Trouble {
+    pub(crate) fn trouble(&self) -> Trouble {
         *self.trouble.lock().unwrap()
     }
 
-    pub async fn record(&self, key: &str) -> Option<Record> {
+    pub(crate) async fn record(&self, key: &str) -> Option<Record> {
         self.inner.load(&Key::parse(key).unwrap()).await.unwrap().map(|versioned| versioned.record)
     }
 
     /// Ends a lease, as if its holder had stood still for too long.
-    pub async fn end_lease(&self, key: &str) {
+    pub(crate) async fn end_lease(&self, key: &str) {
         let holder = self.last_holder.lock().unwrap().clone().expect("nobody has taken a lease");
         self.inner.release_lease(&Key::parse(key).unwrap(), &holder).await.unwrap();
     }
@@ -83,7 +83,7 @@ impl UnreliableStore {
 
 #[async_trait]
 impl Store for UnreliableStore {
-    fn label(&self) -> &str {
+    fn label(&self) -> &'static str {
         "test:"
     }
 

@@ -1,0 +1,226 @@
+//! The request, and what becomes of its answer.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use super::turn::{Base, Turn};
+use super::{Flight, remaining};
+use crate::clock::Moment;
+use crate::error::Error;
+use crate::event::Event;
+use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR};
+use crate::failure::{Failure, FailureKind};
+use crate::manager::backoff::{self, Present};
+use crate::manager::record::{Stored, accept};
+use crate::manager::slot::FlightResult;
+use crate::manager::{StoreTask, declined, lost_flight};
+use crate::secret::Secret;
+use crate::source::{Ask, Fault, FetchError, Fetched};
+
+impl Flight {
+    /// Asks the issuer, and keeps whatever comes of it.
+    pub(super) async fn ask(&mut self, base: Base) -> FlightResult {
+        let mut stored = base.stored;
+        let mut refresh_token = self.newest_refresh_token(stored.as_ref());
+        let mut asked_at = self.last_asked(stored.as_ref());
+        if base.turn == Turn::Blind {
+            // Another process, or this one before a restart, may have asked just now.
+            asked_at = asked_at.or(Some(self.shared.clock.now()));
+        }
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let sent = self.floor(asked_at).await;
+            asked_at = Some(sent);
+            self.slot.lock().busy().asked_at = asked_at;
+            let fault = match self.fetch(refresh_token.as_ref(), base.turn).await {
+                Ok(fetched) => return self.arrive(fetched, stored.as_ref(), refresh_token, sent, base.turn).await,
+                Err(fault) => fault,
+            };
+            if attempts < MAX_ATTEMPTS && matches!(fault.fault, Fault::LoginRequired | Fault::RefreshTokenRefused) {
+                // Somebody else may have rotated it, in spite of the lease or without one.
+                if let Ok(Some(again)) = self.shared.read(&self.slot).await
+                    && again.record.refresh_token.is_some()
+                    && again.record.refresh_token != refresh_token
+                {
+                    if let Some(result) = self.consider(Some(&again)) {
+                        return result;
+                    }
+                    refresh_token.clone_from(&again.record.refresh_token);
+                    stored = Some(again);
+                    continue;
+                }
+                if fault.fault == Fault::RefreshTokenRefused && refresh_token.take().is_some() {
+                    continue;
+                }
+            }
+            let error = self.remember(&fault, stored.as_ref());
+            let kept = fault.rotated.clone().or(refresh_token);
+            self.save_failure(stored.as_ref(), kept, sent, fault.rotated.is_some()).await;
+            return Err(error);
+        }
+    }
+
+    /// Waits until the issuer may be asked for this key again.
+    async fn floor(&self, asked_at: Option<Moment>) -> Moment {
+        let now = self.shared.clock.now();
+        let wait = asked_at.map_or(Duration::ZERO, |asked_at| REQUEST_FLOOR.saturating_sub(now.since(asked_at)));
+        if wait.is_zero() {
+            return now;
+        }
+        tokio::time::sleep(wait + CLOCK_SLACK).await;
+        self.shared.clock.now()
+    }
+
+    /// One request, with the lease kept alive while it is under way.
+    async fn fetch(&self, refresh_token: Option<&Secret>, turn: Turn) -> Result<Fetched, FetchError> {
+        let source = &self.provider().source;
+        let limit = self.provider().policy.timeout;
+        let asking = source.fetch(Ask { key: self.slot.key(), refresh_token });
+        // A source that panics fails like one that answers nonsense: remembered, backed off, asked again.
+        let asking = AssertUnwindSafe(asking).catch_unwind().map(|answer| {
+            answer.unwrap_or_else(|_| {
+                let what = format!("the source of {} panicked", source.issuer());
+                Err(FetchError::new(Fault::Unavailable, what).with_next("the log says where"))
+            })
+        });
+        let request = tokio::time::timeout(limit, asking);
+        let renewing = async {
+            loop {
+                tokio::time::sleep(self.lease_ttl() / 3).await;
+                if turn == Turn::Leased {
+                    let ttl = self.lease_ttl();
+                    let renewed = self.shared.store.renew_lease(self.slot.key(), &self.holder, ttl).await;
+                    self.shared.note_store(StoreTask::Lease, &renewed);
+                }
+            }
+        };
+        let answer = tokio::select! {
+            answer = request => answer,
+            () = renewing => return Err(FetchError::new(Fault::Unavailable, "the request broke off")),
+        };
+        answer.unwrap_or_else(|_| {
+            let what = format!("{} did not answer within {} s", source.issuer(), limit.as_secs_f32());
+            Err(FetchError::new(Fault::Unavailable, what))
+        })
+    }
+
+    /// Keeps, saves and publishes what the issuer answered.
+    async fn arrive(
+        &self,
+        fetched: Fetched,
+        stored: Option<&Stored>,
+        refresh_token: Option<Secret>,
+        sent: Moment,
+        turn: Turn,
+    ) -> FlightResult {
+        let now = self.shared.clock.now();
+        let mut generation = 1 + self.last_generation(stored);
+        if turn == Turn::Blind && generation == 1 {
+            // The store may know of many. No count has come as far as the seconds since 1970, so none is repeated.
+            generation = u64::try_from(now.wall_ms / 1000).unwrap_or(1);
+        }
+        let record = match accept(fetched, refresh_token, generation, sent, self.provider(), &*self.shared.clock) {
+            Ok(record) => record,
+            Err(fault) => {
+                let error = self.remember(&fault, stored);
+                let rotated = fault.rotated.is_some();
+                self.save_failure(stored, fault.rotated.clone(), sent, rotated).await;
+                return Err(error);
+            }
+        };
+        let (record, version) = self.save(record, stored.map(|stored| stored.version)).await;
+        let Some(token) = record.token.clone() else {
+            return Err(lost_flight().with_key(self.slot.key()));
+        };
+        {
+            let mut state = self.slot.lock();
+            self.slot.publish(&mut state, &token, None, version, self.shared.clock.now());
+        }
+        self.shared.emit(Event::Obtained {
+            key: self.slot.key().clone(),
+            generation: token.generation(),
+            expires_in: remaining(&token, now),
+            took: now.since(sent),
+        });
+        Ok(token)
+    }
+
+    /// Remembers a failure for all who ask from now on, and says when the issuer is asked again.
+    pub(super) fn remember(&self, fault: &FetchError, stored: Option<&Stored>) -> Error {
+        let now = self.shared.clock.now();
+        let live = self.slot.live();
+        let mut state = self.slot.lock();
+        let before = state.failure().cloned().or_else(|| stored?.record.failure.clone());
+        let alive = live.is_some_and(|live| !live.expires_at().is_reached(now));
+        let failure = failure_after(before.as_ref(), fault, if alive { Present::Alive } else { Present::Over }, now);
+        state.busy().failure = Some(failure.clone());
+        drop(state);
+        if failure.kind == FailureKind::RateLimited {
+            self.provider().hold_all(&failure);
+        }
+        self.shared.emit(Event::Failed {
+            key: self.slot.key().clone(),
+            kind: failure.kind,
+            what: failure.what.clone(),
+            count: failure.count,
+            retry_in: (!failure.retry_at.is_never()).then(|| failure.retry_at.remaining(now)),
+        });
+        declined(self.slot.key(), &failure, now)
+    }
+
+    fn newest_refresh_token(&self, stored: Option<&Stored>) -> Option<Secret> {
+        let stored_generation = stored.map_or(0, |stored| stored.record.generation);
+        match self.slot.lock().unsaved() {
+            Some(unsaved) if unsaved.generation > stored_generation => unsaved.refresh_token.clone(),
+            _ => stored.and_then(|stored| stored.record.refresh_token.clone()),
+        }
+    }
+
+    fn last_asked(&self, stored: Option<&Stored>) -> Option<Moment> {
+        let live = self.slot.live().map(|live| live.sent_at());
+        let own = self.slot.lock().asked_at();
+        let others = stored.and_then(|stored| stored.record.asked_at);
+        [live, own, others].into_iter().flatten().max_by_key(|moment| moment.boot_ms)
+    }
+
+    pub(super) fn last_generation(&self, stored: Option<&Stored>) -> u64 {
+        let live = self.slot.live().map_or(0, |live| live.generation());
+        let state = self.slot.lock();
+        let unsaved = state.unsaved().map_or(0, |record| record.generation);
+        let stored = stored.map_or(0, |stored| stored.record.generation);
+        live.max(state.obsolete()).max(unsaved).max(stored)
+    }
+}
+
+/// The failure in force after one more.
+fn failure_after(before: Option<&Failure>, fault: &FetchError, present: Present, now: Moment) -> Failure {
+    let kind = match fault.fault {
+        Fault::Unavailable => FailureKind::Unavailable,
+        Fault::RateLimited => FailureKind::RateLimited,
+        Fault::Refused => FailureKind::Refused,
+        Fault::RefreshTokenRefused | Fault::LoginRequired => FailureKind::LoginRequired,
+    };
+    // An outage before a refusal is no reason to probe it less often.
+    let same = before.filter(|before| is_transient(before.kind) == is_transient(kind));
+    let count = before.map_or(0, |before| before.count).saturating_add(1);
+    let step = same.map_or(1, |_| count);
+    let delay = backoff::delay(kind, step, present, fault.retry_after, fastrand::f32());
+    Failure {
+        kind,
+        what: fault.what.clone(),
+        next: fault.next.clone(),
+        count,
+        since: before.map_or(now, |before| before.since),
+        retry_at: delay.map_or(Moment::NEVER, |delay| now.plus(delay)),
+    }
+}
+
+fn is_transient(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Unavailable | FailureKind::RateLimited)
+}
+
+/// Requests of one flight: with the stored refresh token, with one that somebody else rotated, with the password.
+const MAX_ATTEMPTS: u32 = 3;

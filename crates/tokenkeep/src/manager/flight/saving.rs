@@ -1,0 +1,188 @@
+//! Into the store, now or later: what was answered is never dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Flight;
+use crate::clock::Moment;
+use crate::event::Event;
+use crate::manager::record::Stored;
+use crate::manager::slot::Slot;
+use crate::manager::{Shared, StoreTask};
+use crate::secret::Secret;
+use crate::source::Keep;
+use crate::store::{Record, SaveOutcome, StoreError, Version};
+
+impl Flight {
+    /// Saves a record with a new token. What cannot be saved is noted in the slot and comes back all the same; when
+    /// another holder has overtaken this one, what comes back is theirs.
+    pub(super) async fn save(
+        &self,
+        mut record: Record,
+        mut expected: Option<Version>,
+    ) -> (Arc<Record>, Option<Version>) {
+        if self.keep() == Keep::InMemory {
+            return (Arc::new(record), None);
+        }
+        let error = loop {
+            let saved = self.shared.store.save(self.slot.key(), &record, expected).await;
+            self.shared.note_store(StoreTask::Save, &saved);
+            match saved {
+                Ok(SaveOutcome::Saved(version)) => {
+                    if let Some(busy) = self.slot.lock().busy_if_any() {
+                        busy.unsaved = None;
+                    }
+                    return (Arc::new(record), Some(version));
+                }
+                Err(error) => break error,
+                // Cleared by somebody, a failure noted by a holder whose lease has ended, or overtaken.
+                Ok(SaveOutcome::Conflict) => match self.shared.read(&self.slot).await {
+                    Ok(Some(theirs))
+                        if theirs.record.generation >= record.generation && theirs.record.token.is_some() =>
+                    {
+                        return (Arc::new(theirs.record), Some(theirs.version));
+                    }
+                    Ok(theirs) => {
+                        let generation = theirs.as_ref().map_or(0, |theirs| theirs.record.generation + 1);
+                        let generation = generation.max(record.generation);
+                        record = record.with_generation(generation);
+                        expected = theirs.map(|theirs| theirs.version);
+                    }
+                    Err(error) => break error,
+                },
+            }
+        };
+        let record = Arc::new(record);
+        self.slot.lock().busy().unsaved = Some(Arc::clone(&record));
+        self.shared.emit(Event::Unsaved { key: self.slot.key().clone(), what: error.to_string() });
+        (record, None)
+    }
+
+    /// Saves the failure in force, so that other processes leave the issuer alone too. Without a new refresh token
+    /// nothing is lost if this does not succeed.
+    pub(super) async fn save_failure(
+        &self,
+        stored: Option<&Stored>,
+        refresh_token: Option<Secret>,
+        asked: Moment,
+        rotated: bool,
+    ) {
+        if self.keep() == Keep::InMemory {
+            return;
+        }
+        let failure = self.slot.lock().failure().cloned();
+        let obsolete = self.slot.lock().obsolete();
+        let before = stored.map(|stored| &stored.record);
+        let record = Record {
+            generation: self.last_generation(stored),
+            fingerprint: self.provider().fingerprint.clone(),
+            // A token that was rejected here must not be found good by the next start.
+            token: before.and_then(|record| record.token.clone()).filter(|token| token.generation() > obsolete),
+            refresh_in: before.and_then(|record| record.refresh_in),
+            jitter: before.map_or(0.0, |record| record.jitter),
+            refresh_token,
+            asked_at: Some(asked),
+            failure,
+            boot_id: self.shared.clock.boot_id().into(),
+        };
+        if rotated {
+            self.save_rotated(record, stored.map(|stored| stored.version)).await;
+            return;
+        }
+        let saved = self.shared.store.save(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
+        self.shared.note_store(StoreTask::Save, &saved);
+        if let Ok(SaveOutcome::Saved(version)) = saved {
+            self.slot.lock().version = version.0;
+        }
+    }
+
+    /// Saves a new refresh token that came without a token of use, by all means that a token is saved by.
+    async fn save_rotated(&self, record: Record, expected: Option<Version>) {
+        let generation = record.generation + 1;
+        let (_, version) = self.save(record.with_generation(generation), expected).await;
+        if let Some(version) = version {
+            self.slot.lock().version = version.0;
+        }
+    }
+
+    /// Saves what could not be saved, if anything, until it is, or there is something newer, or the manager stops.
+    pub(super) async fn keep_saving(&self) {
+        match self.slot.lock().busy_if_any() {
+            Some(busy) if busy.unsaved.is_some() && !busy.saving => busy.saving = true,
+            _ => return,
+        }
+        self.save_until_done().await;
+        if let Some(busy) = self.slot.lock().busy_if_any() {
+            busy.saving = false;
+        }
+    }
+
+    async fn save_until_done(&self) {
+        let mut finishing = self.shared.finishing.subscribe();
+        let mut wait = Duration::from_secs(1);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // Whoever stops the manager tries for the last time.
+                _ = finishing.wait_for(|finishing| *finishing) => return,
+            }
+            let in_flight = self.slot.lock().flight().is_some();
+            if !in_flight && save_again(&self.shared, &self.slot).await {
+                return;
+            }
+            wait = (wait * 2).min(MAX_SAVE_WAIT);
+        }
+    }
+}
+
+/// Saves what could not be saved before; whether there is nothing left to save.
+pub(in crate::manager) async fn save_again(shared: &Shared, slot: &Slot) -> bool {
+    let Some(record) = slot.lock().unsaved().cloned() else { return true };
+    let Ok(theirs) = shared.read(slot).await else { return false };
+    let overtaken = theirs.as_ref().is_some_and(|theirs| theirs.record.generation >= record.generation);
+    let mut version = None;
+    if !overtaken {
+        let expected = theirs.map(|theirs| theirs.version);
+        let saved = shared.store.save(slot.key(), &record, expected).await;
+        shared.note_store(StoreTask::Save, &saved);
+        let Ok(SaveOutcome::Saved(written)) = saved else { return false };
+        version = Some(written);
+        shared.emit(Event::Saved { key: slot.key().clone() });
+    }
+    let mut state = slot.lock();
+    if let Some(version) = version {
+        state.version = version.0;
+    }
+    // Something newer may have come to be saved meanwhile.
+    if state.unsaved().is_some_and(|unsaved| !Arc::ptr_eq(unsaved, &record)) {
+        return false;
+    }
+    state.busy().unsaved = None;
+    state.settle(slot.live().as_deref());
+    true
+}
+
+/// Clears the token and the failure of a key in the store. The refresh token and the generation stay.
+pub(in crate::manager) async fn clear_stored(shared: &Shared, slot: &Slot) -> Result<(), StoreError> {
+    if let Some(busy) = slot.lock().busy_if_any()
+        && let Some(unsaved) = &busy.unsaved
+    {
+        busy.unsaved = Some(Arc::new(Record { token: None, failure: None, ..Record::clone(unsaved) }));
+    }
+    if slot.provider().source.keep() == Keep::InMemory {
+        return Ok(());
+    }
+    loop {
+        let Some(stored) = shared.read(slot).await? else { return Ok(()) };
+        let record = Record { token: None, failure: None, ..stored.record };
+        let saved = shared.store.save(slot.key(), &record, Some(stored.version)).await;
+        shared.note_store(StoreTask::Save, &saved);
+        if let SaveOutcome::Saved(version) = saved? {
+            slot.lock().version = version.0;
+            return Ok(());
+        }
+    }
+}
+
+/// The longest wait between two attempts to save.
+const MAX_SAVE_WAIT: Duration = Duration::from_mins(1);
