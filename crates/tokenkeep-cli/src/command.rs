@@ -1,0 +1,120 @@
+//! The commands, one file each.
+
+mod clear;
+mod config;
+mod dev;
+mod get;
+mod refresh;
+mod serve;
+mod status;
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::exit::Failure;
+use crate::logging::{self, LogFormat};
+
+/// Obtains access tokens, keeps them, renews them before they end, and hands them out.
+///
+/// One request to the issuer per token life, however many programs ask.
+#[derive(Debug, Parser)]
+#[command(name = "tokenkeep", version, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// The configuration file [default: the first that is there, see `tokenkeep --help`]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+// What each does is said at its arguments.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Get(get::GetArgs),
+    Status(status::StatusArgs),
+    Refresh(refresh::RefreshArgs),
+    Clear(clear::ClearArgs),
+    Config(config::ConfigArgs),
+    Serve(serve::ServeArgs),
+    Dev(dev::DevArgs),
+}
+
+impl Cli {
+    /// Does what the arguments say.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let global = &self.global;
+        match self.command {
+            Command::Get(args) => one_shot(get::run(global, args)),
+            Command::Status(args) => one_shot(status::run(global, args)),
+            Command::Refresh(args) => one_shot(refresh::run(global, args)),
+            Command::Clear(args) => one_shot(clear::run(global, args)),
+            Command::Config(args) => one_shot(config::run(global, args)),
+            Command::Serve(args) => {
+                let default = match args.log_format {
+                    // Where it listens and that it stops is said without the log.
+                    LogFormat::Text => "info,tokenkeep_server::server=warn",
+                    LogFormat::Json => "info",
+                };
+                logging::init(default, args.log_format);
+                block_on(Builder::new_multi_thread(), serve::run(global, args))
+            }
+            Command::Dev(args) => {
+                // The account that it prints says what a log would say.
+                logging::init("error", LogFormat::Text);
+                block_on(Builder::new_multi_thread(), dev::run(global, args))
+            }
+        }
+    }
+}
+
+/// A command that does one thing and ends: one thread, so that it starts fast.
+fn one_shot(action: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    // What happens to the token of such a command is its own output and need not stand in a log beside it.
+    logging::init("warn,tokenkeep::event=error", LogFormat::Text);
+    block_on(Builder::new_current_thread(), action)
+}
+
+fn block_on(mut builder: Builder, action: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime: Runtime = builder.enable_all().build().map_err(|error| Failure::internal("cannot start", &error))?;
+    let outcome = runtime.block_on(action);
+    // What matters has been waited for; a name that is still being looked up need not be.
+    runtime.shutdown_background();
+    outcome
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  tokenkeep dev             see it work; nothing is needed
+  tokenkeep config check    is my configuration right?
+  tokenkeep get graph       the token of the provider 'graph'
+
+A KEY names one token: the name of a provider in the configuration, e.g. graph.
+
+The configuration is the first of these that is there:
+  --config PATH, $TOKENKEEP_CONFIG
+  ./tokenkeep.toml
+  $XDG_CONFIG_HOME/tokenkeep/tokenkeep.toml, else ~/.config/tokenkeep/tokenkeep.toml
+  /etc/tokenkeep/tokenkeep.toml
+
+Unless it names a store, tokens are kept in $XDG_STATE_HOME/tokenkeep/tokenkeep.db, else in
+~/.local/state/tokenkeep/tokenkeep.db; with a configuration below /etc in
+/var/lib/tokenkeep/tokenkeep.db.
+
+Exit codes:
+  0  done                              5  a person must log in again
+  1  a fault of tokenkeep              6  the issuer refuses: fix configuration or credentials
+  2  wrong arguments or configuration  7  unavailable now: try later
+  4  no such provider or account       130, 143  ended by a signal
+
+Data goes to stdout, all else to stderr. RUST_LOG sets the level of the log, e.g. RUST_LOG=info;
+NO_COLOR turns colours off.";

@@ -1,0 +1,36 @@
+//! `tokenkeep clear KEY`: forgets a token.
+
+use clap::Args;
+
+use super::GlobalArgs;
+use crate::exit::Failure;
+use crate::oneshot;
+use crate::output;
+
+/// Forget a token; the next `get` obtains a new one.
+///
+/// All programs that share the store forget it, a running `tokenkeep serve` within about a second. A failure that is
+/// remembered is forgotten too. The refresh token stays: it is the login.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct ClearArgs {
+    /// Which token: the name of a provider in the configuration
+    key: String,
+}
+
+pub(super) async fn run(global: &GlobalArgs, args: ClearArgs) -> Result<(), Failure> {
+    let stopped = oneshot::run(global, async |manager| {
+        let handle = manager.handle(&args.key)?;
+        handle.clear().await?;
+        output::talk(&format!("{}: cleared; the next get obtains a new token", handle.key()));
+        Ok(())
+    })
+    .await?;
+    Ok(stopped?)
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  tokenkeep clear graph
+
+The issuer is told nothing: a token that was handed out is good until its end.";

@@ -1,0 +1,26 @@
+//! `tokenkeep config`: the configuration itself.
+
+mod check;
+
+use clap::{Args, Subcommand};
+
+use super::GlobalArgs;
+use crate::exit::Failure;
+
+/// Look at the configuration.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    Check(check::CheckArgs),
+}
+
+pub(super) async fn run(global: &GlobalArgs, args: ConfigArgs) -> Result<(), Failure> {
+    match args.command {
+        ConfigCommand::Check(args) => check::run(global, args).await,
+    }
+}

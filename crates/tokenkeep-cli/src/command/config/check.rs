@@ -1,0 +1,95 @@
+//! `tokenkeep config check [PATH]`: everything that is wrong with a configuration file.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use tokenkeep::Code;
+use tokenkeep::config::{self, Color, Config, Problem, Problems, Severity};
+
+use crate::command::GlobalArgs;
+use crate::context::find_config;
+use crate::environment::ProcessEnvironment;
+use crate::exit::Failure;
+use crate::output::{self, counted};
+use crate::signals::Signals;
+
+/// Say everything that is wrong with the configuration file, each fault with its line.
+///
+/// Secrets are looked up as `get` does it: variables and files must be there, and programs that print a secret are run.
+/// No issuer is asked. Secrets are not shown.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(in crate::command) struct CheckArgs {
+    /// The file [default: the one that the other commands use]
+    path: Option<PathBuf>,
+    /// Print the problems as JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+pub(in crate::command) async fn run(global: &GlobalArgs, args: CheckArgs) -> Result<(), Failure> {
+    let path = args.path.map_or_else(|| find_config(global), Ok)?;
+    let checked = Signals::install()?.or(config::load(&path, &ProcessEnvironment)).await?;
+    let problems = match &checked {
+        Ok(config) => config.warnings.iter().collect::<Vec<_>>(),
+        Err(problems) => problems.iter().collect(),
+    };
+    if args.json {
+        output::json(&problems.iter().copied().map(Shown::from).collect::<Vec<_>>())?;
+    } else {
+        for problem in &problems {
+            output::talk(&format!("{}\n", problem.render(Color::Always)));
+        }
+        output::talk(&verdict(&path, checked.as_ref(), &problems));
+    }
+    checked.map(drop).map_err(|_| Failure::Reported(Code::InvalidRequest))
+}
+
+fn verdict(path: &Path, checked: Result<&Config, &Problems>, problems: &[&Problem]) -> String {
+    let count = |severity| problems.iter().filter(|problem| problem.severity() == severity).count();
+    let warnings = match count(Severity::Warning) {
+        0 => String::new(),
+        warnings => format!(", {}", counted(warnings, "warning")),
+    };
+    let path = path.display();
+    match checked {
+        Ok(config) => format!("{path}: good, {}{warnings}", counted(config.providers.len(), "provider")),
+        Err(_) => format!("{path}: {}{warnings}", counted(count(Severity::Error), "error")),
+    }
+}
+
+/// A problem as JSON.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    severity: &'static str,
+    message: &'a str,
+    help: Option<&'a str>,
+    file: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+}
+
+impl<'a> From<&'a Problem> for Shown<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        Self {
+            severity: match problem.severity() {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            message: problem.message(),
+            help: problem.help(),
+            file: problem.file(),
+            line: problem.line(),
+            column: problem.column(),
+        }
+    }
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  tokenkeep config check
+  tokenkeep config check ./tokenkeep.toml
+  tokenkeep config check --json | jq -r '.[].message'
+
+Exits with 2 if the file cannot be used, and with 0 if there are warnings only.";

@@ -1,0 +1,102 @@
+//! `tokenkeep serve`: hands out tokens over HTTP.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::pin;
+
+use clap::Args;
+use tokenkeep::TokenManager;
+use tokenkeep::config::{Listen, ServerSettings};
+use tokenkeep_server::Server;
+use tokio::sync::oneshot;
+
+use super::GlobalArgs;
+use crate::context::Context;
+use crate::exit::Failure;
+use crate::logging::LogFormat;
+use crate::output;
+use crate::signals::Signals;
+
+/// Hand out tokens over HTTP, and renew them ahead of their end.
+///
+/// SIGTERM and Ctrl-C end it: requests under way are answered first, and no token is lost. A second one ends it at once.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct ServeArgs {
+    /// Where to listen instead of what the configuration says: IP:PORT of this machine, or unix:PATH; can be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = listen)]
+    listen: Vec<Listen>,
+    /// How the log on stderr looks
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) log_format: LogFormat,
+}
+
+pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Failure> {
+    let mut signals = Signals::install()?;
+    let mut context = signals.or(Context::load(global)).await??;
+    context.config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let settings = &mut context.config.server;
+    if !args.listen.is_empty() {
+        settings.listen = args.listen;
+    }
+    let manager = signals.or(context.manager()).await??;
+    let server = bind(&context.config.server, &manager).await?;
+    manager.start();
+    let talk = |text: &str| match args.log_format {
+        LogFormat::Text => output::talk(text),
+        // The log says it, and nothing but JSON stands there.
+        LogFormat::Json => {}
+    };
+    talk(&format!("listening on {}", addresses(&server).join(", ")));
+
+    let (end, ended) = oneshot::channel::<()>();
+    let mut serving = pin!(server.run(async { ended.await.unwrap_or_default() }));
+    // It serves until it is told to end, so the signal comes first.
+    signals.or(&mut serving).await.err();
+    talk("stopping: requests under way are finished, new ones are not accepted");
+    let finish = async {
+        end.send(()).ok();
+        serving.await;
+        manager.stop().await
+    };
+    Ok(signals.finish(finish).await??)
+}
+
+/// Takes the addresses of the settings.
+pub(super) async fn bind(settings: &ServerSettings, manager: &TokenManager) -> Result<Server, Failure> {
+    Server::bind(settings, manager.clone()).await.map_err(|error| {
+        // What happened, and mostly what to do about it.
+        let text = error.to_string();
+        let (what, next) = text.split_once("; ").unwrap_or((&text, "choose another address with --listen"));
+        Failure::usage(what, next)
+    })
+}
+
+/// Where a server listens, as people write it: URLs, and paths of sockets.
+pub(super) fn addresses(server: &Server) -> Vec<String> {
+    let shown = |address: &Listen| match address {
+        Listen::Tcp(address) => format!("http://{address}"),
+        Listen::Unix(_) => address.to_string(),
+    };
+    server.local_addrs().map(shown).collect()
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return if path.is_empty() { Err("unix: needs a path".into()) } else { Ok(Listen::Unix(PathBuf::from(path))) };
+    }
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
+        Ok(_) => Err("other machines could reach this address; only loopback and unix sockets are served".into()),
+        Err(_) => Err("write e.g. 127.0.0.1:8640, [::1]:8640 or unix:/run/tokenkeep.sock".into()),
+    }
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  tokenkeep serve
+  tokenkeep serve --listen 127.0.0.1:8640 --listen unix:/run/tokenkeep.sock
+  tokenkeep serve --log-format json
+  curl http://127.0.0.1:8640/tokens/graph
+
+Without an address in the configuration it listens on 127.0.0.1:8640.";

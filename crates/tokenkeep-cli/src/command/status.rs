@@ -1,0 +1,119 @@
+//! `tokenkeep status [KEY]`: the state of tokens, and why.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokenkeep::{KeyState, Status, TokenManager};
+
+use super::GlobalArgs;
+use crate::duration;
+use crate::exit::Failure;
+use crate::oneshot;
+use crate::output;
+use crate::wire;
+
+/// Show the state of each token, and why.
+///
+/// Asks the store and no issuer. What a running `tokenkeep serve` did is seen here, because it keeps its tokens in the
+/// same store.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct StatusArgs {
+    /// Of this token only
+    key: Option<String>,
+    /// Print all that is known as JSON: an object for one KEY, else an array
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Failure> {
+    let stopped = oneshot::run(global, async |manager| {
+        let statuses = match &args.key {
+            Some(key) => vec![manager.handle(key)?.status().await?],
+            None => all(manager).await?,
+        };
+        match (args.json, &args.key, statuses.as_slice()) {
+            (true, Some(_), [status]) => output::json(&wire::status(status)),
+            (true, ..) => output::json(&statuses.iter().map(wire::status).collect::<Vec<_>>()),
+            (false, ..) => print(&statuses),
+        }
+    })
+    .await?;
+    oneshot::warn_of(stopped);
+    Ok(())
+}
+
+async fn all(manager: &TokenManager) -> Result<Vec<Status>, Failure> {
+    let mut statuses = Vec::new();
+    loop {
+        let after = statuses.last().map(|status: &Status| status.key.clone());
+        let page = manager.statuses(after.as_ref(), PAGE).await?;
+        if page.is_empty() {
+            return Ok(statuses);
+        }
+        statuses.extend(page);
+    }
+}
+
+fn print(statuses: &[Status]) -> Result<(), Failure> {
+    let rows = statuses.iter().map(|status| {
+        vec![
+            status.key.to_string(),
+            status.state.as_str().to_owned(),
+            expires_in(status),
+            status.generation.to_string(),
+            status.consecutive_failures.to_string(),
+            why(status),
+            next(status),
+        ]
+    });
+    output::table(&["KEY", "STATE", "EXPIRES IN", "GENERATION", "FAILURES", "WHY", "NEXT"], rows)
+}
+
+fn expires_in(status: &Status) -> String {
+    match (status.expires_in, status.state) {
+        (Some(left), _) => duration::short(left),
+        (None, KeyState::Fresh | KeyState::Due) => "never".into(),
+        (None, _) => "-".into(),
+    }
+}
+
+fn why(status: &Status) -> String {
+    // Some warnings are the reason already.
+    let more =
+        status.warnings.iter().map(ToString::to_string).filter(|warning| !warning.starts_with("refresh failing"));
+    std::iter::once(status.reason.clone()).chain(more).collect::<Vec<_>>().join("; ")
+}
+
+/// What happens next by itself, or what a person can do.
+fn next(status: &Status) -> String {
+    let failure = status.failure.as_ref();
+    let again = failure.and_then(|failure| failure.retry_in).map(|after| match wire::seconds_to_wait(after) {
+        0 => "asked again on the next get".to_owned(),
+        wait => format!("asked again in {}", duration::short(Duration::from_secs(wait))),
+    });
+    let advice = failure.and_then(|failure| failure.next.clone());
+    match (advice, again) {
+        (Some(advice), Some(again)) => format!("{advice}; {again}"),
+        (Some(next), None) | (None, Some(next)) => next,
+        (None, None) => match (status.state, status.refresh_in) {
+            (KeyState::Fresh, Some(left)) => format!("renewed in {}", duration::short(left)),
+            (KeyState::Fresh, None) => "-".into(),
+            _ => "obtained on the next get".into(),
+        },
+    }
+}
+
+const PAGE: usize = 1000;
+
+const AFTER_HELP: &str = "\
+Examples:
+  tokenkeep status
+  tokenkeep status graph
+  tokenkeep status --json | jq -r '.[] | select(.consecutive_failures > 0) | .key'
+
+States: fresh, due (good, to be renewed), expiring (too near to its end to be handed out), expired,
+absent, backing_off (the issuer is left alone for a while), refused (it said no), login_required.
+
+Exits with 0 whatever the states are: it could tell them. `tokenkeep get` says by its exit code
+whether a token can be had.";

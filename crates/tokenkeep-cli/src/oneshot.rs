@@ -1,0 +1,47 @@
+//! A command that does one thing with a manager and ends.
+//!
+//! The hard problem is the end: a flight may be under way whose refresh token is spent by the time the answer comes.
+//! So whatever happens, an error or a signal included, the manager is stopped before the process ends, which waits for
+//! flights and saves what they bring.
+
+use tokenkeep::{Error, TokenManager};
+
+use crate::command::GlobalArgs;
+use crate::context::Context;
+use crate::exit::{self, Failure};
+use crate::output;
+use crate::signals::Signals;
+
+/// Does something with a manager of the configuration, without background work.
+///
+/// `Ok` holds what the manager says at its end: an error there means that a token is not saved.
+pub(crate) async fn run(
+    global: &GlobalArgs,
+    action: impl AsyncFnOnce(&TokenManager) -> Result<(), Failure>,
+) -> Result<Result<(), Error>, Failure> {
+    let mut signals = Signals::install()?;
+    let context = signals.or(Context::load(global)).await??;
+    if tracing::enabled!(tracing::Level::WARN) {
+        context.config.warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
+    }
+    let manager = signals.or(context.manager()).await??;
+    let outcome = signals.or(action(&manager)).await;
+    let stopped = signals.finish(manager.stop()).await?;
+    let failure = match outcome {
+        Ok(Ok(())) => return Ok(stopped),
+        Ok(Err(failure)) => failure,
+        Err(signal) => signal.into(),
+    };
+    warn_of(stopped);
+    Err(failure)
+}
+
+/// Says that a token was not saved, where that is no failure of the command.
+pub(crate) fn warn_of(stopped: Result<(), Error>) {
+    if let Err(error) = stopped {
+        output::warning(&exit::without_next(&error));
+        if let Some(next) = exit::next(&error) {
+            output::next(&next);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! All that is printed: data to stdout, talk to stderr, colours to terminals only.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use tokenkeep::{Code, Error};
+
+use crate::exit::Failure;
+
+/// Prints data.
+pub(crate) fn data(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n"));
+    written.and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::OutputClosed,
+        _ => Failure::Error(
+            Error::new(Code::Internal, format!("cannot write to stdout: {error}")).with_next("check where it goes to"),
+        ),
+    })
+}
+
+/// Prints data as JSON.
+pub(crate) fn json(data_: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(data_).map_err(|error| Failure::internal("cannot write JSON", &error))?;
+    data(&text)
+}
+
+/// Says something to the person at the terminal.
+pub(crate) fn talk(text: &str) {
+    // Nobody can be told that stderr does not work.
+    writeln!(anstream::stderr(), "{text}").ok();
+}
+
+/// Says what went wrong, and what to try.
+pub(crate) fn error(what: &str, next_: Option<&str>) {
+    labelled("error", AnsiColor::Red, what);
+    if let Some(advice) = next_ {
+        next(advice);
+    }
+}
+
+/// Says what to try.
+pub(crate) fn next(advice: &str) {
+    labelled("next", AnsiColor::Cyan, advice);
+}
+
+/// Says what is not as it should be, though it works.
+pub(crate) fn warning(what: &str) {
+    labelled("warning", AnsiColor::Yellow, what);
+}
+
+fn labelled(label: &str, color: AnsiColor, text: &str) {
+    let style = color.on_default().bold();
+    talk(&format!("{style}{label}{style:#}: {text}"));
+}
+
+/// So many of something, e.g. `1 call`, `2 calls`.
+pub(crate) fn counted(count: impl Display, what: &str) -> String {
+    let count = count.to_string();
+    format!("{count} {what}{}", if count == "1" { "" } else { "s" })
+}
+
+/// Prints a table: fitted to the width of a terminal, else plain columns with each row on one line.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<(), Failure> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
+    match terminal_width() {
+        Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let bold = Style::new().bold();
+    match lines.split_first() {
+        Some((header, rows)) => data(&format!("{bold}{header}{bold:#}\n{}", rows.join("\n"))),
+        None => Ok(()),
+    }
+}
+
+fn terminal_width() -> Option<u16> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    // Some terminals know no width and say 0.
+    rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col).filter(|width| *width >= NARROWEST).or(Some(80))
+}
+
+/// In less than this no table fits.
+const NARROWEST: u16 = 40;

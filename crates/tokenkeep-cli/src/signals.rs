@@ -1,0 +1,74 @@
+//! SIGINT and SIGTERM: the first asks to finish what is under way, the second ends at once.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::signal::unix::{self, SignalKind};
+
+use crate::exit::Failure;
+use crate::output;
+
+/// Which signal asked this process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// SIGINT, e.g. Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+impl Signal {
+    /// The exit code that shells give a process that such a signal ended.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
+
+/// The signals that arrive from now on, instead of ending the process.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl Signals {
+    /// Starts to listen.
+    pub(crate) fn install() -> Result<Self, Failure> {
+        let listen = |kind| unix::signal(kind).map_err(|error| Failure::internal("cannot listen to signals", &error));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// The next signal. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
+        }
+    }
+
+    /// Waits for work, or for a signal.
+    pub(crate) async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Signal> {
+        tokio::select! {
+            done = work => Ok(done),
+            signal = self.next() => Err(signal),
+        }
+    }
+
+    /// Waits for the last work, and says so if it takes a while. A signal meanwhile ends the waiting.
+    pub(crate) async fn finish<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Signal> {
+        let mut work = pin!(work);
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            signal = self.next() => return Err(signal),
+            () = tokio::time::sleep(SILENT) => output::talk("finishing what is under way; Ctrl-C ends it at once"),
+        }
+        self.or(work).await
+    }
+}
+
+/// For so long nobody wonders what it is doing.
+const SILENT: Duration = Duration::from_millis(500);

@@ -1,0 +1,129 @@
+//! `tokenkeep dev`, as somebody meets it who has nothing set up.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::world::{Running, World, is_free_of};
+
+/// A home folder with nothing in it.
+async fn nothing() -> World {
+    World::without_config().await
+}
+
+/// The lines to try.
+fn lines(introduction: &str) -> Vec<String> {
+    introduction.lines().filter_map(|line| line.strip_prefix("    ")).map(ToOwned::to_owned).collect()
+}
+
+/// The one line to try that holds this text.
+fn line(introduction: &str, text: &str) -> String {
+    let found: Vec<_> = lines(introduction).into_iter().filter(|line| line.contains(text)).collect();
+    assert_eq!(found.len(), 1, "{text}: {found:?}");
+    found[0].clone()
+}
+
+/// What a shell makes of lines, as if they were pasted into it.
+async fn paste(world: &World, lines: &[&str]) -> String {
+    let mut shell = tokio::process::Command::new("sh");
+    shell.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", world.home.path()).current_dir("/");
+    let output = shell.args(["-e", "-c", &lines.join("\n")]).output().await.unwrap();
+    assert!(output.status.success(), "{lines:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn start(world: &World) -> (Running, String) {
+    let mut dev = world.spawn(&["dev"]);
+    let introduction = dev.read_to("This is what happens").await;
+    (dev, introduction)
+}
+
+#[tokio::test]
+async fn it_says_what_happens_ends_by_itself_and_leaves_nothing_behind() {
+    let world = nothing().await;
+    let ended = world.run(&["dev", "--for", "6s"]).await;
+    let said = ended.data();
+    for key in ["billing", "calendar", "genesys", "graph", "legacy", "verteil"] {
+        assert!(said.contains(&format!("00:00  {key:<8}  obtained (generation 1, ")), "{key} is not in:\n{said}");
+    }
+    assert!(said.contains("graph     renewed ahead of time (generation 2, good for "), "{said}");
+    assert!(said.lines().last().unwrap().ends_with(" 0 refused at the API"), "{said}");
+    assert!(!said.contains('\u{1b}'));
+    assert!(is_free_of(world.home.path(), "tokenkeep"));
+}
+
+#[tokio::test]
+async fn ctrl_c_and_sigterm_end_it_cleanly() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let world = nothing().await;
+        let (mut dev, _) = start(&world).await;
+        dev.read_to("obtained").await;
+        dev.signal(signal);
+        let ended = dev.end().await;
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
+        assert!(ended.stdout.contains("\nended after 00:0"), "{ended:?}");
+        assert!(is_free_of(world.home.path(), "tokenkeep"));
+    }
+}
+
+#[tokio::test]
+async fn every_line_to_try_works_as_it_is_printed() {
+    let world = nothing().await;
+    let (mut dev, introduction) = start(&world).await;
+    dev.read_to("graph     obtained").await;
+    let export = line(&introduction, "export");
+    for line in lines(&introduction).iter().filter(|line| **line != export) {
+        let printed = paste(&world, &[&export, line]).await;
+        let json: Option<Value> = serde_json::from_str(&printed).ok();
+        let problem = json.as_ref().and_then(|json| json.get("code").or(json.get("error")));
+        assert_eq!(problem, None, "{line}: {printed}");
+        assert_eq!(json.is_some(), line.starts_with("curl"), "{line}: {printed}");
+    }
+    dev.signal(Signal::INT);
+    assert_eq!(dev.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn another_terminal_can_break_the_issuer_and_callers_are_served_on() {
+    let world = nothing().await;
+    let (mut dev, introduction) = start(&world).await;
+    dev.read_to("graph     obtained").await;
+    let faults: Value = serde_json::from_str(&paste(&world, &[&line(&introduction, "-X PUT")]).await).unwrap();
+    assert_eq!(faults["everywhere"]["status"], 503);
+    let said = dev.read_to("callers are still served").await;
+    assert!(said.lines().last().unwrap().contains("the issuer answered"), "{said}");
+    assert!(said.lines().last().unwrap().contains(", next try in "), "{said}");
+    paste(&world, &[&line(&introduction, "-X DELETE")]).await;
+    dev.read_to("renewed ahead of time").await;
+    dev.signal(Signal::INT);
+    let ended = dev.end().await;
+    assert!(ended.stdout.ends_with(" 0 refused at the API\n"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn another_terminal_can_revoke_all_tokens_and_each_key_makes_one_request() {
+    let world = nothing().await;
+    let (mut dev, introduction) = start(&world).await;
+    dev.read_to("verteil   obtained").await;
+    let revoked: Value = serde_json::from_str(&paste(&world, &[&line(&introduction, "revoke")]).await).unwrap();
+    assert!(revoked["revoked"].as_u64().unwrap() >= 1);
+    dev.read_to("verteil   the API refused generation 1").await;
+    let said = dev.read_to("verteil   obtained anew (generation 2").await;
+    assert!(said.lines().last().unwrap().contains("; 1 request to the issuer for "), "{said}");
+    dev.signal(Signal::INT);
+    assert_eq!(dev.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn another_terminal_shares_the_tokens_by_the_store() {
+    let world = nothing().await;
+    let (mut dev, introduction) = start(&world).await;
+    dev.read_to("verteil   obtained").await;
+    let lines = lines(&introduction);
+    let get = lines.iter().find(|line| line.ends_with(" get graph")).unwrap().replace("graph", "verteil");
+    let ask = lines.iter().find(|line| line.ends_with("/tokens/graph")).unwrap().replace("graph", "verteil");
+    let by_hand = paste(&world, &[&line(&introduction, "export"), &get]).await;
+    let by_http: Value = serde_json::from_str(&paste(&world, &[&ask]).await).unwrap();
+    assert_eq!(by_http["access_token"], by_hand.trim_end());
+    dev.signal(Signal::INT);
+    assert_eq!(dev.end().await.code, Some(0));
+}

@@ -1,0 +1,15 @@
+//! The command line as its users see it: the real binary, in an environment that holds nothing else.
+
+#![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
+
+mod config;
+mod dev;
+mod ends;
+mod get;
+mod manage;
+mod many;
+mod secrets;
+mod serve;
+mod signals;
+mod status;
+mod world;

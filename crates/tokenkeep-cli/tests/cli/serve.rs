@@ -1,0 +1,135 @@
+//! The running broker.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tokenkeep_sandbox::Fault;
+
+use crate::world::{Running, World, is_free_of};
+
+/// A running `serve`, and its URL.
+async fn serve(world: &World, args: &[&str]) -> (Running, String) {
+    let args: Vec<_> = ["serve", "--listen", "127.0.0.1:0"].iter().chain(args).copied().collect();
+    let mut serve = world.spawn(&args);
+    let line = serve.hear("listening on http").await;
+    let url = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
+    (serve, url)
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+async fn answer(http: &reqwest::Client, url: &str) -> Value {
+    http.get(url).send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_broker_hands_out_what_the_command_line_gets_in_the_same_form() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let http = http();
+    let mut by_http = answer(&http, &format!("{url}/tokens/graph")).await;
+    let mut by_hand = world.run(&["get", "graph", "--format", "json"]).await.json();
+    // A second may have gone by.
+    for json in [&mut by_http, &mut by_hand] {
+        assert!(json["expires_in"].take().is_u64());
+    }
+    assert_eq!(by_http, by_hand);
+
+    let by_http = answer(&http, &format!("{url}/tokens/people/status")).await;
+    assert_eq!(by_http, world.run(&["status", "people", "--json"]).await.json());
+    serve.signal(Signal::INT);
+    assert_eq!(serve.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_request_that_is_under_way_finish_and_no_token_is_lost() {
+    let world = World::start().await;
+    let (mut serve, url) = serve(&world, &["--listen", "unix:broker.sock"]).await;
+    assert!(world.path("broker.sock").exists());
+    world.sandbox.set_fault(Fault::HoldAnswer.times(1));
+    let http = http();
+    let url = format!("{url}/tokens/calendar");
+    let asking = answer(&http, &url);
+    let ending = async {
+        world.sandbox.wait_until(|counters| counters.clients["calendar"].issued == 1).await;
+        serve.signal(Signal::TERM);
+        serve.hear("stopping").await;
+        world.sandbox.release();
+    };
+    let (token, ()) = tokio::join!(asking, ending);
+    assert_eq!(token["generation"], 1);
+    let ended = serve.end().await;
+    assert_eq!((ended.code, &*ended.stdout), (Some(0), ""), "{ended:?}");
+    assert!(is_free_of(world.home.path(), ".sock"));
+    assert_eq!(world.run(&["get", "calendar"]).await.data(), token["access_token"]);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_broker_at_once() {
+    let world = World::start().await;
+    let (mut serve, url) = serve(&world, &[]).await;
+    world.sandbox.set_fault(Fault::Hang);
+    let http = http();
+    let asking = http.get(format!("{url}/tokens/graph")).send();
+    let ending = async {
+        world.sandbox.wait_for_requests("graph", 1).await;
+        serve.signal(Signal::TERM);
+        serve.hear("stopping").await;
+        serve.signal(Signal::TERM);
+        serve.end().await
+    };
+    let (asked, ended) = tokio::join!(asking, ending);
+    assert!(asked.is_err());
+    assert_eq!(ended.code, Some(143));
+}
+
+#[tokio::test]
+async fn a_running_broker_notices_what_another_process_cleared() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let (http, url) = (http(), format!("{url}/tokens/graph"));
+    assert_eq!(answer(&http, &url).await["generation"], 1);
+    assert_eq!(world.run(&["clear", "graph"]).await.code, Some(0));
+    let noticed = async { while answer(&http, &url).await["generation"] == 1 {} };
+    tokio::time::timeout(Duration::from_secs(20), noticed).await.unwrap();
+    assert_eq!(answer(&http, &url).await["generation"], 2);
+    assert_eq!(world.requests("graph"), 2);
+    serve.signal(Signal::TERM);
+    assert_eq!(serve.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_a_wrong_call_that_says_so() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let taken = url.strip_prefix("http://").unwrap();
+    let ended = world.run(&["serve", "--listen", taken]).await;
+    let said = ended.failure(2);
+    assert!(said.starts_with(&format!("error: cannot listen at {taken}: ")) && said.contains("\nnext: "), "{said}");
+    serve.signal(Signal::INT);
+    assert_eq!(serve.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn an_address_that_others_could_reach_is_refused() {
+    let world = World::start().await;
+    let ended = world.run(&["serve", "--listen", "0.0.0.0:0"]).await;
+    assert!(ended.failure(2).contains("other machines could reach this address"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_log_as_json_is_one_object_per_line() {
+    let world = World::start().await;
+    let mut serve = world.spawn(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
+    let listening: Value = serde_json::from_str(&serve.hear("").await).unwrap();
+    let address = listening["address"].as_str().unwrap();
+    answer(&http(), &format!("http://{address}/tokens/graph")).await;
+    serve.signal(Signal::TERM);
+    let ended = serve.end().await;
+    let log: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let obtained = log.iter().find(|line| line["message"] == "obtained a new token").unwrap();
+    assert_eq!((&obtained["key"], &obtained["level"]), (&"graph".into(), &"INFO".into()));
+}
