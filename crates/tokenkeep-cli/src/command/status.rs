@@ -29,8 +29,8 @@ pub(super) struct StatusArgs {
 pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |manager| {
         let statuses = match &args.key {
-            Some(key) => vec![manager.handle(key)?.status().await?],
-            None => all(manager).await?,
+            Some(key) => vec![manager.handle(key)?.status().await],
+            None => all(manager).await,
         };
         match (args.json, &args.key, statuses.as_slice()) {
             (true, Some(_), [status]) => output::json(&wire::status(status)),
@@ -43,15 +43,16 @@ pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Fai
     Ok(())
 }
 
-async fn all(manager: &TokenManager) -> Result<Vec<Status>, Failure> {
-    let mut statuses = Vec::new();
+async fn all(manager: &TokenManager) -> Vec<Status> {
+    let mut statuses: Vec<Status> = Vec::new();
     loop {
-        let after = statuses.last().map(|status: &Status| status.key.clone());
-        let page = manager.statuses(after.as_ref(), PAGE).await?;
-        if page.is_empty() {
-            return Ok(statuses);
-        }
+        let after = statuses.last().map(|status| status.key.clone());
+        let page = manager.statuses(after.as_ref(), PAGE).await;
+        let is_last = page.len() < PAGE;
         statuses.extend(page);
+        if is_last {
+            return statuses;
+        }
     }
 }
 
