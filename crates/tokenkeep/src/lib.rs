@@ -7,23 +7,47 @@
 //!                                                 ▲
 //!                                             scheduler
 //! ```
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use tokenkeep::{TokenManager, config};
+//!
+//! let environment = |name: &str| std::env::var(name).ok();
+//! let config = config::load("tokenkeep.toml".as_ref(), &environment).await?;
+//! let manager = TokenManager::builder().config(config).build().await?;
+//! manager.start();
+//!
+//! let graph = manager.handle("graph")?;
+//! let token = graph.token().await?; // no lock, no allocation while it is good
+//! let request = http::Request::get("https://graph.microsoft.com/v1.0/users")
+//!     .header("authorization", token.authorization());
+//! // On a 401: compares generations, so a thousand callers cause one refresh.
+//! graph.reject(&token);
+//!
+//! manager.stop().await?; // saves what is under way
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Start with [`TokenManager`]. A source of your own is a [`source::TokenSource`], a store of your own a
+//! [`store::Store`].
 
-pub mod clock;
 pub mod config;
-pub mod error;
-pub mod event;
-pub mod expiry;
-pub mod failure;
-pub mod fingerprint;
-pub mod key;
-mod manager;
 pub mod provider;
+pub mod key;
 pub mod secret;
-pub mod source;
-pub mod status;
-pub mod store;
-mod subscriber;
+pub mod fingerprint;
 pub mod token;
+pub mod failure;
+pub mod expiry;
+pub mod clock;
+pub mod source;
+pub mod store;
+mod manager;
+mod subscriber;
+pub mod status;
+pub mod event;
+pub mod error;
 
 pub use clock::{Clock, Moment};
 pub use error::{Code, Error};

@@ -11,6 +11,7 @@ use super::scheduler::Scheduler;
 use super::slots::Slots;
 use super::{Accounts, Shared, TokenManager};
 use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::expiry::Policy;
 use crate::key::check_provider_name;
@@ -59,6 +60,16 @@ impl ManagerBuilder {
     pub fn providers(mut self, providers: impl IntoIterator<Item = Provider>) -> Self {
         self.providers.extend(providers);
         self
+    }
+
+    /// Takes over what a configuration file says of providers and the store.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.providers.extend(config.providers);
+        match config.store {
+            Some(url) => self.store_url(url),
+            None => self,
+        }
     }
 
     /// Adds a provider whose tokens come from a source of your own.
