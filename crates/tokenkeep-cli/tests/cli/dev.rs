@@ -43,12 +43,23 @@ async fn it_says_what_happens_ends_by_itself_and_leaves_nothing_behind() {
     let ended = world.run(&["dev", "--for", "6s"]).await;
     let said = ended.data();
     for key in ["billing", "calendar", "genesys", "graph", "legacy", "verteil"] {
-        assert!(said.contains(&format!("00:00  {key:<8}  obtained (generation 1, ")), "{key} is not in:\n{said}");
+        assert!(said.contains(&format!("  {key:<8}  obtained (generation 1, ")), "{key} is not in:\n{said}");
     }
-    assert!(said.contains("graph     renewed ahead of time (generation 2, good for "), "{said}");
     assert!(said.lines().last().unwrap().ends_with(" 0 refused at the API"), "{said}");
     assert!(!said.contains('\u{1b}'));
     assert!(is_free_of(world.home.path(), "tokenkeep"));
+}
+
+#[tokio::test]
+async fn tokens_are_renewed_ahead_of_their_end_and_no_caller_notices() {
+    let world = nothing().await;
+    let (mut dev, _) = start(&world).await;
+    let said = dev.read_to("  graph     renewed ahead of time (generation 2, good for ").await;
+    assert!(said.lines().last().unwrap().contains("; 1 request to the issuer for "), "{said}");
+    assert!(!said.contains(" is over"), "{said}");
+    dev.signal(Signal::INT);
+    let ended = dev.end().await;
+    assert!(ended.stdout.ends_with(" 0 refused at the API\n") && !ended.stdout.contains("turned away"), "{ended:?}");
 }
 
 #[tokio::test]

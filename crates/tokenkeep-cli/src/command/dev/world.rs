@@ -68,7 +68,7 @@ pub(super) const SYSTEMS: [System; 6] = [
         key: "graph",
         grant: "client_credentials",
         about: "another, with short lives",
-        origin: Origin::Issuer(Duration::from_secs(12)),
+        origin: Origin::Issuer(Duration::from_secs(10)),
     },
     System { key: "legacy", grant: "command", about: "a program prints it", origin: Origin::Program },
     System {
