@@ -94,7 +94,7 @@ async fn a_caller_waits_no_longer_than_it_wants_and_the_token_is_kept_all_the_sa
     let world = World::start().await;
     world.sandbox.set_fault(Fault::Hang.times(1));
     let waiting = world.spawn(&["get", "graph", "--max-wait", "1ms"]);
-    world.sandbox.wait_for_requests("graph", 1).await;
+    world.arrived("graph", 1).await;
     world.sandbox.release();
     let ended = waiting.end().await;
     assert!(ended.failure(7).starts_with("error: graph: no token within 0.001 s\nnext: "), "{ended:?}");

@@ -1,6 +1,6 @@
 //! The command line as its users see it: the real binary, in an environment that holds nothing else.
 
-#![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers outside of test functions may fail a test too")]
 
 mod config;
 mod dev;

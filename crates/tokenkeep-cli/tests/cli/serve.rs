@@ -54,7 +54,7 @@ async fn sigterm_lets_a_request_that_is_under_way_finish_and_no_token_is_lost() 
     let url = format!("{url}/tokens/calendar");
     let asking = answer(&http, &url);
     let ending = async {
-        world.sandbox.wait_until(|counters| counters.clients["calendar"].issued == 1).await;
+        world.issued("calendar", 1).await;
         serve.signal(Signal::TERM);
         serve.hear("stopping").await;
         world.sandbox.release();
@@ -75,7 +75,7 @@ async fn a_second_signal_ends_the_broker_at_once() {
     let http = http();
     let asking = http.get(format!("{url}/tokens/graph")).send();
     let ending = async {
-        world.sandbox.wait_for_requests("graph", 1).await;
+        world.arrived("graph", 1).await;
         serve.signal(Signal::TERM);
         serve.hear("stopping").await;
         serve.signal(Signal::TERM);

@@ -11,7 +11,7 @@ async fn the_first_signal_lets_a_rotation_finish_and_the_new_refresh_token_is_sa
         let world = World::start().await;
         world.sandbox.set_fault(Fault::HoldAnswer.times(1));
         let mut get = world.spawn(&["get", "calendar"]);
-        world.sandbox.wait_until(|counters| counters.clients["calendar"].issued == 1).await;
+        world.issued("calendar", 1).await;
         get.signal(signal);
         get.hear("finishing what is under way").await;
         world.sandbox.release();
@@ -28,7 +28,7 @@ async fn the_second_signal_ends_it_at_once() {
     let world = World::start().await;
     world.sandbox.set_fault(Fault::Hang);
     let mut get = world.spawn(&["get", "graph"]);
-    world.sandbox.wait_for_requests("graph", 1).await;
+    world.arrived("graph", 1).await;
     get.signal(Signal::TERM);
     get.hear("finishing what is under way").await;
     get.signal(Signal::INT);

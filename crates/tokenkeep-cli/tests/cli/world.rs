@@ -125,6 +125,16 @@ impl World {
         Running::start(self.command(args))
     }
 
+    /// Waits until so many token requests of a client have arrived.
+    pub(crate) async fn arrived(&self, client: &str, requests: u64) {
+        in_time(self.sandbox.wait_for_requests(client, requests)).await;
+    }
+
+    /// Waits until so many tokens of a client are made, whether or not the answer has left.
+    pub(crate) async fn issued(&self, client: &str, tokens: u64) {
+        in_time(self.sandbox.wait_until(|counters| counters.clients[client].issued >= tokens)).await;
+    }
+
     /// Token requests of a client so far.
     pub(crate) fn requests(&self, client: &str) -> u64 {
         self.sandbox.counters_of(client).token_requests
@@ -162,7 +172,7 @@ impl Ended {
 
 pub(crate) async fn ended(mut command: Command) -> Ended {
     // Not `output`, which would replace a stdout that the test has chosen.
-    let output = command.spawn().unwrap().wait_with_output().await.unwrap();
+    let output = in_time(command.spawn().unwrap().wait_with_output()).await.unwrap();
     Ended {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -214,7 +224,7 @@ impl Running {
                 }
             }
         };
-        tokio::time::timeout(LONG, hearing).await.unwrap()
+        in_time(hearing).await
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -231,9 +241,14 @@ impl Running {
             while read(&mut rest.1, self.stderr.next_line().await.unwrap()) {}
             self.child.wait().await.unwrap().code()
         };
-        let code = tokio::time::timeout(LONG, all).await.unwrap();
+        let code = in_time(all).await;
         Ended { code, stdout: rest.0, stderr: rest.1 }
     }
+}
+
+/// Waits for what must come.
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LONG, what).await.expect("what must come did not come in time")
 }
 
 /// Whether a folder holds nothing of this name.
@@ -242,4 +257,4 @@ pub(crate) fn is_free_of(folder: &Path, name: &str) -> bool {
 }
 
 /// So long a test waits for what must come, on a machine that has much else to do.
-pub(crate) const LONG: Duration = Duration::from_mins(1);
+const LONG: Duration = Duration::from_mins(1);
