@@ -1,0 +1,50 @@
+//! What stands around a manager that is measured: a clock that can be moved, an issuer in memory, a store that keeps
+//! nothing.
+
+mod clock;
+mod issuer;
+mod nothing_kept;
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use tokenkeep::expiry::Policy;
+use tokenkeep::source::TokenSource;
+use tokenkeep::{Accounts, ManagerBuilder, TokenManager};
+use tokio::runtime::{Builder, Runtime};
+
+pub(crate) use self::clock::MovableClock;
+pub(crate) use self::issuer::{Issuer, LIFE, Mood, TOKEN_BYTES};
+pub(crate) use self::nothing_kept::NothingKept;
+
+/// A manager with one provider, [`PROVIDER`], for any account, whose store keeps nothing.
+pub(crate) fn manager_builder(issuer: &Arc<Issuer>, policy: Policy) -> ManagerBuilder {
+    let source: Arc<dyn TokenSource> = Arc::<Issuer>::clone(issuer);
+    TokenManager::builder().source(PROVIDER, source, policy, Accounts::Any).store(Arc::new(NothingKept))
+}
+
+/// The name of the `index`th key.
+pub(crate) fn key_name(index: usize) -> String {
+    format!("{PROVIDER}:{index}")
+}
+
+/// Has the first `keys` keys obtain their tokens, one after the other.
+pub(crate) async fn fill(manager: &TokenManager, keys: usize) -> Result<()> {
+    for index in 0..keys {
+        manager.token(&key_name(index)).await?;
+    }
+    Ok(())
+}
+
+/// A runtime on this thread.
+pub(crate) fn one_thread() -> Result<Runtime> {
+    Ok(Builder::new_current_thread().enable_all().build()?)
+}
+
+/// A runtime with [`WORKERS`] threads.
+pub(crate) fn two_workers() -> Result<Runtime> {
+    Ok(Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?)
+}
+
+pub(crate) const PROVIDER: &str = "provider";
+pub(crate) const WORKERS: usize = 2;
