@@ -34,6 +34,8 @@ struct KeyAccount {
     generation: u64,
     /// Calls served and requests made when that one came.
     at_newest: Counts,
+    /// Calls that were turned away when it was last looked.
+    turned_away: u64,
 }
 
 /// Calls that were served, and requests to the issuer that it took.
@@ -57,6 +59,7 @@ impl Account {
     ) -> Result<(), Failure> {
         let mut summaries = interval(SUMMARY_EVERY);
         summaries.tick().await;
+        let mut looks = interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -64,10 +67,25 @@ impl Account {
                     Err(RecvError::Lagged(missed)) => self.print("", &format!("{missed} lines left out"))?,
                     Err(RecvError::Closed) => return Ok(()),
                 },
+                _ = looks.tick() => self.look()?,
                 _ = summaries.tick() => self.print("(all)", &self.sums())?,
                 _ = &mut end => return output::data(&format!("\nended after {}: {}", self.elapsed(), self.sums())),
             }
         }
+    }
+
+    /// Notes what is no event: that a token ends while the issuer is left alone.
+    fn look(&mut self) -> Result<(), Failure> {
+        for (at, system) in SYSTEMS.iter().enumerate() {
+            let turned_away = self.tallies[at].turned_away.load(Ordering::Relaxed);
+            let before = std::mem::replace(&mut self.keys[at].turned_away, turned_away);
+            if turned_away > before && self.keys[at].lives_until.take().is_some() {
+                let generation = self.keys[at].generation;
+                let what = format!("generation {generation} is over, and callers are turned away until the next try");
+                self.print(system.key, &what)?;
+            }
+        }
+        Ok(())
     }
 
     fn note(&mut self, event: &Event) -> Result<(), Failure> {
@@ -138,7 +156,8 @@ impl Account {
         let lives_until = expires_in.map_or(Moment::NEVER, |left| self.clock.now().plus(left));
         if let Some(at) = of(key) {
             let counts = self.counts(at);
-            self.keys[at] = KeyAccount { lives_until: Some(lives_until), generation, at_newest: counts };
+            let turned_away = self.tallies[at].turned_away.load(Ordering::Relaxed);
+            self.keys[at] = KeyAccount { lives_until: Some(lives_until), generation, at_newest: counts, turned_away };
         }
         match expires_in {
             Some(left) => format!("generation {generation}, good for {}", rounded(left)),
@@ -206,6 +225,7 @@ fn share_without(requests: u64, calls: u64) -> String {
     format!("{}.{} %", permille / 10, permille % 10)
 }
 
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 const SUMMARY_EVERY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
