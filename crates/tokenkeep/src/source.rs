@@ -6,6 +6,7 @@
 
 mod client_credentials;
 mod command;
+mod echo;
 pub(crate) mod http;
 mod password;
 mod refresh_token;
@@ -47,7 +48,8 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
     /// What shapes the tokens of this source. A record with another fingerprint is not used.
     fn fingerprint(&self) -> Fingerprint;
 
-    /// Whether asking can spend a refresh token, so that two processes must never ask at once.
+    /// Whether asking can spend a refresh token that only a person can replace, so that two processes must never ask
+    /// at once, and none with a token that may be old.
     fn rotates(&self) -> bool {
         false
     }

@@ -20,9 +20,12 @@ impl ClientCredentials {
 #[async_trait]
 impl TokenSource for ClientCredentials {
     async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
-        let fetched = self.endpoint.exchange(&[("grant_type", "client_credentials")], Fault::Refused).await?;
-        // RFC 6749 section 4.4.3: there should be none, and it would outlive a change of the secret.
-        Ok(Fetched { refresh_token: None, ..fetched })
+        let answer = self.endpoint.exchange(&[("grant_type", "client_credentials")], None, Fault::Refused).await;
+        // RFC 6749 section 4.4.3: there should be no refresh token, and this grant has no use for one.
+        match answer {
+            Ok(fetched) => Ok(Fetched { refresh_token: None, ..fetched }),
+            Err(error) => Err(FetchError { rotated: None, ..error }),
+        }
     }
 
     fn issuer(&self) -> &str {

@@ -1,17 +1,17 @@
 //! `command`: a program that prints a token, alone or as JSON with the names of an OAuth answer.
 
+use std::fmt;
 use std::process::Stdio;
 
 use async_trait::async_trait;
 use tokio::io::AsyncReadExt as _;
-use tokio::process::Command as Process;
+use tokio::process::{Child, Command as Process};
 use zeroize::Zeroizing;
 
 use super::{Ask, Expiry, Fault, FetchError, Fetched, TokenSource, token_response};
 use crate::fingerprint::Fingerprint;
 use crate::secret::Secret;
 
-#[derive(Debug)]
 pub(super) struct Command {
     program: String,
     args: Vec<String>,
@@ -23,7 +23,10 @@ impl Command {
     }
 
     async fn output(&self) -> Result<Zeroizing<Vec<u8>>, FetchError> {
-        let mut child = Process::new(&self.program)
+        let mut process = Process::new(&self.program);
+        #[cfg(unix)]
+        process.process_group(0);
+        let child = process
             .args(&self.args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -35,20 +38,42 @@ impl Command {
                 FetchError::new(Fault::Refused, format!("{} cannot be run: {}", self.program, error.kind()))
                     .with_next("check command")
             })?;
+        let mut running = Running(child);
         let mut output = Zeroizing::new(Vec::new());
-        if let Some(stdout) = child.stdout.take() {
+        if let Some(stdout) = running.0.stdout.take() {
             let read = stdout.take(token_response::MAX_BODY as u64 + 1).read_to_end(&mut output).await;
-            read.map_err(|error| self.broken(format!("cannot be read: {}", error.kind())))?;
+            read.map_err(|error| self.broken(&format!("cannot be read: {}", error.kind())))?;
         }
         if output.len() > token_response::MAX_BODY {
-            return Err(self.broken("printed more than 1 MiB".to_owned()));
+            return Err(self.broken("printed more than 1 MiB"));
         }
-        let status = child.wait().await.map_err(|error| self.broken(format!("broke off: {}", error.kind())))?;
-        if status.success() { Ok(output) } else { Err(self.broken(format!("ended with {status}"))) }
+        let status = running.0.wait().await.map_err(|error| self.broken(&format!("broke off: {}", error.kind())))?;
+        if status.success() { Ok(output) } else { Err(self.broken(&format!("ended with {status}"))) }
     }
 
-    fn broken(&self, what: String) -> FetchError {
+    fn broken(&self, what: &str) -> FetchError {
         FetchError::new(Fault::Unavailable, format!("{} {what}", self.program)).with_next("run it by hand to see why")
+    }
+}
+
+/// A program that has not ended. One that nobody waits for any longer is ended with all that it started: a script's
+/// children would go on without it, one more with each attempt.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has none once it has ended.
+        #[cfg(unix)]
+        if let Some(group) = self.0.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)) {
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+        }
+    }
+}
+
+impl fmt::Debug for Command {
+    // Arguments can hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command").field("program", &self.program).finish_non_exhaustive()
     }
 }
 
@@ -56,14 +81,13 @@ impl Command {
 impl TokenSource for Command {
     async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
         let output = self.output().await?;
-        let text = std::str::from_utf8(&output).map_err(|_| self.broken("printed no text".to_owned()))?.trim();
+        let text = std::str::from_utf8(&output).map_err(|_| self.broken("printed no text"))?;
+        let text = token_response::without_mark(text);
         if text.starts_with('{') {
-            let answer = token_response::parse_json(text.as_bytes());
-            let fetched = answer.map_err(|what| self.broken(format!("printed {what}")))?;
-            return Ok(Fetched { refresh_token: None, ..fetched });
+            return token_response::parse_json(text).map_err(|what| self.broken(&format!("printed {what}")));
         }
         if text.is_empty() || text.contains(char::is_whitespace) {
-            return Err(self.broken("printed neither one token nor JSON".to_owned()));
+            return Err(self.broken("printed neither one token nor JSON"));
         }
         Ok(Fetched {
             access_token: Secret::new(text),

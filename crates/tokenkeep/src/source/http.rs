@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use url::Url;
 use zeroize::Zeroizing;
@@ -24,7 +24,8 @@ pub(crate) struct HttpClient {
 /// What came back, whole.
 pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
-    pub(super) content_type: String,
+    /// The issuer's own time, if it said.
+    pub(super) date: Option<SystemTime>,
     pub(super) retry_after: Option<Duration>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
@@ -60,35 +61,47 @@ impl HttpClient {
         }
         let mut response = request.send().await.map_err(|error| describe(&error))?;
         let status = response.status();
-        let retry_after = self.retry_after(response.headers());
-        let content_type =
-            response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let content_type = content_type.to_ascii_lowercase();
+        let (date, retry_after) = (date(response.headers()), self.retry_after(response.headers()));
         let mut body = Zeroizing::new(Vec::new());
-        while let Some(chunk) = response.chunk().await.map_err(|error| describe(&error))? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err("answered with more than 1 MiB".to_owned());
+        loop {
+            let broken = match response.chunk().await {
+                Ok(None) => break,
+                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_BODY => {
+                    body.extend_from_slice(&chunk);
+                    continue;
+                }
+                Ok(Some(_)) => "answered with more than 1 MiB".to_owned(),
+                Err(error) => describe(&error),
+            };
+            // These say all that matters in their head.
+            if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+                body.clear();
+                break;
             }
-            body.extend_from_slice(&chunk);
+            return Err(broken);
         }
-        Ok(HttpAnswer { status, content_type, retry_after, body })
+        Ok(HttpAnswer { status, date, retry_after, body })
     }
 
     /// RFC 9110 section 10.2.3: seconds, or a date, which is taken relative to the answer's own `Date` because the
     /// issuer's clock may differ from this one.
     fn retry_after(&self, headers: &HeaderMap) -> Option<Duration> {
-        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        if let Ok(seconds) = text.parse() {
-            return Some(Duration::from_secs(seconds));
+        let text = text(headers, &RETRY_AFTER)?;
+        if let Ok(seconds) = text.parse::<f64>() {
+            return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
         }
         let until = httpdate::parse_http_date(text).ok()?;
-        let date = headers.get(DATE).and_then(|value| value.to_str().ok());
-        let now = date
-            .and_then(|text| httpdate::parse_http_date(text).ok())
-            .or_else(|| self.clock.now().to_system_time())
-            .unwrap_or(SystemTime::UNIX_EPOCH);
+        let now = date(headers).or_else(|| self.clock.now().to_system_time()).unwrap_or(SystemTime::UNIX_EPOCH);
         Some(until.duration_since(now).unwrap_or_default())
     }
+}
+
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    text(headers, &DATE).and_then(|text| httpdate::parse_http_date(text).ok())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
 }
 
 impl fmt::Debug for HttpClient {

@@ -8,6 +8,7 @@ use crate::fingerprint::Fingerprint;
 use crate::secret::Secret;
 
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "RFC 6749's names")]
 pub(super) struct Password {
     endpoint: TokenEndpoint,
     username: String,
@@ -16,25 +17,23 @@ pub(super) struct Password {
 
 impl Password {
     pub(super) fn new(endpoint: TokenEndpoint, username: String, password: Secret) -> Self {
-        Self { endpoint: endpoint.with_secret(password.clone()), username, password }
+        Self { endpoint, username, password }
     }
 }
 
 #[async_trait]
 impl TokenSource for Password {
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
-        match ask.refresh_token {
-            Some(token) => self.endpoint.refresh(token, Fault::RefreshTokenRefused).await,
-            None => {
-                let password = self.password.expose_secret();
-                let form = [("grant_type", "password"), ("username", &*self.username), ("password", password)];
-                let answer = self.endpoint.exchange(&form, Fault::Refused).await;
-                answer.map_err(|error| match error.fault {
-                    Fault::Refused if error.next.is_none() => error.with_next("check username and password"),
-                    _ => error,
-                })
-            }
+        if let Some(token) = ask.refresh_token {
+            return self.endpoint.refresh(token, Fault::RefreshTokenRefused).await;
         }
+        let form = [("grant_type", "password"), ("username", &*self.username)];
+        let password = Some(("password", &self.password));
+        let answer = self.endpoint.exchange(&form, password, Fault::Refused).await;
+        answer.map_err(|error| match error.fault {
+            Fault::Refused if error.next.is_none() => error.with_next("check username and password"),
+            _ => error,
+        })
     }
 
     fn issuer(&self) -> &str {
@@ -43,10 +42,8 @@ impl TokenSource for Password {
 
     fn fingerprint(&self) -> Fingerprint {
         let password = self.password.expose_secret();
-        self.endpoint.fingerprint("password", [("username", &*self.username), ("password", password)])
-    }
-
-    fn rotates(&self) -> bool {
-        true
+        let username = ("username", &*self.username);
+        let login = self.endpoint.login([username]);
+        self.endpoint.fingerprint("password", [username, ("password", password)]).with_login(login)
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct RefreshToken {
 
 impl RefreshToken {
     pub(super) fn new(endpoint: TokenEndpoint, seed: Secret) -> Self {
-        Self { endpoint: endpoint.with_secret(seed.clone()), seed }
+        Self { endpoint, seed }
     }
 }
 
@@ -36,7 +36,8 @@ impl TokenSource for RefreshToken {
 
     // With the seed: a new one is a new login, and what was stored of the old one no longer counts.
     fn fingerprint(&self) -> Fingerprint {
-        self.endpoint.fingerprint("refresh_token", [("seed", self.seed.expose_secret())])
+        let seed = ("seed", self.seed.expose_secret());
+        self.endpoint.fingerprint("refresh_token", [seed]).with_login(self.endpoint.login([seed]))
     }
 
     fn rotates(&self) -> bool {

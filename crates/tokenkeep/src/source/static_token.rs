@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Ask, Expiry, FetchError, Fetched, Keep, TokenSource};
+use super::{Ask, Expiry, Fault, FetchError, Fetched, Keep, TokenSource, is_header_text};
 use crate::fingerprint::Fingerprint;
 use crate::secret::Secret;
 
@@ -20,6 +20,10 @@ impl StaticToken {
 #[async_trait]
 impl TokenSource for StaticToken {
     async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        if !is_header_text(self.token.expose_secret()) {
+            return Err(FetchError::new(Fault::Refused, "the configured token is none that a header can carry")
+                .with_next("check token for line breaks, spaces and anything but ASCII"));
+        }
         Ok(Fetched {
             access_token: self.token.clone(),
             token_type: "Bearer".into(),

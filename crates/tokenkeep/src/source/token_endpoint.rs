@@ -6,6 +6,7 @@ use form_urlencoded::{Serializer, byte_serialize};
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
+use super::echo::Echoes;
 use super::http::HttpClient;
 use super::token_response::{self, Refusal};
 use super::{Fault, FetchError, Fetched};
@@ -20,19 +21,11 @@ pub(super) struct TokenEndpoint {
     scope: String,
     host: String,
     http: HttpClient,
-    /// What must not come back in an error's text.
-    secrets: Vec<Secret>,
 }
 
 impl TokenEndpoint {
     pub(super) fn new(settings: TokenEndpointSettings, http: HttpClient) -> Self {
-        let secrets = settings.client_secret.iter().cloned().collect();
-        Self { scope: settings.scope.join(" "), host: settings.token_url.host(), settings, http, secrets }
-    }
-
-    pub(super) fn with_secret(mut self, secret: Secret) -> Self {
-        self.secrets.push(secret);
-        self
+        Self { scope: settings.scope.join(" "), host: settings.token_url.host(), settings, http }
     }
 
     pub(super) fn host(&self) -> &str {
@@ -41,27 +34,29 @@ impl TokenEndpoint {
 
     /// Asks with a refresh token (RFC 6749 section 6).
     pub(super) async fn refresh(&self, token: &Secret, on_invalid_grant: Fault) -> Result<Fetched, FetchError> {
-        let form = [("grant_type", "refresh_token"), ("refresh_token", token.expose_secret())];
-        let answer = self.exchange(&form, on_invalid_grant).await;
-        answer.map_err(|error| FetchError { what: scrubbed(&error.what, [token]), ..error })
+        let secret = Some(("refresh_token", token));
+        self.exchange(&[("grant_type", "refresh_token")], secret, on_invalid_grant).await
     }
 
-    /// Asks once. `on_invalid_grant` says what that answer means for this grant.
+    /// Asks once, with the grant's parameters and the one of them that is secret, if any. `on_invalid_grant` says what
+    /// that answer means for this grant.
     pub(super) async fn exchange(
         &self,
         grant: &[(&str, &str)],
+        secret: Option<(&str, &Secret)>,
         on_invalid_grant: Fault,
     ) -> Result<Fetched, FetchError> {
-        let form = self.form(grant);
+        let form = self.form(grant, secret);
         let answer = self.http.post_form(self.settings.token_url.as_url(), self.basic(), &form).await;
-        let answer = answer.map_err(|what| self.error(Fault::Unavailable, &what))?;
-        let retry_after = answer.retry_after;
+        let answer = answer.map_err(|what| FetchError::new(Fault::Unavailable, format!("{} {what}", self.host)))?;
         token_response::parse(&answer).map_err(|refusal| {
             let (fault, next) = verdict(&refusal, on_invalid_grant);
-            let error = FetchError { retry_after, rotated: refusal.rotated, ..self.error(fault, &refusal.what) };
-            match next {
-                Some(next) => error.with_next(next),
-                None => error,
+            FetchError {
+                fault,
+                what: self.told(&refusal, secret.map(|(_, secret)| secret)),
+                next: next.map(str::to_owned),
+                retry_after: answer.retry_after,
+                rotated: refusal.rotated,
             }
         })
     }
@@ -86,10 +81,19 @@ impl TokenEndpoint {
         Fingerprint::of(client.into_iter().chain(scope).chain(extra).chain(parts))
     }
 
-    fn form(&self, grant: &[(&str, &str)]) -> Zeroizing<String> {
+    /// What of the client and the endpoint shapes a login, with the grant's own parts.
+    pub(super) fn login<'a>(
+        &'a self,
+        parts: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let url = self.settings.token_url.as_url().as_str();
+        [("token_url", url), ("client_id", &*self.settings.client_id)].into_iter().chain(parts)
+    }
+
+    fn form(&self, grant: &[(&str, &str)], secret: Option<(&str, &Secret)>) -> Zeroizing<String> {
         let settings = &self.settings;
         let mut form = Serializer::new(String::with_capacity(1024));
-        form.extend_pairs(grant);
+        form.extend_pairs(grant).extend_pairs(secret.map(|(name, secret)| (name, secret.expose_secret())));
         if !self.scope.is_empty() {
             form.append_pair("scope", &self.scope);
         }
@@ -118,8 +122,18 @@ impl TokenEndpoint {
         Some(value)
     }
 
-    fn error(&self, fault: Fault, what: &str) -> FetchError {
-        FetchError::new(fault, format!("{} {}", self.host, scrubbed(what, &self.secrets)))
+    /// What the issuer said, for a person: its code and the beginning of its description, without what it was sent.
+    fn told(&self, refusal: &Refusal, secret: Option<&Secret>) -> String {
+        let mut what = format!("{} {}", self.host, refusal.what);
+        if let Some(code) = &refusal.code {
+            let secrets = self.settings.client_secret.iter().chain(secret);
+            let echoes = Echoes::of(secrets, self.basic().as_ref(), self.settings.token_url.as_url());
+            what = format!("{what} {}", echoes.line_without(code, MAX_CODE));
+            if let Some(description) = &refusal.description {
+                what = format!("{what}: {}", echoes.line_without(description, MAX_DESCRIPTION));
+            }
+        }
+        what
     }
 }
 
@@ -128,7 +142,7 @@ fn verdict(refusal: &Refusal, on_invalid_grant: Fault) -> (Fault, Option<&'stati
     // A code inside a 429 or 5xx answer is no verdict.
     match (refusal.status, refusal.code.as_deref()) {
         (429, _) => (Fault::RateLimited, None),
-        (500.., _) | (408 | 425, _) | (_, Some("temporarily_unavailable" | "server_error" | "slow_down")) => {
+        (500.. | 408 | 425, _) | (_, Some("temporarily_unavailable" | "server_error" | "slow_down")) => {
             (Fault::Unavailable, None)
         }
         (_, Some("invalid_grant")) => (on_invalid_grant, None),
@@ -145,8 +159,5 @@ fn verdict(refusal: &Refusal, on_invalid_grant: Fault) -> (Fault, Option<&'stati
     }
 }
 
-/// The text without any of these secrets, in case an issuer repeats what it was sent.
-fn scrubbed<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
-    let secrets = secrets.into_iter().map(Secret::expose_secret).filter(|secret| !secret.is_empty());
-    secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
-}
+const MAX_CODE: usize = 60;
+const MAX_DESCRIPTION: usize = 200;

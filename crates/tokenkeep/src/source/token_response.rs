@@ -4,8 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use super::echo::printable;
 use super::http::HttpAnswer;
 use super::{Expiry, Fetched, is_header_text};
+use crate::expiry::is_plausible_life;
 use crate::secret::Secret;
 
 /// An answer without a token of use.
@@ -13,9 +15,11 @@ use crate::secret::Secret;
 pub(super) struct Refusal {
     /// The HTTP status.
     pub(super) status: u16,
-    /// The issuer's `error` (RFC 6749 section 5.2).
-    pub(super) code: Option<String>,
-    /// What happened, to be read after the host's name. Never the body.
+    /// The issuer's `error` (RFC 6749 section 5.2), as it came.
+    pub(super) code: Option<Box<str>>,
+    /// The issuer's `error_description`, as it came.
+    pub(super) description: Option<Box<str>>,
+    /// What happened, to be read after the host's name. Nothing of the body.
     pub(super) what: String,
     /// A new refresh token that came all the same.
     pub(super) rotated: Option<Secret>,
@@ -24,87 +28,86 @@ pub(super) struct Refusal {
 /// Reads an answer.
 pub(super) fn parse(answer: &HttpAnswer) -> Result<Fetched, Refusal> {
     let status = answer.status.as_u16();
-    let refusal = |what: String| Refusal { status, code: None, what, rotated: None };
-    let mut members = match members(&answer.body, &answer.content_type) {
+    let success = answer.status.is_success();
+    let refusal = |what: String| Refusal { status, code: None, description: None, what, rotated: None };
+    let mut members = match members(&answer.body) {
         Ok(members) => members,
-        Err(_) if !answer.status.is_success() => return Err(refusal(format!("answered {status}"))),
+        Err(_) if !success => return Err(refusal(format!("answered {status}"))),
         Err(what) => return Err(refusal(format!("answered {status} with {what}"))),
     };
-    let rotated = take_text(&mut members, &["refresh_token"]).map(Secret::new);
+    let rotated = take_text(&mut members, "refresh_token").map(Secret::new);
+    let has_token = stated(&members, "access_token").is_some();
     // Some issuers report errors with 200.
-    let has_token = members.get("access_token").is_some_and(Value::is_string);
-    if !answer.status.is_success() || !has_token {
-        let code = take_text(&mut members, &["error"]).map(|code| printable(&code, MAX_CODE));
-        let description = take_text(&mut members, &["error_description"]).map(|text| printable(&text, MAX_DESCRIPTION));
-        let what = match (&code, description) {
-            (Some(code), Some(description)) => format!("answered {status} {code}: {description}"),
-            (Some(code), None) => format!("answered {status} {code}"),
-            (None, _) if answer.status.is_success() => format!("answered {status} without an access_token"),
-            (None, _) => format!("answered {status}"),
-        };
-        return Err(Refusal { status, code, what, rotated });
+    if !success || !has_token {
+        let code = take_text(&mut members, "error");
+        let description = take_text(&mut members, "error_description");
+        let missing = if success && code.is_none() { " without an access_token" } else { "" };
+        return Err(Refusal { code, description, rotated, ..refusal(format!("answered {status}{missing}")) });
     }
-    read_token(members, rotated.as_ref()).map_err(|what| Refusal {
-        status,
-        code: None,
-        what: format!("answered {status} with {what}"),
-        rotated: rotated.clone(),
-    })
+    match read_token(members, answer.date) {
+        Ok(fetched) => Ok(Fetched { refresh_token: rotated, ..fetched }),
+        Err(what) => Err(Refusal { rotated, ..refusal(format!("answered {status} with {what}")) }),
+    }
 }
 
-/// Reads a JSON object with the names of an OAuth answer; the error is a noun phrase.
-pub(super) fn parse_json(text: &[u8]) -> Result<Fetched, String> {
+/// Reads a JSON object with the names of an OAuth answer, or those that programs use instead; the error is a noun
+/// phrase.
+pub(super) fn parse_json(text: &str) -> Result<Fetched, String> {
     let mut members = json_members(text)?;
-    if let Some(token) = members.remove("token") {
-        members.entry("access_token").or_insert(token);
+    for name in ["token", "accessToken"] {
+        if let Some(token) = members.remove(name) {
+            members.entry("access_token").or_insert(token);
+        }
     }
-    if !members.get("access_token").is_some_and(Value::is_string) {
+    if stated(&members, "access_token").is_none() {
         return Err("JSON without an access_token".to_owned());
     }
     read_token(members, None)
 }
 
-fn read_token(mut members: Map<String, Value>, refresh_token: Option<&Secret>) -> Result<Fetched, String> {
-    let token = take_text(&mut members, &["access_token"]).unwrap_or_default();
+fn read_token(mut members: Map<String, Value>, date: Option<SystemTime>) -> Result<Fetched, String> {
+    let token = take_text(&mut members, "access_token").ok_or("an access_token that is no text")?;
     let access_token = Secret::new(token.trim());
     if !is_header_text(access_token.expose_secret()) {
         return Err("a token that no header can carry".to_owned());
     }
-    let expiry = expiry(&members)?;
     Ok(Fetched {
         access_token,
-        token_type: take_text(&mut members, &["token_type"])
+        token_type: take_text(&mut members, "token_type")
             .filter(|kind| is_token(kind))
             .unwrap_or_else(|| "Bearer".into()),
         scope: scope(&mut members),
-        expiry,
+        expiry: expiry(&members, date)?,
         refresh_in: members.get("refresh_in").and_then(number).and_then(positive_seconds),
-        refresh_token: refresh_token.cloned(),
+        refresh_token: None,
     })
 }
 
-fn members(body: &[u8], content_type: &str) -> Result<Map<String, Value>, String> {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
-    if body.is_empty() {
-        return Err("an empty body".to_owned());
+/// The members of a JSON object or, as some issuers still answer, of a form; whatever the content type says.
+fn members(body: &[u8]) -> Result<Map<String, Value>, String> {
+    // An error description in another encoding than UTF-8 must not hide the error.
+    let text = String::from_utf8_lossy(body);
+    let text = without_mark(&text);
+    let is_form = || text.as_bytes().windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && pair[1] == b'=');
+    match text.bytes().next() {
+        None => Err("an empty body".to_owned()),
+        Some(b'<') => Err("HTML or XML".to_owned()),
+        Some(first) if !b"{[\"".contains(&first) && is_form() => {
+            let pairs = form_urlencoded::parse(text.as_bytes());
+            Ok(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
+        }
+        Some(_) => json_members(text),
     }
-    if body.starts_with(b"<") {
-        return Err("HTML or XML".to_owned());
-    }
-    let is_form = content_type.starts_with("application/x-www-form-urlencoded") || !body.starts_with(b"{");
-    if is_form
-        && body.windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && pair[1] == b'=')
-        && !body.starts_with(b"{")
-    {
-        let pairs = form_urlencoded::parse(body);
-        return Ok(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect());
-    }
-    json_members(body)
 }
 
-fn json_members(text: &[u8]) -> Result<Map<String, Value>, String> {
+/// The text without a byte order mark and white space around it.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}').trim()
+}
+
+fn json_members(text: &str) -> Result<Map<String, Value>, String> {
     // Its own errors can repeat what was read.
-    match serde_json::from_slice(text) {
+    match serde_json::from_str(text) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err("JSON that is no object".to_owned()),
         Err(error) if error.is_eof() => Err("truncated JSON".to_owned()),
@@ -112,28 +115,36 @@ fn json_members(text: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn expiry(members: &Map<String, Value>) -> Result<Expiry, String> {
-    if let Some(value) = members.get("expires_in").filter(|value| !value.is_null()) {
+/// `date` is the issuer's time: an absolute end is one of its clock, which may differ from this machine's.
+fn expiry(members: &Map<String, Value>, date: Option<SystemTime>) -> Result<Expiry, String> {
+    if let Some(value) = stated(members, "expires_in") {
         let seconds = number(value).ok_or("an expires_in that is no number")?;
-        // What is out of range becomes zero, which no policy takes for a life.
-        let life = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::ZERO);
-        return Ok(Expiry::In(life));
+        if seconds <= 0.0 {
+            return Err("an expires_in that is not above zero".to_owned());
+        }
+        let life = Duration::try_from_secs_f64(seconds).ok().filter(|life| is_plausible_life(*life));
+        return life.map(Expiry::In).ok_or_else(|| "an expires_in beyond all reason".to_owned());
     }
     for name in ["expires_on", "expires_at"] {
-        if let Some(value) = members.get(name).filter(|value| !value.is_null()) {
-            return absolute(value).map(Expiry::At).ok_or(format!("an {name} that is no time"));
+        if let Some(value) = stated(members, name) {
+            let end = absolute(value).ok_or_else(|| format!("an {name} that is no time"))?;
+            return match date.map(|date| end.duration_since(date).unwrap_or_default()) {
+                None => Ok(Expiry::At(end)),
+                Some(Duration::ZERO) => Err(format!("an {name} that is over")),
+                Some(life) if is_plausible_life(life) => Ok(Expiry::In(life)),
+                Some(_) => Err(format!("an {name} beyond all reason")),
+            };
         }
     }
     Ok(Expiry::Unstated)
 }
 
 fn absolute(value: &Value) -> Option<SystemTime> {
-    if let Some(seconds) = number(value) {
-        let since = Duration::try_from_secs_f64(seconds).ok()?;
-        return SystemTime::UNIX_EPOCH.checked_add(since);
+    if let Some(number) = number(value) {
+        let seconds = if number < FIRST_MILLIS { number } else { number / 1000.0 };
+        return SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?);
     }
-    let text = value.as_str()?.trim();
-    text.parse::<jiff::Timestamp>().ok().map(SystemTime::from)
+    value.as_str()?.trim().parse::<jiff::Timestamp>().ok().map(SystemTime::from)
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -159,11 +170,16 @@ fn scope(members: &mut Map<String, Value>) -> Option<Box<str>> {
     (!text.is_empty()).then(|| text.into())
 }
 
-fn take_text(members: &mut Map<String, Value>, names: &[&str]) -> Option<Box<str>> {
-    names.iter().find_map(|name| match members.remove(*name) {
+/// A member that says something: `null` and empty texts are as if absent.
+fn stated<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+}
+
+fn take_text(members: &mut Map<String, Value>, name: &str) -> Option<Box<str>> {
+    match members.remove(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(text.into_boxed_str()),
         _ => None,
-    })
+    }
 }
 
 /// RFC 9110 section 5.6.2: what an authentication scheme is made of.
@@ -171,14 +187,8 @@ fn is_token(text: &str) -> bool {
     text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte))
 }
 
-/// One line of at most so many characters.
-fn printable(text: &str, longest: usize) -> String {
-    let line: String = text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().count() > longest { format!("{line}…") } else { line }
-}
-
 /// The longest answer that is read.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
-const MAX_CODE: usize = 60;
-const MAX_DESCRIPTION: usize = 200;
 const MAX_SCOPE: usize = 4096;
+/// A time from here on is in milliseconds: as seconds it would lie more than three thousand years ahead.
+const FIRST_MILLIS: f64 = 1e11;

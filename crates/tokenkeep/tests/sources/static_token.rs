@@ -1,0 +1,27 @@
+//! `static`: a fixed token.
+
+use tokenkeep::provider::Grant;
+use tokenkeep::{Code, Secret};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_static_token_is_handed_out_and_does_not_end() {
+    let token = ask(Grant::Static { token: Secret::new("an-api-key") }).await.unwrap();
+    assert_eq!(token.expose_secret(), "an-api-key");
+    assert_eq!(token.authorization(), "Bearer an-api-key");
+    assert_eq!((token.expires_in(), token.expires_at()), (None, None));
+}
+
+#[tokio::test]
+async fn a_static_token_that_no_header_can_carry_is_refused_without_being_shown() {
+    for text in ["planted\n", "plan\rted", " planted", "planted-é", ""] {
+        let error = ask(Grant::Static { token: Secret::new(text) }).await.unwrap_err();
+        assert_eq!(error.code(), Code::Refused);
+        assert_eq!(
+            error.to_string(),
+            "p0: the configured token is none that a header can carry; \
+             check token for line breaks, spaces and anything but ASCII"
+        );
+    }
+}

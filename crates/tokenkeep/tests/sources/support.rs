@@ -1,0 +1,64 @@
+//! Providers and managers in one line, and an issuer that plays back bytes.
+
+mod playback;
+
+use std::time::Duration;
+
+use tokenkeep::expiry::Policy;
+use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::{Error, Secret, Token, TokenHandle, TokenManager};
+use tokenkeep_sandbox::{Client, Sandbox};
+
+pub(crate) use playback::{Playback, Script};
+
+/// A confidential client at an endpoint, which proves itself by Basic.
+pub(crate) fn client(token_url: &str, id: &str, secret: &str) -> TokenEndpointSettings {
+    TokenEndpointSettings {
+        token_url: TokenUrl::parse(token_url, Transport::Secure).unwrap(),
+        client_id: id.to_owned(),
+        client_secret: Some(Secret::new(secret)),
+        client_auth: ClientAuth::ClientSecretBasic,
+        scope: Vec::new(),
+        extra: std::iter::empty().collect(),
+    }
+}
+
+/// A public client at an endpoint.
+pub(crate) fn public_client(token_url: &str, id: &str) -> TokenEndpointSettings {
+    let endpoint = client(token_url, id, "");
+    TokenEndpointSettings { client_secret: None, client_auth: ClientAuth::None, ..endpoint }
+}
+
+/// A sandbox with the client `reports` and its provider, which asks with `client_credentials`.
+pub(crate) async fn sandbox() -> (Sandbox, Grant) {
+    let sandbox = Sandbox::builder().client(Client::new("reports", "reports-secret")).start().await.unwrap();
+    let grant = Grant::ClientCredentials(client(&sandbox.token_url(), "reports", "reports-secret"));
+    (sandbox, grant)
+}
+
+/// A manager with these grants as the providers `p0`, `p1`…
+pub(crate) async fn manager(grants: impl IntoIterator<Item = Grant>) -> TokenManager {
+    manager_with(grants, Policy::default()).await
+}
+
+pub(crate) async fn manager_with(grants: impl IntoIterator<Item = Grant>, policy: Policy) -> TokenManager {
+    let provider = |(number, grant)| Provider::new(&format!("p{number}"), grant).unwrap().with_policy(policy.clone());
+    let providers: Vec<_> = grants.into_iter().enumerate().map(provider).collect();
+    TokenManager::builder().providers(providers).build().await.unwrap()
+}
+
+/// The handle of the only provider with this grant.
+pub(crate) async fn handle(grant: Grant) -> TokenHandle {
+    manager([grant]).await.handle("p0").unwrap()
+}
+
+/// What a provider with this grant comes to when it asks once.
+pub(crate) async fn ask(grant: Grant) -> Result<Token, Error> {
+    handle(grant).await.token().await
+}
+
+/// The same with so long to answer.
+pub(crate) async fn ask_within(timeout: Duration, grant: Grant) -> Result<Token, Error> {
+    let policy = Policy { timeout, ..Policy::default() };
+    manager_with([grant], policy).await.token("p0").await
+}
