@@ -153,8 +153,8 @@ pub enum Decision {
     HandOutAndRefresh,
     /// Have one obtained and wait for it.
     Wait,
-    /// Answer with the remembered failure; asking the issuer is allowed again at this moment.
-    Decline(Moment),
+    /// Answer with the remembered failure.
+    Decline,
 }
 
 /// Decides what to do for somebody who asks for a token.
@@ -163,9 +163,7 @@ pub fn decide(phase: Phase, gate: Gate) -> Decision {
         (Phase::Fresh, _) | (Phase::Due, Gate::BackingOff(_) | Gate::Refused(_)) => Decision::HandOut,
         (Phase::Due, Gate::Open) => Decision::HandOutAndRefresh,
         (Phase::MustWait | Phase::Expired | Phase::Absent, Gate::Open) => Decision::Wait,
-        (Phase::MustWait | Phase::Expired | Phase::Absent, Gate::BackingOff(until) | Gate::Refused(until)) => {
-            Decision::Decline(until)
-        }
+        (Phase::MustWait | Phase::Expired | Phase::Absent, Gate::BackingOff(_) | Gate::Refused(_)) => Decision::Decline,
     }
 }
 

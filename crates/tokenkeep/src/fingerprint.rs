@@ -4,7 +4,8 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// A hash of everything that shapes a token: issuer, client, secrets, grant, scope, audience.
+/// A hash of everything that shapes a token: issuer, client, secrets, grant, scope, audience. A source whose tokens
+/// come from a login adds a hash of what shapes that, so that the login outlives e.g. a change of scope.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Fingerprint(Box<str>);
 
@@ -22,12 +23,35 @@ impl Fingerprint {
         Self(hex.into())
     }
 
+    /// Adds what shapes the login behind the token; a refresh token is used again as long as this stays the same.
+    #[must_use]
+    pub fn with_login<'a>(self, parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(format!("{}/{}", self.token(), Self::of(parts).0).into())
+    }
+
+    /// Whether a token of the one is a token of the other.
+    pub fn is_same_token(&self, other: &Self) -> bool {
+        self.token() == other.token()
+    }
+
+    /// Whether a login of the one is a login of the other.
+    pub fn is_same_login(&self, other: &Self) -> bool {
+        match (self.0.split_once('/'), other.0.split_once('/')) {
+            (Some((_, one)), Some((_, other))) => one == other,
+            _ => self == other,
+        }
+    }
+
+    fn token(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(token, _)| token)
+    }
+
     /// Reads what [`Fingerprint::as_str`] gave, e.g. from a store.
     pub fn from_stored(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
 
-    /// The hash in hex.
+    /// The hashes in hex.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -35,7 +59,7 @@ impl Fingerprint {
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fingerprint({:.8}…)", self.0)
+        write!(f, "Fingerprint({:.8}…)", self.token())
     }
 }
 
@@ -47,5 +71,15 @@ mod tests {
     fn a_text_moved_over_a_boundary_makes_another_fingerprint() {
         assert_ne!(Fingerprint::of([("a", "bc")]), Fingerprint::of([("ab", "c")]));
         assert_ne!(Fingerprint::of([("a", "b"), ("c", "d")]), Fingerprint::of([("c", "d"), ("a", "b")]));
+    }
+
+    #[test]
+    fn a_login_is_the_same_when_only_the_token_differs() {
+        let login = [("seed", "1")];
+        let (one, two) = (Fingerprint::of([("scope", "a")]), Fingerprint::of([("scope", "b")]));
+        let (one, two) = (one.with_login(login), two.with_login(login));
+        assert!(one.is_same_login(&two) && !one.is_same_token(&two));
+        assert!(!one.is_same_login(&one.clone().with_login([("seed", "2")])));
+        assert!(!Fingerprint::of([("scope", "a")]).is_same_login(&two));
     }
 }

@@ -36,7 +36,7 @@ use crate::expiry::{Decision, Phase, classify, decide};
 use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
 use crate::status::{Facts, Status, Warning, token_warnings};
-use crate::store::{Store, StoreError};
+use crate::store::{Holder, Store, StoreError};
 use crate::subscriber::Subscriber;
 use crate::token::{IssuedToken, Token};
 
@@ -46,6 +46,8 @@ pub use build::ManagerBuilder;
 ///
 /// Making one spawns nothing. Without [`TokenManager::start`] it works on demand: a token is obtained or renewed when
 /// somebody asks and there is none good. Started, it also renews the tokens of keys in use ahead of their end.
+/// Call [`TokenManager::stop`] or [`TokenManager::close`] before the program ends: a request that is under way can bring
+/// a refresh token that must be saved.
 #[derive(Clone)]
 pub struct TokenManager {
     shared: Arc<Shared>,
@@ -126,6 +128,13 @@ impl TokenManager {
         self.shared.finish().await
     }
 
+    /// Stops, and closes the store: what a program does before it ends.
+    pub async fn close(self) -> Result<(), Error> {
+        let stopped = self.stop().await;
+        self.shared.store.close().await;
+        stopped
+    }
+
     /// Whether the background work runs.
     pub fn is_running(&self) -> bool {
         self.shared.scheduler.is_running()
@@ -183,7 +192,12 @@ impl TokenHandle {
     #[inline]
     pub fn current(&self) -> Option<Token> {
         let now = self.shared.clock.now();
-        let token = self.slot.fresh(now, Duration::ZERO)?;
+        let token = match self.slot.fresh(now) {
+            Some(token) => token,
+            None if self.shared.scheduler.is_running() => return None,
+            // Nobody renews it ahead, so there is nothing to be done for one that is due.
+            None => self.slot.live().filter(|live| live.serves(now)).map(|live| Token::new(live, now))?,
+        };
         self.slot.touch(now);
         Some(token)
     }
@@ -228,8 +242,16 @@ impl TokenHandle {
     /// As [`TokenHandle::reject`], for a caller that has only the generation.
     pub fn reject_generation(&self, generation: u64) {
         let mut state = self.slot.lock();
-        if self.slot.live().is_some_and(|live| live.generation() == generation) {
+        let current = match self.slot.live() {
+            Some(live) => live.generation() == generation,
+            // What the store has is not known here; if it is this one, it will not count.
+            None => generation > state.obsolete() && generation < u64::MAX,
+        };
+        if current {
             self.slot.withdraw(&mut state);
+            let busy = state.busy();
+            busy.obsolete = busy.obsolete.max(generation);
+            busy.rejected = true;
             self.shared.wake_soon(&self.slot, &mut state);
             drop(state);
             self.shared.emit(Event::Rejected { key: self.key().clone(), generation });
@@ -270,7 +292,8 @@ impl TokenHandle {
     }
 
     async fn wait_for(&self, min_valid: Duration) -> Result<Answer, Error> {
-        loop {
+        // Once for what the store has, once for what the issuer gives, once for a token that was rejected meanwhile.
+        for _ in 0..MAX_FLIGHTS_OF_A_CALL {
             match self.step(min_valid)? {
                 Step::HandOut(answer) => return Ok(answer),
                 Step::Wait(flight) => {
@@ -278,6 +301,21 @@ impl TokenHandle {
                     self.check_life(&issued, min_valid)?;
                 }
             }
+        }
+        match self.step(min_valid)? {
+            Step::HandOut(answer) => Ok(answer),
+            Step::Wait(_) if min_valid.is_zero() => {
+                Err(Error::new(Code::Unavailable, "tokens are obtained, but are refused or over at once")
+                    .with_key(self.key())
+                    .with_next("look whether the API accepts them, and at the life that the issuer gives")
+                    .with_retry_after(Duration::from_secs(1)))
+            }
+            Step::Wait(_) => Err(Error::new(
+                Code::InvalidRequest,
+                format!("min_valid is {} s, and new tokens come with less", min_valid.as_secs_f32()),
+            )
+            .with_key(self.key())
+            .with_next("ask for less")),
         }
     }
 
@@ -304,13 +342,17 @@ impl TokenHandle {
         if let Some(flight) = state.flight() {
             return Ok(Step::Wait(flight.clone()));
         }
-        if let (Decision::Decline(_), Some(failure)) = (decision, failure) {
-            return Err(declined(self.key(), &failure, now));
+        let above = live.as_ref().map_or(0, |live| live.generation());
+        if let (Decision::Decline, Some(failure)) = (decision, failure) {
+            if !self.shared.may_look(&mut state, now) {
+                return Err(declined(self.key(), &failure, now));
+            }
+            let start = Start { above, trigger: Trigger::Look };
+            return Ok(Step::Wait(self.shared.launch(&self.slot, &mut state, start, None)));
         }
         if let (Phase::MustWait | Phase::Expired, Some(live)) = (phase, &live) {
             self.shared.emit(Event::Expired { key: self.key().clone(), generation: live.generation() });
         }
-        let above = live.map_or(0, |live| live.generation());
         Ok(Step::Wait(self.shared.launch(&self.slot, &mut state, Start { above, trigger: Trigger::Caller }, None)))
     }
 
@@ -343,13 +385,15 @@ pub(crate) struct Shared {
     scheduler: Scheduler,
     tasks: TaskTracker,
     events: broadcast::Sender<Event>,
+    /// Who this manager is to the other users of its store.
+    holder: Holder,
     store_trouble: Mutex<Option<(StoreTask, String)>>,
-    /// Set while [`TokenManager::stop`] waits: what goes on trying to save ends then.
-    finishing: watch::Sender<bool>,
+    /// How many calls of [`TokenManager::stop`] wait: what goes on trying to save ends then.
+    finishing: watch::Sender<u32>,
 }
 
 impl Shared {
-    fn slot(&self, text: &str) -> Result<Arc<Slot>, Error> {
+    fn slot(self: &Arc<Self>, text: &str) -> Result<Arc<Slot>, Error> {
         if let Some(slot) = self.slots.find(text) {
             return Ok(slot);
         }
@@ -358,7 +402,21 @@ impl Shared {
                 .with_next("a key is provider or provider:account")
         })?;
         let provider = self.provider_of(&key)?;
-        Ok(self.slots.find_or_insert(Slot::new(key, provider, self.clock.now())))
+        let slot = self.slots.find_or_insert(Slot::new(key, provider, self.clock.now()));
+        self.schedule_next(&slot, &mut slot.lock());
+        Ok(slot)
+    }
+
+    /// Whether a caller who is turned away may have the store looked at first: a manager that was not started does not
+    /// notice by itself that another process has overcome the failure.
+    fn may_look(&self, state: &mut State, now: Moment) -> bool {
+        let busy = state.busy();
+        let looked = busy.looked_at.is_some_and(|looked| now.since(looked) < LOOK_INTERVAL);
+        if self.scheduler.is_running() || looked {
+            return false;
+        }
+        busy.looked_at = Some(now);
+        true
     }
 
     fn provider_of(&self, key: &Key) -> Result<Arc<ProviderRuntime>, Error> {
@@ -403,7 +461,7 @@ impl Shared {
         // On a task of its own, so that a caller who leaves does not leave the store half-told.
         let (shared, own) = (Arc::clone(self), Arc::clone(slot));
         let cleared = self.tasks.spawn(async move { flight::clear_stored(&shared, &own).await });
-        let outcome = cleared.await.unwrap_or(Ok(()));
+        let outcome = cleared.await.map_err(|_| lost_flight().with_key(slot.key()))?;
         self.wake_soon(slot, &mut slot.lock());
         outcome.map_err(|error| {
             Error::new(Code::Unavailable, format!("cleared here, but not in the store: {error}"))
@@ -492,11 +550,9 @@ impl Shared {
     }
 
     async fn finish(&self) -> Result<(), Error> {
-        self.finishing.send_replace(true);
-        self.tasks.close();
+        self.finishing.send_modify(|finishing| *finishing += 1);
         self.tasks.wait().await;
-        self.tasks.reopen();
-        self.finishing.send_replace(false);
+        self.finishing.send_modify(|finishing| *finishing -= 1);
         let mut unsaved = Vec::new();
         self.slots.for_each(|slot| {
             if slot.lock().unsaved().is_some() {
@@ -604,6 +660,10 @@ fn declined(key: &Key, failure: &Failure, now: Moment) -> Error {
     }
 }
 
+/// How many flights a call may wait for.
+const MAX_FLIGHTS_OF_A_CALL: u32 = 3;
+/// How often the store is looked at for callers who are turned away.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Stored records that are read at once for a list.
 const PAGE: usize = 500;
 

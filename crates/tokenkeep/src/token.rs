@@ -12,7 +12,7 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::clock::Moment;
-use crate::expiry::Windows;
+use crate::expiry::{Phase, Windows, classify};
 use crate::secret::Secret;
 
 /// A token as a caller gets it: good at the moment it was handed out. Cheap to clone.
@@ -33,9 +33,9 @@ impl Token {
         Self { issued, handed_out }
     }
 
-    /// The same token handed out at another moment; `None` if it is over by then.
+    /// The same token handed out at another moment; `None` if it can no longer be.
     pub(crate) fn handed_out_again(self, now: Moment) -> Option<Self> {
-        (!self.issued.expires_at.is_reached(now)).then_some(Self { issued: self.issued, handed_out: now })
+        self.issued.serves(now).then_some(Self { issued: self.issued, handed_out: now })
     }
 
     /// The token's text.
@@ -125,6 +125,10 @@ impl IssuedToken {
         }
     }
 
+    pub(crate) fn with_windows(self, windows: Windows) -> Self {
+        Self { windows, ..self }
+    }
+
     /// The same token with other times: after loading, and when the policy differs from the one it was issued under.
     pub(crate) fn with_times(&self, sent_at: Moment, expires_at: Moment, windows: Windows) -> Self {
         Self {
@@ -171,6 +175,16 @@ impl IssuedToken {
     /// Its whole life as issued; `None` for a token without end.
     pub fn life(&self) -> Option<Duration> {
         (!self.expires_at.is_never()).then(|| self.expires_at.since(self.sent_at))
+    }
+
+    /// Whether it can be handed out.
+    pub(crate) fn serves(&self, now: Moment) -> bool {
+        matches!(classify(Some(self), now, Duration::ZERO), Phase::Fresh | Phase::Due)
+    }
+
+    /// For how long it can still be handed out.
+    pub(crate) fn serves_for(&self, now: Moment) -> Duration {
+        self.expires_at.minus(Duration::from_millis(self.windows.buffer_ms.into())).remaining(now)
     }
 
     /// How long before its end it is renewed, and no longer handed out.

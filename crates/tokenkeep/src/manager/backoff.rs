@@ -8,8 +8,8 @@ use crate::failure::FailureKind;
 /// Whether callers still have something to live on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Present {
-    /// A token that still lives: there is time.
-    Alive,
+    /// A token that can be handed out for so long: there is time until then.
+    Alive(Duration),
     /// None: callers are turned away, so recovery must be noticed soon.
     Over,
 }
@@ -29,7 +29,7 @@ pub(crate) fn delay(
     match kind {
         FailureKind::Unavailable | FailureKind::RateLimited => {
             let cap = match present {
-                Present::Alive => CAP_WHILE_ALIVE,
+                Present::Alive(left) => CAP_WHILE_ALIVE.min(left.max(CAP_WHILE_OVER)),
                 Present::Over => CAP_WHILE_OVER,
             };
             Some(doubled(FIRST, count, cap).mul_f32(draw).max(REQUEST_FLOOR).max(asked_for))
@@ -65,6 +65,8 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_hours(1);
+
     fn transient() -> impl Strategy<Value = FailureKind> {
         prop_oneof![Just(FailureKind::Unavailable), Just(FailureKind::RateLimited)]
     }
@@ -74,7 +76,7 @@ mod tests {
         fn no_delay_is_shorter_than_the_floor_or_longer_than_its_cap(
             kind in transient(), count in 0..u32::MAX, draw in 0.0_f32..=1.0, alive in any::<bool>(),
         ) {
-            let (present, cap) = if alive { (Present::Alive, CAP_WHILE_ALIVE) } else { (Present::Over, CAP_WHILE_OVER) };
+            let (present, cap) = if alive { (Present::Alive(LONG), CAP_WHILE_ALIVE) } else { (Present::Over, CAP_WHILE_OVER) };
             let delay = delay(kind, count, present, None, draw).unwrap();
             prop_assert!(delay >= REQUEST_FLOOR && delay <= cap, "{delay:?}");
         }
@@ -91,9 +93,9 @@ mod tests {
 
         #[test]
         fn full_jitter_reaches_the_whole_range(count in 1..7_u32) {
-            let longest = delay(FailureKind::Unavailable, count, Present::Alive, None, 1.0).unwrap();
+            let longest = delay(FailureKind::Unavailable, count, Present::Alive(LONG), None, 1.0).unwrap();
             prop_assert_eq!(longest, Duration::from_secs(1 << (count - 1)).min(CAP_WHILE_ALIVE));
-            prop_assert_eq!(delay(FailureKind::Unavailable, count, Present::Alive, None, 0.0), Some(REQUEST_FLOOR));
+            prop_assert_eq!(delay(FailureKind::Unavailable, count, Present::Alive(LONG), None, 0.0), Some(REQUEST_FLOOR));
         }
 
         #[test]
@@ -101,6 +103,12 @@ mod tests {
             let delay = delay(FailureKind::Refused, count, Present::Over, None, draw).unwrap();
             prop_assert!(delay >= FIRST_PROBE && delay <= LAST_PROBE.mul_f32(1.0 + PROBE_JITTER));
         }
+    }
+
+    #[test]
+    fn a_back_off_does_not_outlive_the_token_by_long() {
+        let delay = delay(FailureKind::Unavailable, 9, Present::Alive(Duration::from_secs(20)), None, 1.0).unwrap();
+        assert_eq!(delay, Duration::from_secs(20));
     }
 
     #[test]

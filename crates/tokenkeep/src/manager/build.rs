@@ -18,7 +18,7 @@ use crate::key::check_provider_name;
 use crate::provider::Provider;
 use crate::source::http::HttpClient;
 use crate::source::{TokenSource, from_provider};
-use crate::store::{self, MemoryStore, Store, StoreUrl};
+use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
 
 /// Puts a manager together.
 ///
@@ -125,16 +125,20 @@ impl ManagerBuilder {
                 return Err(Error::new(Code::InvalidRequest, format!("provider {name:?} is there twice")));
             }
         }
+        // Closed from the start, so that it can be waited for at any time, by several; that keeps no task out.
+        let tasks = TaskTracker::new();
+        tasks.close();
         let shared = Shared {
             clock,
             store,
             providers,
             slots: Slots::new(),
             scheduler: Scheduler::default(),
-            tasks: TaskTracker::new(),
+            tasks,
+            holder: Holder::unique(),
             events: broadcast::channel(EVENTS).0,
             store_trouble: Mutex::default(),
-            finishing: watch::channel(false).0,
+            finishing: watch::channel(0).0,
         };
         Ok(TokenManager { shared: Arc::new(shared) })
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use self::turn::{Ready, Turn};
+use self::turn::Ready;
 use super::provider::ProviderRuntime;
 use super::record::{Stored, normalized};
 use super::slot::{FlightReceiver, FlightResult, Slot, State};
@@ -30,7 +30,7 @@ use crate::source::Keep;
 use crate::store::{Holder, StoreError};
 use crate::token::IssuedToken;
 
-pub(super) use self::saving::{clear_stored, save_again};
+pub(super) use self::saving::{clear_stored, forget_rejected, save_again};
 
 /// Why a flight starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(super) enum Trigger {
     Ahead,
     /// A person wants a new one: no stored token and no back-off stands in the way.
     ByHand,
+    /// The failure in force may be overcome by what another process did: the store is looked at, nobody is asked.
+    Look,
 }
 
 /// What a flight is to bring.
@@ -56,7 +58,7 @@ struct Flight {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
     start: Start,
-    holder: Holder,
+    leased: bool,
 }
 
 impl Shared {
@@ -71,7 +73,7 @@ impl Shared {
         let (sender, receiver) = watch::channel(None);
         state.busy().flight = Some(receiver.clone());
         let landing = Landing { shared: Arc::clone(self), slot: Arc::clone(slot), sender, landed: false };
-        let flight = Flight { shared: Arc::clone(self), slot: Arc::clone(slot), start, holder: Holder::unique() };
+        let flight = Flight { shared: Arc::clone(self), slot: Arc::clone(slot), start, leased: false };
         self.tasks.spawn(flight.run(landing, permit));
         receiver
     }
@@ -146,21 +148,48 @@ impl Drop for Landing {
 impl Flight {
     async fn run(mut self, landing: Landing, permit: Option<OwnedSemaphorePermit>) {
         let ready = tokio::time::timeout(FLIGHT_TIMEOUT, self.prepare(permit)).await;
-        let (result, turn) = match ready {
-            Ok(Ready::Done(result)) => (result, Turn::Uncoordinated),
-            Ok(Ready::Ask(base)) => {
-                let turn = base.turn;
-                (self.ask(*base).await, turn)
-            }
+        let result = match ready {
+            Ok(Ready::Done(result)) => result,
+            Ok(Ready::Ask(base)) => self.ask(*base).await,
             // It may have the lease by now.
-            Err(_) => (Err(self.out_of_time()), Turn::Leased),
+            Err(_) => {
+                self.leased = true;
+                Err(self.out_of_time())
+            }
         };
+        // While a refresh token is in memory only, no other process may use the one before: the lease is kept, for
+        // this process's next flight too, and ends by itself.
+        let unsaved = self.slot.lock().unsaved().is_some();
+        if self.leased && !unsaved {
+            self.release().await;
+        }
         landing.land(result);
-        if turn == Turn::Leased {
-            let released = self.shared.store.release_lease(self.slot.key(), &self.holder).await;
+        if unsaved {
+            tokio::select! {
+                () = self.keep_saving() => {}
+                () = self.keep_lease() => {}
+            }
+        }
+    }
+
+    /// Before the flight ends, so that this process's next one cannot lose its lease to a late release. A store that
+    /// hesitates is not waited for: leases end by themselves.
+    async fn release(&self) {
+        let released = self.shared.store.release_lease(self.slot.key(), self.holder());
+        if let Ok(released) = tokio::time::timeout(RELEASE_TIMEOUT, released).await {
             self.shared.note_store(StoreTask::Lease, &released);
         }
-        self.keep_saving().await;
+    }
+
+    /// Extends the lease again and again; never ends.
+    async fn keep_lease(&self) {
+        loop {
+            tokio::time::sleep(self.lease_ttl() / 3).await;
+            if self.leased {
+                let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
+                self.shared.note_store(StoreTask::Lease, &renewed);
+            }
+        }
     }
 
     fn out_of_time(&self) -> Error {
@@ -172,6 +201,11 @@ impl Flight {
 
     fn provider(&self) -> &ProviderRuntime {
         self.slot.provider()
+    }
+
+    /// All flights of a manager are one holder: for a key there is only one of them at a time.
+    fn holder(&self) -> &Holder {
+        &self.shared.holder
     }
 
     fn keep(&self) -> Keep {
@@ -190,5 +224,7 @@ fn remaining(token: &IssuedToken, now: Moment) -> Option<Duration> {
 
 /// How long a flight may wait before it asks.
 const FLIGHT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the store may take to end a lease.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 /// By how much a lease outlives the longest request.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);

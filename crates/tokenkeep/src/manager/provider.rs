@@ -60,7 +60,7 @@ impl ProviderRuntime {
         next
     }
 
-    /// The failure that holds all keys of this client registration, if the issuer limits its requests.
+    /// The failure that holds all keys of this provider, if the issuer limits its requests.
     pub(crate) fn hold(&self, now: Moment) -> Option<Failure> {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         if hold.as_ref().is_some_and(|failure| failure.retry_at.is_reached(now)) {
@@ -70,7 +70,11 @@ impl ProviderRuntime {
     }
 
     pub(crate) fn hold_all(&self, failure: &Failure) {
-        *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.clone());
+        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        // Many requests may be under way; the longest wait that one of them was told counts.
+        if hold.as_ref().is_none_or(|hold| hold.retry_at.boot_ms < failure.retry_at.boot_ms) {
+            *hold = Some(failure.clone());
+        }
     }
 
     /// One shared copy of what the tokens of a provider have in common.

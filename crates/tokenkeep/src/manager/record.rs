@@ -8,28 +8,38 @@ use crate::clock::{Clock, Moment};
 use crate::expiry::{is_plausible_life, windows};
 use crate::secret::Secret;
 use crate::source::{Expiry, Fault, FetchError, Fetched, is_header_text};
-use crate::store::{Record, Versioned};
+use crate::store::{Record, Version, Versioned};
 use crate::token::{IssuedToken, TokenKind};
 
 /// A stored record whose moments are on this boot's clock, and whose token is this provider's.
-pub(super) type Stored = Versioned;
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) version: Version,
+    pub(super) record: Record,
+    /// Another configuration wrote it; of that, what does not fit this one is dropped here.
+    pub(super) foreign: bool,
+}
 
 /// Makes a stored record comparable with what this process has.
 ///
-/// What another configuration obtained is dropped, all but its generation. A token that was issued in the future of
+/// What another configuration obtained is dropped, all but its generation and a login that is this one's too. A token that was issued in the future of
 /// the wall clock is dropped too when no boot clock says how old it is: the clock was set back since.
 pub(super) fn normalized(stored: Versioned, provider: &ProviderRuntime, clock: &dyn Clock, now: Moment) -> Stored {
     let Versioned { version, mut record } = stored;
-    if record.fingerprint != provider.fingerprint {
-        record.fingerprint = provider.fingerprint.clone();
+    let foreign = !record.fingerprint.is_same_token(&provider.fingerprint);
+    if foreign {
         record.token = None;
-        record.refresh_token = None;
         record.failure = None;
     }
+    if !record.fingerprint.is_same_login(&provider.fingerprint) {
+        record.refresh_token = None;
+    }
+    record.fingerprint = provider.fingerprint.clone();
     let same_boot = !record.boot_id.is_empty() && *record.boot_id == *clock.boot_id();
     let here = |moment: Moment| if same_boot { moment } else { moment.rebased(now) };
     let from_the_future = |moment: Moment| !same_boot && moment.minus(SKEW).is_ahead_of(now);
     record.asked_at = record.asked_at.filter(|asked| !from_the_future(*asked)).map(here);
+    record.failure = record.failure.filter(|failure| !from_the_future(failure.since));
     if let Some(failure) = &mut record.failure {
         failure.since = here(failure.since);
         failure.retry_at = here(failure.retry_at);
@@ -46,7 +56,7 @@ pub(super) fn normalized(stored: Versioned, provider: &ProviderRuntime, clock: &
         }
     });
     record.boot_id = clock.boot_id().into();
-    Versioned { version, record }
+    Stored { version, record, foreign }
 }
 
 /// Turns an answer into a record, or says why it is of no use. A rotated refresh token comes back either way.
@@ -78,10 +88,15 @@ pub(super) fn accept(
     let token = IssuedToken::new(fetched.access_token, kind, generation, sent, expires_at);
     let windows =
         token.life().map_or_else(Default::default, |life| windows(life, fetched.refresh_in, jitter, &provider.policy));
+    let token = token.with_windows(windows);
+    if !token.serves(clock.now()) {
+        let what = format!("{issuer} answered with a token that was over when it came: it took longer than it lives");
+        return Err(useless(what, fetched.refresh_token));
+    }
     Ok(Record {
         generation,
         fingerprint: provider.fingerprint.clone(),
-        token: Some(Arc::new(token.with_times(sent, expires_at, windows))),
+        token: Some(Arc::new(token)),
         refresh_in: fetched.refresh_in,
         jitter,
         refresh_token: fetched.refresh_token.or(refresh_token),

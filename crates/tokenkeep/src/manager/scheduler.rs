@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 
+use super::flight::forget_rejected;
 use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
 use super::{Shared, watch_store};
@@ -24,7 +25,7 @@ use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide};
 
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
-    buckets: Mutex<BTreeMap<u32, Vec<Arc<Slot>>>>,
+    buckets: Mutex<BTreeMap<u32, Vec<Weak<Slot>>>>,
     running: AtomicBool,
     background: Mutex<Option<Background>>,
 }
@@ -43,7 +44,8 @@ impl Scheduler {
 
     pub(super) fn start(&self, shared: &Arc<Shared>) {
         let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
-        if background.is_some() {
+        // One whose runtime has ended runs no more.
+        if background.as_ref().is_some_and(|background| !background.tasks.is_empty()) {
             return;
         }
         let started = Background { stop: CancellationToken::new(), tasks: TaskTracker::new() };
@@ -54,8 +56,12 @@ impl Scheduler {
     }
 
     pub(super) async fn stop(&self) {
-        let Some(background) = self.background.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        self.running.store(false, Ordering::Relaxed);
+        let background = {
+            let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+            self.running.store(false, Ordering::Relaxed);
+            background.take()
+        };
+        let Some(background) = background else { return };
         background.stop.cancel();
         background.tasks.wait().await;
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -68,10 +74,10 @@ impl Scheduler {
         }
         state.wakes_at = second;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.entry(second).or_default().push(Arc::clone(slot));
+        buckets.entry(second).or_default().push(Arc::downgrade(slot));
     }
 
-    fn take_until(&self, second: u32) -> BTreeMap<u32, Vec<Arc<Slot>>> {
+    fn take_until(&self, second: u32) -> BTreeMap<u32, Vec<Weak<Slot>>> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let later = buckets.split_off(&(second + 1));
         std::mem::replace(&mut *buckets, later)
@@ -124,8 +130,12 @@ impl Shared {
             self.schedule_next(slot, &mut state);
             return;
         }
+        if state.is_rejected() {
+            self.tasks.spawn(forget_rejected(Arc::clone(self), Arc::clone(slot)));
+        }
         // What the store may not know is not let go.
-        if state.unsaved().is_some() || self.store_trouble().is_some() {
+        let unknown = state.unsaved().is_some() || state.is_rejected() || self.store_trouble().is_some();
+        if unknown || state.has_subscribers() {
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
             return;
         }
@@ -175,8 +185,10 @@ async fn serve_line(shared: Weak<Shared>, provider: Arc<ProviderRuntime>) {
         let Some(slot) = provider.next_in_line() else { return };
         let Some(shared) = shared.upgrade().filter(|shared| shared.scheduler.is_running()) else { continue };
         let mut state = slot.lock();
-        if state.flight().is_none() && is_wanted(&slot, &state, shared.clock.now()) {
+        if is_wanted(&slot, &state, shared.clock.now()) && state.flight().is_none() {
             shared.launch_with(&slot, &mut state, Some(permit));
+        } else {
+            shared.schedule_next(&slot, &mut state);
         }
     }
 }
@@ -223,7 +235,7 @@ async fn tick(shared: Weak<Shared>, stop: CancellationToken) {
         }
         distance_ms = Some(distance);
         for (second, slots) in shared.scheduler.take_until(seconds(now)) {
-            for slot in slots {
+            for slot in slots.iter().filter_map(Weak::upgrade) {
                 if slot.lock().wakes_at == second {
                     shared.look_after(&slot, now);
                 }

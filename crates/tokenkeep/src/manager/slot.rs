@@ -50,6 +50,10 @@ pub(crate) struct Busy {
     pub(crate) asked_at: Option<Moment>,
     /// Tokens up to this generation were rejected or cleared and do not count.
     pub(crate) obsolete: u64,
+    /// The store does not know yet that the last token was rejected.
+    pub(crate) rejected: bool,
+    /// When the store was last looked at for something better than the failure in force.
+    pub(crate) looked_at: Option<Moment>,
     /// A record that could not be saved yet. It may hold the only copy of a rotated refresh token.
     pub(crate) unsaved: Option<Arc<Record>>,
     /// Some flight's task goes on trying to save it.
@@ -83,10 +87,15 @@ impl Slot {
 
     /// The token if it is good and nothing is to be done: the path that almost every call takes.
     #[inline]
-    pub(crate) fn fresh(&self, now: Moment, min_valid: Duration) -> Option<Token> {
+    pub(crate) fn fresh(&self, now: Moment) -> Option<Token> {
         let live = self.live.load();
         let issued = live.as_ref()?;
-        (classify(Some(issued), now, min_valid) == Phase::Fresh).then(|| Token::new(Arc::clone(issued), now))
+        (classify(Some(issued), now, Duration::ZERO) == Phase::Fresh).then(|| Token::new(Arc::clone(issued), now))
+    }
+
+    /// Whether there is a token that can be handed out.
+    pub(crate) fn serves(&self, now: Moment) -> bool {
+        self.live.load().as_ref().is_some_and(|live| live.serves(now))
     }
 
     /// Notes that somebody asked. Writes at most once a second, so that readers do not fight for the cache line.
@@ -129,6 +138,7 @@ impl Slot {
         self.live.store(Some(Arc::clone(issued)));
         if let Some(busy) = &mut state.busy {
             busy.asked_at = None;
+            busy.rejected = false;
             if let Some(subscribers) = &busy.subscribers {
                 subscribers.send_replace(Some(Token::new(Arc::clone(issued), now)));
             }
@@ -142,6 +152,9 @@ impl Slot {
             busy.obsolete = busy.obsolete.max(live.generation());
             let later = busy.asked_at.filter(|asked| asked.boot_ms > live.sent_at().boot_ms);
             busy.asked_at = later.or(Some(live.sent_at()));
+            if let Some(subscribers) = &busy.subscribers {
+                subscribers.send_replace(None);
+            }
         }
     }
 
@@ -185,6 +198,10 @@ impl State {
 
     pub(crate) fn unsaved(&self) -> Option<&Arc<Record>> {
         self.busy.as_ref()?.unsaved.as_ref()
+    }
+
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.rejected)
     }
 
     pub(crate) fn has_subscribers(&self) -> bool {

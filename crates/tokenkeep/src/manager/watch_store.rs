@@ -8,17 +8,18 @@ use tokio_util::sync::CancellationToken;
 use super::slot::Slot;
 use super::{Shared, StoreTask};
 use crate::event::Event;
+use crate::key::Key;
 use crate::store::Version;
 
 /// Looks once a second which records are newer than what was seen, and takes over what concerns this process.
 pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
-    let mut seen = None;
+    let mut seen = Seen::default();
     loop {
         {
             let Some(shared) = shared.upgrade() else { return };
             tokio::select! {
                 () = stop.cancelled() => return,
-                now_seen = look(&shared, seen) => seen = now_seen,
+                () = look(&shared, &mut seen) => {}
             }
         }
         tokio::select! {
@@ -28,38 +29,70 @@ pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
     }
 }
 
-async fn look(shared: &Arc<Shared>, seen: Option<Version>) -> Option<Version> {
-    let Some(mut seen) = seen else {
+/// What was seen of the store, and what is still to be taken over.
+#[derive(Default)]
+struct Seen {
+    until: Option<Version>,
+    /// Keys whose change could not be taken over yet: a flight was under way, or the record could not be read.
+    open: Vec<(Key, Version)>,
+}
+
+async fn look(shared: &Arc<Shared>, seen: &mut Seen) {
+    let Some(mut until) = seen.until else {
         let newest = shared.store.newest_version().await;
         shared.note_store(StoreTask::Read, &newest);
-        return newest.ok();
+        seen.until = newest.ok();
+        // What changed before is looked up for each key that is here.
+        shared.slots.for_each(|slot| seen.open.push((slot.key().clone(), NEWER_THAN_ALL)));
+        return;
     };
+    let mut keys = std::mem::take(&mut seen.open);
     loop {
-        let changes = shared.store.changes(seen, BATCH).await;
+        let changes = shared.store.changes(until, BATCH).await;
         shared.note_store(StoreTask::Read, &changes);
         let changes = changes.unwrap_or_default();
-        for (key, version) in &changes {
-            seen = *version;
-            if let Some(slot) = shared.slots.find(key.as_str()) {
-                take_over(shared, &slot, *version).await;
-            }
+        let last = changes.len() < BATCH;
+        until = changes.last().map_or(until, |(_, version)| *version);
+        keys.extend(changes);
+        if last {
+            break;
         }
-        if changes.len() < BATCH {
-            return Some(seen);
+    }
+    seen.until = Some(until);
+    for (key, version) in keys {
+        if let Some(slot) = shared.slots.find(key.as_str())
+            && !take_over(shared, &slot, version).await
+        {
+            seen.open.push((key, version));
         }
     }
 }
 
-async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: Version) {
-    if slot.lock().version >= version.0 {
-        return;
+/// Whether what is stored is taken over, or need not be.
+async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: Version) -> bool {
+    {
+        let state = slot.lock();
+        if state.version >= version.0 {
+            return true;
+        }
+        // A flight reads the record itself, but perhaps did so before the change.
+        if state.flight().is_some() {
+            return false;
+        }
     }
-    let Ok(Some(stored)) = shared.read(slot).await else { return };
+    let stored = match shared.read(slot).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return true,
+        Err(_) => return false,
+    };
     let now = shared.clock.now();
     let mut state = slot.lock();
-    // A flight under way reads the record itself.
-    if state.flight().is_some() || state.version >= stored.version.0 {
-        return;
+    if state.flight().is_some() {
+        return false;
+    }
+    // What another configuration wrote says nothing about this one's token.
+    if state.version >= stored.version.0 || stored.foreign {
+        return true;
     }
     let generation = slot.live().map_or(0, |live| live.generation());
     let event = match &stored.record.token {
@@ -87,7 +120,9 @@ async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: Version) {
     if let Some(event) = event {
         shared.emit(event);
     }
+    true
 }
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const BATCH: usize = 500;
+const NEWER_THAN_ALL: Version = Version(u64::MAX);

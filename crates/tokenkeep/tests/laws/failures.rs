@@ -151,3 +151,43 @@ async fn one_success_ends_the_memory_of_failures() {
     assert_eq!((status.state, status.consecutive_failures), (KeyState::Fresh, 0));
     assert!(status.failure.is_none() && status.warnings.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_back_off_ends_when_the_token_can_no_longer_be_handed_out() {
+    let world = world(MINUTE * 10).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    world.issuer.fail(Fault::Unavailable);
+    let mut turned_away = 0;
+    for second in 0..700 {
+        pass(SECOND).await;
+        if second == 560 {
+            world.issuer.reply(Reply::Token);
+        }
+        turned_away += u32::from(world.get().await.is_err());
+    }
+    assert_eq!(turned_away, 0, "the issuer was back ten seconds before the token's last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_of_several_rate_limits_counts() {
+    let world = world(HOUR).await;
+    world.issuer.hold();
+    let limited = |seconds: u64| FetchError {
+        retry_after: (seconds > 0).then(|| SECOND * u32::try_from(seconds).unwrap()),
+        ..FetchError::new(Fault::RateLimited, "answered 429")
+    };
+    let (one, two) = (world.manager.handle("graph:1").unwrap(), world.manager.handle("graph:2").unwrap());
+    world.issuer.reply(Reply::Fail(limited(60)));
+    let first = async {
+        one.token().await.unwrap_err();
+        world.issuer.reply(Reply::Fail(limited(0)));
+    };
+    let second = async {
+        world.issuer.arrival(2).await;
+        world.issuer.let_go();
+    };
+    let (_, (), ()) = tokio::join!(two.token(), first, second);
+    let held = world.manager.token("graph:3").await.unwrap_err();
+    assert!(held.retry_after().unwrap() > SECOND * 50, "{held:?}");
+}

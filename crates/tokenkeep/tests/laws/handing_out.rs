@@ -209,3 +209,24 @@ async fn two_managers_in_one_process_share_nothing() {
     two.get().await.unwrap();
     assert_eq!((one.issuer.count(), two.issuer.count()), (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_outlives_the_slot_that_heard_it() {
+    let policy = Policy { refresh: tokenkeep::expiry::Refresh::OnDemand, ..Policy::default() };
+    let world = world_with(Issuer::new(HOUR * 24), policy).await;
+    world.manager.start();
+    let token = world.get().await.unwrap();
+    world.graph().reject(&token);
+    pass(HOUR * 2).await;
+    assert_eq!(world.manager.keys_in_memory(), 0);
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_is_rejected_before_it_is_loaded_does_not_count() {
+    let world = world(HOUR).await;
+    let token = world.get().await.unwrap();
+    let restarted = world.another_process().await.handle("graph").unwrap();
+    restarted.reject(&token);
+    assert_eq!(restarted.token().await.unwrap().generation(), 2);
+}

@@ -150,3 +150,70 @@ async fn a_stopped_process_that_comes_back_late_overwrites_nothing() {
     assert_eq!(stored.generation, 1, "the late answer is not written over the newer one");
     assert_eq!(other.token("graph").await.unwrap().generation(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_configurations_of_one_key_do_not_take_each_others_token_away() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    let other_issuer = world.issuer.reconfigured("another login");
+    let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
+    other.start();
+    for _ in 0..60 {
+        world.get().await.unwrap();
+        other.token("graph").await.unwrap();
+        pass(SECOND).await;
+    }
+    assert_eq!((world.issuer.count(), other_issuer.count()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_outlives_a_change_of_scope() {
+    let world = rotating_world(HOUR).await;
+    world.get().await.unwrap();
+    let changed = world.issuer.reconfigured("seed");
+    let other = manager(&world.clock, &world.store, &changed, tokenkeep::expiry::Policy::default()).await;
+    pass(SECOND).await;
+    assert_eq!(other.token("graph").await.unwrap().generation(), 2);
+    assert_eq!(changed.requests()[0].refresh_token.as_deref(), Some("rt-1"));
+    assert_eq!(changed.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_refresh_token_is_in_memory_only_no_other_process_uses_the_one_before() {
+    let world = rotating_world(MINUTE).await;
+    let other = world.another_process().await;
+    world.get().await.unwrap();
+    world.store.set(Trouble::NoSaves);
+    pass(MINUTE).await;
+    world.get().await.unwrap();
+    let (answer, ()) = tokio::join!(other.token("graph"), async {
+        pass(SECOND * 3).await;
+        world.store.set(Trouble::None);
+    });
+    assert_eq!(answer.unwrap().generation(), 2);
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_another_process_made_good_is_noticed_without_start() {
+    let world = world(HOUR).await;
+    let other = world.another_process().await;
+    world.issuer.fail(tokenkeep::source::Fault::LoginRequired);
+    world.get().await.unwrap_err();
+    world.issuer.reply(Reply::Token);
+    other.handle("graph").unwrap().refresh().await.unwrap();
+    pass(SECOND).await;
+    assert_eq!(world.get().await.unwrap().generation(), 1);
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_into_the_store_asks_the_issuer_for_nothing() {
+    let world = world(HOUR).await;
+    world.issuer.fail(tokenkeep::source::Fault::Refused);
+    for _ in 0..100 {
+        assert_eq!(world.get().await.unwrap_err().code(), Code::Refused);
+        pass(SECOND).await;
+    }
+    assert_eq!(world.issuer.count(), 1);
+}

@@ -195,3 +195,75 @@ async fn one_slow_issuer_delays_no_other_and_its_requests_are_bounded() {
     assert!(callers.join_all().await.iter().all(Result::is_ok));
     assert_eq!(slow.issuer.max_in_flight(), 64);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_useless_answer_without_a_refresh_token_leaves_the_login_as_it_was() {
+    let world = rotating_world(MINUTE).await;
+    world.get().await.unwrap();
+    world.issuer.say_no_refresh_token();
+    world.issuer.set_expiry(Expiry::In(Duration::ZERO));
+    pass(MINUTE).await;
+    world.get().await.unwrap_err();
+    assert_eq!(world.store.record("graph").await.unwrap().refresh_token.unwrap().expose_secret(), "rt-1");
+    world.issuer.set_expiry(Expiry::In(MINUTE));
+    pass(SECOND * 11).await;
+    world.get().await.unwrap();
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_over_when_it_comes_is_the_issuers_trouble_and_backed_off() {
+    let world = world(SECOND).await;
+    world.issuer.hold();
+    let graph = world.graph();
+    let (answer, ()) = tokio::join!(graph.token(), async {
+        world.issuer.arrival(1).await;
+        pass(SECOND * 2).await;
+        world.issuer.let_go();
+    });
+    let error = answer.unwrap_err();
+    assert!(error.to_string().contains("was over when it came"), "{error}");
+    assert_eq!(graph.status().await.state, KeyState::BackingOff);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_needs_nearly_all_of_the_life_is_told_after_one_new_token() {
+    let world = world(SECOND * 10).await;
+    world.issuer.hold();
+    let demand = Demand { min_valid: Duration::from_millis(9_900), ..Demand::default() };
+    let graph = world.graph();
+    let (answer, ()) = tokio::join!(graph.get(demand), async {
+        for arrived in 1..=5 {
+            let arrival = tokio::time::timeout(SECOND * 3, world.issuer.arrival(arrived));
+            if arrival.await.is_err() {
+                break;
+            }
+            pass(Duration::from_millis(300)).await;
+            world.issuer.let_go();
+            settle().await;
+            world.issuer.hold();
+        }
+        world.issuer.let_go();
+    });
+    assert_eq!(answer.unwrap_err().code(), Code::InvalidRequest);
+    assert!(world.issuer.count() <= 4, "{} requests for one call", world.issuer.count());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_in_the_middle_of_many_renewals_loses_none_of_them() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    world.issuer.hold();
+    let subscribers: Vec<_> =
+        (0..500).map(|n| world.manager.handle(&format!("graph:{n}")).unwrap().subscribe()).collect();
+    world.issuer.arrival(64).await;
+    world.issuer.fail(tokenkeep::source::Fault::RateLimited);
+    world.issuer.let_go();
+    pass(SECOND).await;
+    world.issuer.reply(Reply::Token);
+    pass(MINUTE * 2).await;
+    for n in 0..500 {
+        assert!(world.manager.handle(&format!("graph:{n}")).unwrap().current().is_some(), "graph:{n} was forgotten");
+    }
+    drop(subscribers);
+}

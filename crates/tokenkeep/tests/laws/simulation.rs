@@ -5,7 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokenkeep::expiry::{Decision, Gate, MAX_BUFFER, Phase, Policy, Refresh, decide, windows};
 use tokenkeep::source::{Expiry, Fault, FetchError};
-use tokenkeep::{Code, Moment};
+use tokenkeep::{Code, KeyState, Moment};
+use tokio::task::JoinSet;
 
 use crate::support::*;
 
@@ -14,6 +15,10 @@ use crate::support::*;
 enum Step {
     Pass(u64),
     Get,
+    /// A caller that is not waited for.
+    GetMeanwhile,
+    /// A caller of another process.
+    GetElsewhere,
     Refresh,
     Reject,
     Clear,
@@ -40,6 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (1..200_000_u64).prop_map(Step::Pass),
         8 => (1..3_000_u64).prop_map(Step::Pass),
         12 => Just(Step::Get),
+        4 => Just(Step::GetMeanwhile),
+        4 => Just(Step::GetElsewhere),
         1 => Just(Step::Refresh),
         2 => Just(Step::Reject),
         1 => Just(Step::Clear),
@@ -90,6 +97,7 @@ fn set(issuer: &Issuer, outcome: &Outcome) {
 }
 
 /// Runs the steps and checks, after each, what must hold whatever happened.
+#[expect(clippy::too_many_lines, reason = "a list: one arm per step")]
 async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result<(), TestCaseError> {
     let life = Duration::from_mins(1);
     let issuer = if rotating { Issuer::rotating(life) } else { Issuer::new(life) };
@@ -97,6 +105,8 @@ async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result
     if started {
         world.manager.start();
     }
+    let elsewhere = world.another_process().await;
+    let mut meanwhile = JoinSet::new();
     let mut newest = 0;
     let mut rejected = 0;
     let mut store_was_well = true;
@@ -110,24 +120,39 @@ async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result
                 };
                 match answer {
                     Ok(token) => {
-                        prop_assert!(!token.expires_in().unwrap().is_zero(), "an expired token was handed out");
+                        prop_assert!(
+                            token.expires_in().is_some_and(|left| !left.is_zero()),
+                            "an expired token was handed out"
+                        );
                         prop_assert!(token.generation() > rejected, "a rejected token was handed out");
                         prop_assert!(token.generation() >= newest, "generations went back");
                         newest = token.generation();
                     }
                     Err(error) => {
                         prop_assert_ne!(error.code(), Code::Internal, "{}", error);
-                        prop_assert!(
-                            matches!(step, Step::Refresh) || world.graph().current().is_none(),
-                            "an error displaced a good token"
-                        );
+                        let state = world.graph().status().await.state;
+                        let good = matches!(state, KeyState::Fresh | KeyState::Due);
+                        prop_assert!(matches!(step, Step::Refresh) || !good, "an error displaced a good token");
                     }
                 }
             }
+            Step::GetMeanwhile => {
+                let graph = world.graph();
+                meanwhile.spawn(async move { graph.token().await });
+                tokio::task::yield_now().await;
+            }
+            // Processes know of each other's requests through the store only.
+            Step::GetElsewhere if !store_was_well => {}
+            Step::GetElsewhere => {
+                if let Ok(token) = elsewhere.token("graph").await {
+                    prop_assert!(token.expires_in().is_some_and(|left| !left.is_zero()), "expired, elsewhere");
+                }
+            }
             Step::Reject => {
-                if let Some(token) = world.graph().current() {
-                    rejected = token.generation();
-                    world.graph().reject(&token);
+                let state = world.graph().status().await;
+                if matches!(state.state, KeyState::Fresh | KeyState::Due) {
+                    rejected = state.generation;
+                    world.graph().reject_generation(rejected);
                 }
             }
             Step::Clear => drop(world.graph().clear().await),
@@ -147,6 +172,8 @@ async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result
             }
             Step::Issuer(outcome) => set(&world.issuer, outcome),
             Step::Store(trouble) => {
+                // What the other process asked just now can be read no more.
+                pass(SECOND).await;
                 store_was_well &= *trouble == Trouble::None;
                 world.store.set(*trouble);
             }
@@ -156,6 +183,11 @@ async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result
         }
         if let Some(gap) = world.issuer.shortest_gap("graph") {
             prop_assert!(gap >= SECOND, "two requests within {:?}", gap);
+        }
+    }
+    for answer in meanwhile.join_all().await {
+        if let Err(error) = answer {
+            prop_assert_ne!(error.code(), Code::Internal, "{}", error);
         }
     }
     // Whatever happened: with the issuer and the store well again and no login lost, a token is had within two hours.

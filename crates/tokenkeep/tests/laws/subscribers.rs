@@ -64,3 +64,41 @@ async fn a_subscriber_ends_with_its_manager() {
     drop(world);
     assert!(subscriber.next().await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_never_gets_a_token_that_was_rejected_or_cleared() {
+    let world = world(HOUR).await;
+    let mut slow = world.graph().subscribe();
+    let token = world.get().await.unwrap();
+    world.graph().reject(&token);
+    let mut late = world.graph().subscribe();
+    for subscriber in [&mut slow, &mut late] {
+        tokio::time::timeout(SECOND, subscriber.next()).await.unwrap_err();
+    }
+    world.get().await.unwrap();
+    assert_eq!(slow.next().await.unwrap().generation(), 2);
+    world.graph().clear().await.unwrap();
+    tokio::time::timeout(SECOND, late.next()).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_gets_no_token_within_its_expiry_buffer() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    let mut subscriber = world.graph().subscribe();
+    pass(MINUTE * 59 + SECOND * 45).await;
+    tokio::time::timeout(SECOND, subscriber.next()).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_demand_too_a_subscriber_lives_as_long_as_its_manager() {
+    let policy = tokenkeep::expiry::Policy { refresh: tokenkeep::expiry::Refresh::OnDemand, ..Default::default() };
+    let world = world_with(Issuer::new(MINUTE), policy).await;
+    world.manager.start();
+    let mut subscriber = world.manager.handle("graph").unwrap().subscribe();
+    world.get().await.unwrap();
+    subscriber.next().await.unwrap();
+    pass(HOUR).await;
+    world.get().await.unwrap();
+    assert_eq!(subscriber.next().await.unwrap().generation(), 2);
+}

@@ -4,8 +4,9 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tracing::warn;
 
-use super::turn::{Base, Turn};
+use super::turn::{Base, Sight};
 use super::{Flight, remaining};
 use crate::clock::Moment;
 use crate::error::Error;
@@ -15,7 +16,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::manager::backoff::{self, Present};
 use crate::manager::record::{Stored, accept};
 use crate::manager::slot::FlightResult;
-use crate::manager::{StoreTask, declined, lost_flight};
+use crate::manager::{declined, lost_flight};
 use crate::secret::Secret;
 use crate::source::{Ask, Fault, FetchError, Fetched};
 
@@ -25,7 +26,7 @@ impl Flight {
         let mut stored = base.stored;
         let mut refresh_token = self.newest_refresh_token(stored.as_ref());
         let mut asked_at = self.last_asked(stored.as_ref());
-        if base.turn == Turn::Blind {
+        if base.sight == Sight::Blind {
             // Another process, or this one before a restart, may have asked just now.
             asked_at = asked_at.or(Some(self.shared.clock.now()));
         }
@@ -35,8 +36,8 @@ impl Flight {
             let sent = self.floor(asked_at).await;
             asked_at = Some(sent);
             self.slot.lock().busy().asked_at = asked_at;
-            let fault = match self.fetch(refresh_token.as_ref(), base.turn).await {
-                Ok(fetched) => return self.arrive(fetched, stored.as_ref(), refresh_token, sent, base.turn).await,
+            let fault = match self.fetch(refresh_token.as_ref()).await {
+                Ok(fetched) => return self.arrive(fetched, stored.as_ref(), refresh_token, sent, base.sight).await,
                 Err(fault) => fault,
             };
             if attempts < MAX_ATTEMPTS && matches!(fault.fault, Fault::LoginRequired | Fault::RefreshTokenRefused) {
@@ -75,7 +76,7 @@ impl Flight {
     }
 
     /// One request, with the lease kept alive while it is under way.
-    async fn fetch(&self, refresh_token: Option<&Secret>, turn: Turn) -> Result<Fetched, FetchError> {
+    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<Fetched, FetchError> {
         let source = &self.provider().source;
         let limit = self.provider().policy.timeout;
         let asking = source.fetch(Ask { key: self.slot.key(), refresh_token });
@@ -87,19 +88,9 @@ impl Flight {
             })
         });
         let request = tokio::time::timeout(limit, asking);
-        let renewing = async {
-            loop {
-                tokio::time::sleep(self.lease_ttl() / 3).await;
-                if turn == Turn::Leased {
-                    let ttl = self.lease_ttl();
-                    let renewed = self.shared.store.renew_lease(self.slot.key(), &self.holder, ttl).await;
-                    self.shared.note_store(StoreTask::Lease, &renewed);
-                }
-            }
-        };
         let answer = tokio::select! {
             answer = request => answer,
-            () = renewing => return Err(FetchError::new(Fault::Unavailable, "the request broke off")),
+            () = self.keep_lease() => return Err(FetchError::new(Fault::Unavailable, "the request broke off")),
         };
         answer.unwrap_or_else(|_| {
             let what = format!("{} did not answer within {} s", source.issuer(), limit.as_secs_f32());
@@ -114,23 +105,27 @@ impl Flight {
         stored: Option<&Stored>,
         refresh_token: Option<Secret>,
         sent: Moment,
-        turn: Turn,
+        sight: Sight,
     ) -> FlightResult {
         let now = self.shared.clock.now();
-        let mut generation = 1 + self.last_generation(stored);
-        if turn == Turn::Blind && generation == 1 {
+        let mut generation = self.last_generation(stored).saturating_add(1);
+        if sight == Sight::Blind && generation == 1 {
             // The store may know of many. No count has come as far as the seconds since 1970, so none is repeated.
             generation = u64::try_from(now.wall_ms / 1000).unwrap_or(1);
         }
-        let record = match accept(fetched, refresh_token, generation, sent, self.provider(), &*self.shared.clock) {
+        let login = refresh_token.clone();
+        let accepted = accept(fetched, refresh_token, generation, sent, self.provider(), &*self.shared.clock);
+        let record = match accepted {
             Ok(record) => record,
             Err(fault) => {
                 let error = self.remember(&fault, stored);
-                let rotated = fault.rotated.is_some();
-                self.save_failure(stored, fault.rotated.clone(), sent, rotated).await;
+                self.save_failure(stored, fault.rotated.clone().or(login), sent, fault.rotated.is_some()).await;
                 return Err(error);
             }
         };
+        if stored.is_some_and(|stored| stored.foreign) {
+            warn!(key = %self.slot.key(), "the record in the store is of another configuration and is replaced");
+        }
         let (record, version) = self.save(record, stored.map(|stored| stored.version)).await;
         let Some(token) = record.token.clone() else {
             return Err(lost_flight().with_key(self.slot.key()));
@@ -154,8 +149,9 @@ impl Flight {
         let live = self.slot.live();
         let mut state = self.slot.lock();
         let before = state.failure().cloned().or_else(|| stored?.record.failure.clone());
-        let alive = live.is_some_and(|live| !live.expires_at().is_reached(now));
-        let failure = failure_after(before.as_ref(), fault, if alive { Present::Alive } else { Present::Over }, now);
+        let present =
+            live.filter(|live| live.serves(now)).map_or(Present::Over, |live| Present::Alive(live.serves_for(now)));
+        let failure = failure_after(before.as_ref(), fault, present, now);
         state.busy().failure = Some(failure.clone());
         drop(state);
         if failure.kind == FailureKind::RateLimited {
@@ -174,7 +170,7 @@ impl Flight {
     fn newest_refresh_token(&self, stored: Option<&Stored>) -> Option<Secret> {
         let stored_generation = stored.map_or(0, |stored| stored.record.generation);
         match self.slot.lock().unsaved() {
-            Some(unsaved) if unsaved.generation > stored_generation => unsaved.refresh_token.clone(),
+            Some(unsaved) if unsaved.generation >= stored_generation => unsaved.refresh_token.clone(),
             _ => stored.and_then(|stored| stored.record.refresh_token.clone()),
         }
     }

@@ -43,9 +43,11 @@ impl Flight {
                         return (Arc::new(theirs.record), Some(theirs.version));
                     }
                     Ok(theirs) => {
-                        let generation = theirs.as_ref().map_or(0, |theirs| theirs.record.generation + 1);
-                        let generation = generation.max(record.generation);
-                        record = record.with_generation(generation);
+                        if let Some(theirs) =
+                            theirs.as_ref().filter(|theirs| theirs.record.generation >= record.generation)
+                        {
+                            record = record.with_generation(theirs.record.generation + 1);
+                        }
                         expected = theirs.map(|theirs| theirs.version);
                     }
                     Err(error) => break error,
@@ -90,18 +92,30 @@ impl Flight {
             return;
         }
         let saved = self.shared.store.save(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
-        self.shared.note_store(StoreTask::Save, &saved);
+        // Nobody tries again to save a failure, so it is enough for the store to be well that leases can be had.
+        self.shared.note_store(StoreTask::Lease, &saved);
         if let Ok(SaveOutcome::Saved(version)) = saved {
-            self.slot.lock().version = version.0;
+            self.noted(version);
         }
     }
 
-    /// Saves a new refresh token that came without a token of use, by all means that a token is saved by.
+    /// What is stored now is what is known here.
+    fn noted(&self, version: Version) {
+        let mut state = self.slot.lock();
+        state.version = version.0;
+        if let Some(busy) = state.busy_if_any() {
+            busy.rejected = false;
+        }
+    }
+
+    /// Saves a new refresh token that came without a token of use, by all means that a token is saved by. It takes a
+    /// generation of its own, so that it counts as newer than what was stored; a token of the one before would be
+    /// mistaken for this one's and is left out.
     async fn save_rotated(&self, record: Record, expected: Option<Version>) {
-        let generation = record.generation + 1;
-        let (_, version) = self.save(record.with_generation(generation), expected).await;
+        let record = Record { generation: record.generation.saturating_add(1), token: None, ..record };
+        let (_, version) = self.save(record, expected).await;
         if let Some(version) = version {
-            self.slot.lock().version = version.0;
+            self.noted(version);
         }
     }
 
@@ -124,7 +138,7 @@ impl Flight {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 // Whoever stops the manager tries for the last time.
-                _ = finishing.wait_for(|finishing| *finishing) => return,
+                _ = finishing.wait_for(|finishing| *finishing > 0) => return,
             }
             let in_flight = self.slot.lock().flight().is_some();
             if !in_flight && save_again(&self.shared, &self.slot).await {
@@ -178,9 +192,34 @@ pub(in crate::manager) async fn clear_stored(shared: &Shared, slot: &Slot) -> Re
         let saved = shared.store.save(slot.key(), &record, Some(stored.version)).await;
         shared.note_store(StoreTask::Save, &saved);
         if let SaveOutcome::Saved(version) = saved? {
-            slot.lock().version = version.0;
+            let mut state = slot.lock();
+            state.version = version.0;
+            // A flight may have saved it and published it only now.
+            let busy = state.busy();
+            busy.obsolete = busy.obsolete.max(record.generation);
+            if slot.live().is_some_and(|live| live.generation() <= record.generation) {
+                slot.withdraw(&mut state);
+            }
             return Ok(());
         }
+    }
+}
+
+/// Has the store forget a token that was rejected, so that neither the next start nor another process hands it out.
+pub(in crate::manager) async fn forget_rejected(shared: Arc<Shared>, slot: Arc<Slot>) {
+    let obsolete = slot.lock().obsolete();
+    let Ok(stored) = shared.read(&slot).await else { return };
+    let rejected = |record: &Record| record.token.as_ref().is_some_and(|token| token.generation() <= obsolete);
+    if let Some(stored) = stored.filter(|stored| rejected(&stored.record)) {
+        let record = Record { token: None, ..stored.record };
+        let saved = shared.store.save(slot.key(), &record, Some(stored.version)).await;
+        shared.note_store(StoreTask::Lease, &saved);
+        if !matches!(saved, Ok(SaveOutcome::Saved(_))) {
+            return;
+        }
+    }
+    if let Some(busy) = slot.lock().busy_if_any() {
+        busy.rejected = false;
     }
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Flight, Trigger, remaining};
+use crate::error::Error;
 use crate::event::Event;
 use crate::expiry::{Gate, Phase, classify};
 use crate::manager::record::Stored;
 use crate::manager::slot::FlightResult;
-use crate::manager::{StoreTask, declined};
+use crate::manager::{StoreTask, declined, lost_flight};
 use crate::source::{Fault, FetchError, Keep};
 use crate::store::{LeaseOutcome, StoreError};
 
@@ -25,18 +26,16 @@ pub(super) enum Ready {
 /// From what a request starts.
 pub(super) struct Base {
     pub(super) stored: Option<Stored>,
-    pub(super) turn: Turn,
+    pub(super) sight: Sight,
     _permit: OwnedSemaphorePermit,
 }
 
-/// How this flight stands towards other processes.
+/// What is known of what other processes did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// It has the lease.
-    Leased,
-    /// The store gives no lease, or none is needed.
-    Uncoordinated,
-    /// The store cannot even be read.
+pub(super) enum Sight {
+    /// The record was read.
+    Clear,
+    /// The store cannot be read.
     Blind,
 }
 
@@ -45,14 +44,17 @@ impl Flight {
     pub(super) async fn prepare(&mut self, permit: Option<OwnedSemaphorePermit>) -> Ready {
         if self.keep() == Keep::InMemory {
             let permit = self.permit(permit).await;
-            return Ready::Ask(Box::new(Base { stored: None, turn: Turn::Uncoordinated, _permit: permit }));
+            return Ready::Ask(Box::new(Base { stored: None, sight: Sight::Clear, _permit: permit }));
         }
         let first = self.shared.read(&self.slot).await;
         if let (Trigger::ByHand, Ok(Some(stored))) = (self.start.trigger, &first) {
             self.start.above = self.start.above.max(stored.record.generation);
         }
-        if let Some(result) = first.as_ref().ok().and_then(|stored| self.consider(stored.as_ref())) {
+        if let Some(result) = first.ok().and_then(|stored| self.consider(stored.as_ref())) {
             return Ready::Done(result);
+        }
+        if self.start.trigger == Trigger::Look {
+            return Ready::Done(Err(self.still_declined()));
         }
         let permit = self.permit(permit).await;
         // The issuer may have set a limit while this flight waited.
@@ -60,14 +62,22 @@ impl Flight {
         if let (Some(hold), Trigger::Caller | Trigger::Ahead) = (self.provider().hold(now), self.start.trigger) {
             return Ready::Done(Err(declined(self.slot.key(), &hold, now)));
         }
-        match self.take_turn().await {
-            Ok(Ok(stored)) => Ready::Ask(Box::new(Base { stored, turn: Turn::Leased, _permit: permit })),
-            Ok(Err(result)) => Ready::Done(result),
-            Err(error) => match self.go_on_alone(&error, first) {
-                Ok((stored, turn)) => Ready::Ask(Box::new(Base { stored, turn, _permit: permit })),
-                Err(failed) => Ready::Done(failed),
-            },
+        let ready = match self.take_turn().await {
+            Ok(Ok(stored)) => Ok((stored, Sight::Clear)),
+            Ok(Err(result)) => Err(result),
+            Err(error) => self.go_on_alone(&error).await,
+        };
+        match ready {
+            Ok((stored, sight)) => Ready::Ask(Box::new(Base { stored, sight, _permit: permit })),
+            Err(result) => Ready::Done(result),
         }
+    }
+
+    /// The failure in force here, when a look into the store has found nothing better.
+    fn still_declined(&self) -> Error {
+        let now = self.shared.clock.now();
+        let failure = self.slot.lock().gate(self.provider(), now).1;
+        failure.map_or_else(lost_flight, |failure| declined(self.slot.key(), &failure, now))
     }
 
     async fn permit(&self, permit: Option<OwnedSemaphorePermit>) -> OwnedSemaphorePermit {
@@ -84,41 +94,43 @@ impl Flight {
     /// Takes the lease; while another process has it, looks whether that one has brought what is wanted.
     async fn take_turn(&mut self) -> Result<Result<Option<Stored>, FlightResult>, StoreError> {
         loop {
-            let outcome = self.shared.store.acquire_lease(self.slot.key(), &self.holder, self.lease_ttl()).await;
+            let outcome = self.shared.store.acquire_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
             self.shared.note_store(StoreTask::Lease, &outcome);
-            let wait = match outcome? {
-                LeaseOutcome::Acquired => None,
-                LeaseOutcome::Held(left) => Some(left.min(POLL).mul_f32(0.5 + fastrand::f32() / 2.0)),
+            let outcome = outcome?;
+            self.leased = outcome == LeaseOutcome::Acquired;
+            let mut looks = match outcome {
+                LeaseOutcome::Acquired => 1,
+                LeaseOutcome::Held(_) => LOOKS_PER_TRY,
             };
             // Also under the lease: whoever had it before may have done the work.
-            let stored = self.shared.read(&self.slot).await;
-            let brought = stored.as_ref().ok().and_then(|stored| self.consider(stored.as_ref()));
-            match (wait, brought) {
-                (None, Some(result)) => {
-                    let released = self.shared.store.release_lease(self.slot.key(), &self.holder).await;
-                    self.shared.note_store(StoreTask::Lease, &released);
+            loop {
+                let stored = self.shared.read(&self.slot).await?;
+                if let Some(result) = self.consider(stored.as_ref()) {
                     return Ok(Err(result));
                 }
-                (None, None) => return stored.map(Ok),
-                (Some(_), Some(result)) => return Ok(Err(result)),
-                (Some(wait), None) => tokio::time::sleep(wait).await,
+                if self.leased {
+                    return Ok(Ok(stored));
+                }
+                tokio::time::sleep(POLL.mul_f32(0.5 + fastrand::f32() / 2.0)).await;
+                looks -= 1;
+                if looks == 0 {
+                    break;
+                }
             }
         }
     }
 
-    /// What to do when the store gives no lease: what cannot spend a refresh token goes on without, the rest holds out
-    /// while the present token lives, and without knowing the newest refresh token it does not ask at all.
-    fn go_on_alone(
-        &self,
-        error: &StoreError,
-        stored: Result<Option<Stored>, StoreError>,
-    ) -> Result<(Option<Stored>, Turn), FlightResult> {
-        let alive = self.slot.live().is_some_and(|live| !live.expires_at().is_reached(self.shared.clock.now()));
+    /// What to do when the store gives no lease, or gives one and cannot be read: what spends nothing that a person
+    /// would have to replace goes on. The rest holds out while the present token can be handed out, and without
+    /// knowing the newest refresh token it does not ask at all.
+    async fn go_on_alone(&self, error: &StoreError) -> Result<(Option<Stored>, Sight), FlightResult> {
+        let stored = self.shared.read(&self.slot).await;
         let newest_is_known = stored.is_ok() || self.slot.lock().unsaved().is_some();
-        if !self.provider().source.rotates() || (newest_is_known && !alive) {
+        let serves = self.slot.serves(self.shared.clock.now());
+        if !self.provider().source.rotates() || (newest_is_known && !serves) {
             return Ok(match stored {
-                Ok(stored) => (stored, Turn::Uncoordinated),
-                Err(_) => (None, Turn::Blind),
+                Ok(stored) => (stored, Sight::Clear),
+                Err(_) => (None, Sight::Blind),
             });
         }
         let fault = FetchError::new(Fault::Unavailable, format!("the refresh token cannot be used safely: {error}"))
@@ -155,5 +167,7 @@ impl Flight {
     }
 }
 
-/// How often a flight looks whether another process has brought the token.
+/// How often, at least, a flight looks whether another process has brought the token.
 const POLL: Duration = Duration::from_millis(50);
+/// Looks between two tries to take a lease that somebody has: reading disturbs nobody, taking one writes.
+const LOOKS_PER_TRY: u32 = 5;

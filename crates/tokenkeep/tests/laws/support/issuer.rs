@@ -21,6 +21,8 @@ struct Inner {
     held: watch::Sender<bool>,
     rotates: bool,
     secret: String,
+    /// What shapes the login behind the tokens, if they have one.
+    login: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -28,6 +30,7 @@ struct State {
     life: Expiry,
     refresh_in: Option<Duration>,
     reply: Reply,
+    silent: bool,
     requests: Vec<Request>,
     issued: u64,
     refresh_token: Option<String>,
@@ -69,11 +72,31 @@ impl Issuer {
         Self::build(Expiry::In(life), false, secret)
     }
 
+    /// Another configuration of the same issuer: another scope, and this login.
+    pub(crate) fn reconfigured(&self, login: &'static str) -> Self {
+        let state = self.0.state.lock().unwrap();
+        let (life, rotates) = (state.life, self.0.rotates);
+        let other = Self::build_with(life, rotates, "another scope", Some(login));
+        other.0.state.lock().unwrap().refresh_token.clone_from(&state.refresh_token);
+        other.0.state.lock().unwrap().issued = state.issued;
+        other
+    }
+
+    /// Answers with a refresh token only when a new one is due: RFC 6749 section 6 leaves that to the issuer.
+    pub(crate) fn say_no_refresh_token(&self) {
+        self.0.state.lock().unwrap().silent = true;
+    }
+
     fn build(life: Expiry, rotates: bool, secret: &str) -> Self {
+        Self::build_with(life, rotates, secret, rotates.then_some("seed"))
+    }
+
+    fn build_with(life: Expiry, rotates: bool, secret: &str, login: Option<&'static str>) -> Self {
         let state = State {
             life,
             refresh_in: None,
             reply: Reply::Token,
+            silent: false,
             requests: Vec::new(),
             issued: 0,
             refresh_token: rotates.then(|| "rt-0".to_owned()),
@@ -89,6 +112,7 @@ impl Issuer {
             held: watch::channel(false).0,
             rotates,
             secret: secret.to_owned(),
+            login,
         }))
     }
 
@@ -183,7 +207,9 @@ impl Issuer {
                 state.reused += 1;
                 return Err(FetchError::new(Fault::LoginRequired, "issuer.example answered 400 invalid_grant"));
             }
-            state.refresh_token = Some(format!("rt-{}", state.issued + 1));
+            if !state.silent {
+                state.refresh_token = Some(format!("rt-{}", state.issued + 1));
+            }
         }
         state.issued += 1;
         if matches!(state.reply, Reply::Lost) {
@@ -196,7 +222,7 @@ impl Issuer {
             scope: None,
             expiry: state.life,
             refresh_in: state.refresh_in,
-            refresh_token: state.refresh_token.as_deref().map(Secret::new),
+            refresh_token: state.refresh_token.as_deref().filter(|_| !state.silent).map(Secret::new),
         })
     }
 }
@@ -215,7 +241,11 @@ impl TokenSource for Issuer {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of([("client_secret", &*self.0.secret)])
+        let token = Fingerprint::of([("client_secret", &*self.0.secret)]);
+        match self.0.login {
+            Some(login) => token.with_login([("login", login)]),
+            None => token,
+        }
     }
 
     fn rotates(&self) -> bool {
