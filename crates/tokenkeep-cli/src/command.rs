@@ -106,9 +106,8 @@ The configuration is the first of these that is there:
   $XDG_CONFIG_HOME/tokenkeep/tokenkeep.toml, else ~/.config/tokenkeep/tokenkeep.toml
   /etc/tokenkeep/tokenkeep.toml
 
-Unless it names a store, tokens are kept in $XDG_STATE_HOME/tokenkeep/tokenkeep.db, else in
-~/.local/state/tokenkeep/tokenkeep.db; with a configuration below /etc in
-/var/lib/tokenkeep/tokenkeep.db.
+Unless it names a store, tokens are kept in a SQLite file of its own in $XDG_STATE_HOME/tokenkeep,
+else in ~/.local/state/tokenkeep; with a configuration below /etc in /var/lib/tokenkeep.
 
 Exit codes:
   0  done                              5  a person must log in again

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokenkeep::TokenManager;
 use tokenkeep::config::{self, Config};
+use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::store::StoreUrl;
 
 use crate::command::GlobalArgs;
@@ -81,7 +82,17 @@ fn default_store(config: &Path) -> Result<StoreUrl, Failure> {
             )
         })?
     };
-    Ok(StoreUrl::Sqlite(folder.join("tokenkeep.db")))
+    // One store per file: two projects may use the same name for different logins, and neither's may be lost.
+    let usual = config.parent().and_then(Path::file_name).is_some_and(|folder| folder == "tokenkeep");
+    let name = if usual { "tokenkeep".to_owned() } else { project(&config) };
+    Ok(StoreUrl::Sqlite(folder.join(format!("{name}.db"))))
+}
+
+/// Names a configuration file by its folder and, so that the name is its own, a hash of its path.
+fn project(config: &Path) -> String {
+    let folder = config.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let hash = Fingerprint::of([("config", &*config.to_string_lossy())]);
+    format!("{folder}-{:.8}", hash.as_str())
 }
 
 const SYSTEM_CONFIG: &str = "/etc/tokenkeep";

@@ -26,7 +26,7 @@ pub(crate) async fn run(
     }
     let manager = signals.or(context.manager()).await??;
     let outcome = signals.or(action(&manager)).await;
-    let stopped = signals.finish(manager.stop()).await?;
+    let stopped = signals.finish(manager.close()).await?;
     let failure = match outcome {
         Ok(Ok(())) => return Ok(stopped),
         Ok(Err(failure)) => failure,

@@ -128,8 +128,8 @@ impl TokenManager {
         self.shared.finish().await
     }
 
-    /// Stops, and closes the store: what a program does before it ends.
-    pub async fn close(self) -> Result<(), Error> {
+    /// Stops, and closes the store: what a program does before it ends. The store is of no use afterwards.
+    pub async fn close(&self) -> Result<(), Error> {
         let stopped = self.stop().await;
         self.shared.store.close().await;
         stopped

@@ -217,7 +217,8 @@ pub enum Transport {
 #[error("{0}")]
 pub struct InvalidUrl(&'static str);
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a URL's host is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

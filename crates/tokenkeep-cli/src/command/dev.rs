@@ -118,7 +118,7 @@ impl World {
             traffic.stop().await;
             end_server.send(()).ok();
             broker.join_all().await;
-            let stopped = manager.stop().await;
+            let stopped = manager.close().await;
             end_account.send(()).ok();
             let last_words = account.join_all().await;
             sandbox.stop().await;

@@ -57,7 +57,7 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
     let finish = async {
         end.send(()).ok();
         serving.await;
-        manager.stop().await
+        manager.close().await
     };
     Ok(signals.finish(finish).await??)
 }

@@ -67,13 +67,32 @@ async fn tokens_are_kept_in_the_users_folder_of_state_unless_the_file_says_where
     let world = World::without_config().await;
     world.write_config(&world.usual_config().replace("store = \"sqlite:tokens.db\"\n", ""));
     world.run(&["get", "graph"]).await.data();
-    assert!(world.path(".local/state/tokenkeep/tokenkeep.db").is_file());
+    assert_eq!(stores(&world.path(".local/state/tokenkeep")), 1);
 
     let mut command = world.command(&["get", "graph"]);
     command.env("XDG_STATE_HOME", world.path("state"));
     ended(command).await.data();
-    assert!(world.path("state/tokenkeep/tokenkeep.db").is_file());
+    assert_eq!(stores(&world.path("state/tokenkeep")), 1);
     assert_eq!(world.requests("graph"), 2);
+}
+
+#[tokio::test]
+async fn two_projects_of_one_user_have_two_stores() {
+    let world = World::without_config().await;
+    let config = world.usual_config().replace("store = \"sqlite:tokens.db\"\n", "");
+    for project in ["one", "two"] {
+        let path = world.path(&format!("{project}/tokenkeep.toml"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &config).unwrap();
+        world.run(&["--config", path.to_str().unwrap(), "get", "graph"]).await.data();
+    }
+    assert_eq!(stores(&world.path(".local/state/tokenkeep")), 2);
+    assert_eq!(world.requests("graph"), 2);
+}
+
+fn stores(folder: &std::path::Path) -> usize {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "db")).count()
 }
 
 #[tokio::test]

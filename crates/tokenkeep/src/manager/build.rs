@@ -112,7 +112,7 @@ impl ManagerBuilder {
                 Error::new(Code::Unavailable, error.to_string()).with_next("mend it, or configure another store")
             })?,
         };
-        let http = HttpClient::new(Arc::clone(&clock))?;
+        let http = HttpClient::new(Arc::clone(&clock));
         let mut providers = HashMap::new();
         let configured = self.providers.iter().map(|provider| {
             (provider.name().to_owned(), from_provider(provider, &http), provider.policy.clone(), Accounts::Default)

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
@@ -12,13 +12,18 @@ use zeroize::Zeroizing;
 
 use super::token_response::MAX_BODY;
 use crate::clock::Clock;
-use crate::error::{Code, Error};
+use crate::provider::is_loopback;
 
-/// Sends forms to token endpoints.
+/// Sends forms to token endpoints. Clones share their connections.
 #[derive(Clone)]
-pub(crate) struct HttpClient {
-    client: reqwest::Client,
+pub(crate) struct HttpClient(Arc<Clients>);
+
+struct Clients {
     clock: Arc<dyn Clock>,
+    /// For issuers on this machine: no proxy, and no CA certificates, which take longer to load than a token to find.
+    loopback: OnceLock<Result<reqwest::Client, String>>,
+    /// For all others: the system's CA certificates, and the proxy that the environment names.
+    network: OnceLock<Result<reqwest::Client, String>>,
 }
 
 /// What came back, whole.
@@ -31,16 +36,18 @@ pub(super) struct HttpAnswer {
 }
 
 impl HttpClient {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let client = builder()
-            .build()
-            // A machine without CA certificates can still talk to loopback issuers; https fails there, and says so.
-            .or_else(|_| builder().tls_certs_only([]).build())
-            .map_err(|error| {
-                Error::new(Code::Internal, format!("no HTTP client: {}", innermost(&error)))
-                    .with_next("check that CA certificates are installed")
-            })?;
-        Ok(Self { client, clock })
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Clients { clock, loopback: OnceLock::new(), network: OnceLock::new() }))
+    }
+
+    /// The client for this address, made when it is needed first.
+    fn client_for(&self, url: &Url) -> Result<&reqwest::Client, String> {
+        let client = if url.scheme() == "http" && url.host_str().is_some_and(is_loopback) {
+            self.0.loopback.get_or_init(|| built(builder().no_proxy().tls_certs_only([])))
+        } else {
+            self.0.network.get_or_init(|| built(builder()))
+        };
+        client.as_ref().map_err(Clone::clone)
     }
 
     /// Posts a form. The error says in a lowercase fragment what happened, to be read after the host's name.
@@ -51,7 +58,7 @@ impl HttpClient {
         form: &Zeroizing<String>,
     ) -> Result<HttpAnswer, String> {
         let mut request = self
-            .client
+            .client_for(url)?
             .post(url.clone())
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -91,7 +98,7 @@ impl HttpClient {
             return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
         }
         let until = httpdate::parse_http_date(text).ok()?;
-        let now = date(headers).or_else(|| self.clock.now().to_system_time()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let now = date(headers).or_else(|| self.0.clock.now().to_system_time()).unwrap_or(SystemTime::UNIX_EPOCH);
         Some(until.duration_since(now).unwrap_or_default())
     }
 }
@@ -108,6 +115,10 @@ impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HttpClient")
     }
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
+    builder.build().map_err(|error| format!("cannot be asked: {}; are CA certificates installed?", innermost(&error)))
 }
 
 fn builder() -> reqwest::ClientBuilder {
