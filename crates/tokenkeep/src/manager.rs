@@ -510,9 +510,7 @@ impl Shared {
                 in_memory.insert(slot.key().clone(), Some(Arc::clone(slot)));
             }
         });
-        for name in
-            self.providers.iter().filter(|(_, provider)| provider.accounts == Accounts::Default).map(|(name, _)| name)
-        {
+        for name in self.providers.keys() {
             if let Some(key) = Key::parse(name).ok().filter(|key| after.is_none_or(|after| key > after)) {
                 in_memory.entry(key).or_insert(None);
             }
