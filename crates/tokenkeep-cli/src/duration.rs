@@ -35,6 +35,11 @@ pub(crate) fn short(duration: Duration) -> String {
     }
 }
 
+/// Whole seconds of a wait, rounded up: an attempt at the time that was said must not come too early.
+pub(crate) fn seconds_to_wait(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

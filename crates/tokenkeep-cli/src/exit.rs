@@ -10,7 +10,6 @@ use tokenkeep::{Code, Error};
 use crate::duration;
 use crate::output;
 use crate::signals::Signal;
-use crate::wire;
 
 /// Why a command ended before its end.
 #[derive(Debug)]
@@ -94,7 +93,7 @@ pub(crate) fn without_next(error: &Error) -> String {
 /// What to try, and when.
 pub(crate) fn next(error: &Error) -> Option<String> {
     let again = error.retry_after().map(|after| {
-        let after = Duration::from_secs(wire::seconds_to_wait(after));
+        let after = Duration::from_secs(duration::seconds_to_wait(after));
         format!("try again in {}", duration::short(after))
     });
     match (error.next(), again) {

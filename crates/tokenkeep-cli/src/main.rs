@@ -19,7 +19,6 @@ mod oneshot;
 mod output;
 mod shell;
 mod signals;
-mod wire;
 
 use std::process::ExitCode;
 

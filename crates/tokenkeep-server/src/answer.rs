@@ -1,4 +1,4 @@
-//! From what the engine says to what travels.
+//! From what the engine says to what travels: for the routes, and for whoever else answers in the same form.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use tokenkeep::{Answer, Key, KeyState, Status, Warning};
 use tokenkeep_api::{FailureAnswer, State, StatusAnswer, TokenAnswer, WarningAnswer};
 
 /// A token that was just handed out.
-pub(crate) fn token(key: &Key, answer: &Answer) -> TokenAnswer {
+pub fn token(key: &Key, answer: &Answer) -> TokenAnswer {
     let token = &answer.token;
     TokenAnswer {
         key: key.to_string(),
@@ -23,7 +23,7 @@ pub(crate) fn token(key: &Key, answer: &Answer) -> TokenAnswer {
 }
 
 /// The status of a key.
-pub(crate) fn status(status: &Status) -> StatusAnswer {
+pub fn status(status: &Status) -> StatusAnswer {
     StatusAnswer {
         key: status.key.to_string(),
         issuer: status.issuer.clone(),

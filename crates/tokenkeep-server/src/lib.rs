@@ -24,7 +24,7 @@ mod caller;
 mod observe;
 mod routes;
 
-mod answer;
+pub mod answer;
 mod problem;
 mod query;
 

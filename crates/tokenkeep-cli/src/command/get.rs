@@ -11,7 +11,6 @@ use crate::exit::Failure;
 use crate::oneshot;
 use crate::output;
 use crate::shell;
-use crate::wire;
 
 /// Print a token that can be used now, obtaining one if there is none.
 ///
@@ -80,7 +79,7 @@ fn print(handle: &TokenHandle, answer: &Answer, format: Format) -> Result<(), Fa
     match format {
         Format::Token => output::data(token.expose_secret()),
         Format::Header => output::data(&format!("Authorization: {}", authorization(token)?)),
-        Format::Json => output::json(&wire::token(handle.key(), answer)),
+        Format::Json => output::json(&tokenkeep_server::answer::token(handle.key(), answer)),
         Format::Env => output::data(&format!("export TOKENKEEP_TOKEN={}", shell::word(token.expose_secret()))),
     }
 }

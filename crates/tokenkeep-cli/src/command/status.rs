@@ -10,7 +10,6 @@ use crate::duration;
 use crate::exit::Failure;
 use crate::oneshot;
 use crate::output;
-use crate::wire;
 
 /// Show the state of each token, and why.
 ///
@@ -33,8 +32,8 @@ pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Fai
             None => all(manager).await,
         };
         match (args.json, &args.key, statuses.as_slice()) {
-            (true, Some(_), [status]) => output::json(&wire::status(status)),
-            (true, ..) => output::json(&statuses.iter().map(wire::status).collect::<Vec<_>>()),
+            (true, Some(_), [status]) => output::json(&tokenkeep_server::answer::status(status)),
+            (true, ..) => output::json(&statuses.iter().map(tokenkeep_server::answer::status).collect::<Vec<_>>()),
             (false, ..) => print(&statuses),
         }
     })
@@ -89,7 +88,7 @@ fn why(status: &Status) -> String {
 /// What happens next by itself, or what a person can do.
 fn next(status: &Status) -> String {
     let failure = status.failure.as_ref();
-    let again = failure.and_then(|failure| failure.retry_in).map(|after| match wire::seconds_to_wait(after) {
+    let again = failure.and_then(|failure| failure.retry_in).map(|after| match duration::seconds_to_wait(after) {
         0 => "asked again on the next get".to_owned(),
         wait => format!("asked again in {}", duration::short(Duration::from_secs(wait))),
     });
