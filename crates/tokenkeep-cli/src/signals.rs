@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first asks to finish what is under way, the second ends at once.
+//! SIGINT, SIGTERM, SIGHUP and SIGQUIT: the first asks to finish what is under way, the second ends at once.
 
 use std::future::Future;
 use std::pin::pin;
@@ -16,6 +16,10 @@ pub(crate) enum Signal {
     Interrupt,
     /// SIGTERM.
     Terminate,
+    /// SIGHUP: the terminal is gone.
+    HangUp,
+    /// SIGQUIT, e.g. Ctrl-\\.
+    Quit,
 }
 
 impl Signal {
@@ -24,6 +28,8 @@ impl Signal {
         match self {
             Self::Interrupt => 130,
             Self::Terminate => 143,
+            Self::HangUp => 129,
+            Self::Quit => 131,
         }
     }
 }
@@ -33,13 +39,20 @@ impl Signal {
 pub(crate) struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
+    hang_up: unix::Signal,
+    quit: unix::Signal,
 }
 
 impl Signals {
     /// Starts to listen.
     pub(crate) fn install() -> Result<Self, Failure> {
         let listen = |kind| unix::signal(kind).map_err(|error| Failure::internal("cannot listen to signals", &error));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+            quit: listen(SignalKind::quit())?,
+        })
     }
 
     /// The next signal. Cancel safe.
@@ -47,6 +60,8 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.hang_up.recv() => Signal::HangUp,
+            _ = self.quit.recv() => Signal::Quit,
         }
     }
 

@@ -82,11 +82,12 @@ impl Server {
         let Self { manager, key, listeners, limits } = self;
         let (tasks, _cut_when_dropped) = Tasks::new();
         let app = Arc::new(App { manager, callers: Callers::new(key), stopping: tasks.stopping().clone() });
-        let connections = Arc::new(Semaphore::new(limits.max_connections));
         for listener in listeners {
+            // Each has its own, so that whoever fills a port does not shut out those who come by the socket.
+            let connections = Arc::new(Semaphore::new(limits.max_connections));
             info!(address = %listener.address(), "listening");
             let router = routes::router(&app, listener.reach());
-            tasks.spawn(accept(listener, router, tasks.clone(), Arc::clone(&connections), limits.clone()));
+            tasks.spawn(accept(listener, router, tasks.clone(), connections, limits.clone()));
         }
         shutdown.await;
         info!("stopping: requests under way are finished, new ones are not accepted");

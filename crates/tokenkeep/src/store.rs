@@ -162,4 +162,6 @@ pub struct StoreError {
     pub store: Box<str>,
     /// What happened, in a lowercase fragment.
     pub what: String,
+    /// Somebody else is at work on it: it is well, and will answer later.
+    pub busy: bool,
 }

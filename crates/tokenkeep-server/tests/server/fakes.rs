@@ -86,7 +86,7 @@ pub(crate) struct BrokenStore;
 
 impl BrokenStore {
     fn fail<T>() -> Result<T, StoreError> {
-        Err(StoreError { store: "broken:".into(), what: "disk on fire".to_owned() })
+        Err(StoreError { store: "broken:".into(), what: "disk on fire".to_owned(), busy: false })
     }
 }
 

@@ -15,7 +15,7 @@ mod row;
 mod setup;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct SqliteStore {
     clock: Arc<dyn Clock>,
     writer: SqlitePool,
     readers: SqlitePool,
+    path: PathBuf,
+    identity: Option<file::Identity>,
 }
 
 impl SqliteStore {
@@ -46,8 +48,11 @@ impl SqliteStore {
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let label: Box<str> = format!("sqlite:{}", path.display()).into();
         match open_pools(path).await {
-            Ok((writer, readers)) => Ok(Self { label, clock, writer, readers }),
-            Err(fault) => Err(StoreError { store: label, what: fault.what }),
+            Ok((writer, readers)) => {
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+                Ok(Self { label, clock, writer, readers, identity: file::identity(&path), path })
+            }
+            Err(fault) => Err(StoreError { store: label, what: fault.what, busy: fault.is_busy }),
         }
     }
 
@@ -67,7 +72,17 @@ impl SqliteStore {
     }
 
     fn error(&self, fault: impl Into<Fault>) -> StoreError {
-        StoreError { store: self.label.clone(), what: fault.into().what }
+        let fault = fault.into();
+        StoreError { store: self.label.clone(), what: fault.what, busy: fault.is_busy }
+    }
+
+    /// Whether the file that is open is still the one that others find under its name. Writing into one that was
+    /// deleted would look well and be lost.
+    fn check_place(&self) -> Result<(), StoreError> {
+        if self.identity == file::identity(&self.path) {
+            return Ok(());
+        }
+        Err(self.error(Fault::new("the file was deleted or replaced while it was open; restart tokenkeep")))
     }
 
     fn unreadable(&self, key: &str, Unreadable(column): Unreadable) -> StoreError {
@@ -101,6 +116,7 @@ impl Store for SqliteStore {
     }
 
     async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
+        self.check_place()?;
         let saved = async {
             let mut connection = self.writer(Durability::PowerCut).await?;
             row::save(key, record, expected).execute(&mut *connection).await
@@ -167,6 +183,7 @@ impl Store for SqliteStore {
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
+        self.check_place()?;
         let outcome = async {
             let mut connection = self.writer(Durability::Kill).await?;
             let (boot_id, now) = self.lease_time();

@@ -217,3 +217,34 @@ async fn a_look_into_the_store_asks_the_issuer_for_nothing() {
     }
     assert_eq!(world.issuer.count(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_for_longer_than_its_lease_spends_no_old_refresh_token() {
+    let world = rotating_world(HOUR).await;
+    let other = world.another_process().await;
+    world.get().await.unwrap();
+    // Under its lease it waits for the second to pass that lies between two requests.
+    let graph = world.graph();
+    let (late, ()) = tokio::join!(graph.refresh(), async {
+        pass(Duration::from_millis(500)).await;
+        // Here it stands still; its lease ends, and the other process has its turn.
+        world.store.end_lease("graph").await;
+        other.handle("graph").unwrap().refresh().await.unwrap();
+    });
+    late.unwrap();
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_another_program_locks_the_store_no_refresh_token_is_spent() {
+    let world = rotating_world(MINUTE).await;
+    world.get().await.unwrap();
+    world.store.set(Trouble::Busy);
+    pass(MINUTE).await;
+    assert_eq!(world.get().await.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(world.issuer.count(), 1);
+    world.store.set(Trouble::None);
+    pass(SECOND * 11).await;
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.reused(), 0);
+}

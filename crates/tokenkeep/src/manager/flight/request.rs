@@ -16,7 +16,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::manager::backoff::{self, Present};
 use crate::manager::record::{Stored, accept};
 use crate::manager::slot::FlightResult;
-use crate::manager::{declined, lost_flight};
+use crate::manager::{StoreTask, declined, lost_flight};
 use crate::secret::Secret;
 use crate::source::{Ask, Fault, FetchError, Fetched};
 
@@ -34,6 +34,20 @@ impl Flight {
         loop {
             attempts += 1;
             let sent = self.floor(asked_at).await;
+            if !self.is_still_its_turn(stored.as_ref()).await {
+                let again = match self.take_turn().await {
+                    Ok(again) => again,
+                    Err(error) => self.go_on_alone(&error).await.map(|(stored, _)| stored),
+                };
+                stored = match again {
+                    Ok(again) => again,
+                    Err(result) => return result,
+                };
+                refresh_token = self.newest_refresh_token(stored.as_ref());
+                asked_at = self.last_asked(stored.as_ref());
+                attempts -= 1;
+                continue;
+            }
             asked_at = Some(sent);
             self.slot.lock().busy().asked_at = asked_at;
             let fault = match self.fetch(refresh_token.as_ref()).await {
@@ -62,6 +76,18 @@ impl Flight {
             self.save_failure(stored.as_ref(), kept, sent, fault.rotated.is_some()).await;
             return Err(error);
         }
+    }
+
+    /// Whether the lease is still this process's and the record still the newest: it may have stood still for longer
+    /// than its lease, or saved an earlier record meanwhile, and must not spend an old refresh token then.
+    async fn is_still_its_turn(&self, stored: Option<&Stored>) -> bool {
+        if !self.leased || !self.provider().source.rotates() {
+            return true;
+        }
+        let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
+        self.shared.note_store(StoreTask::Lease, &renewed);
+        let newest = self.slot.lock().version;
+        renewed == Ok(true) && stored.map_or(0, |stored| stored.version.0) >= newest
     }
 
     /// Waits until the issuer may be asked for this key again.

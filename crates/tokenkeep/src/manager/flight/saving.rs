@@ -91,7 +91,14 @@ impl Flight {
             self.save_rotated(record, stored.map(|stored| stored.version)).await;
             return;
         }
-        let saved = self.shared.store.save(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
+        let mut saved = self.shared.store.save(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
+        if saved == Ok(SaveOutcome::Conflict)
+            && let Ok(Some(theirs)) = self.shared.read(&self.slot).await
+        {
+            // Cleared, or written by another process, meanwhile: what they wrote stays, but for when was asked.
+            let record = Record { asked_at: Some(asked), ..theirs.record };
+            saved = self.shared.store.save(self.slot.key(), &record, Some(theirs.version)).await;
+        }
         // Nobody tries again to save a failure, so it is enough for the store to be well that leases can be had.
         self.shared.note_store(StoreTask::Lease, &saved);
         if let Ok(SaveOutcome::Saved(version)) = saved {
@@ -224,4 +231,4 @@ pub(in crate::manager) async fn forget_rejected(shared: Arc<Shared>, slot: Arc<S
 }
 
 /// The longest wait between two attempts to save.
-const MAX_SAVE_WAIT: Duration = Duration::from_mins(1);
+const MAX_SAVE_WAIT: Duration = Duration::from_secs(5);

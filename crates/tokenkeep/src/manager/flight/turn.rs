@@ -92,8 +92,9 @@ impl Flight {
     }
 
     /// Takes the lease; while another process has it, looks whether that one has brought what is wanted.
-    async fn take_turn(&mut self) -> Result<Result<Option<Stored>, FlightResult>, StoreError> {
+    pub(super) async fn take_turn(&mut self) -> Result<Result<Option<Stored>, FlightResult>, StoreError> {
         loop {
+            self.leased = false;
             let outcome = self.shared.store.acquire_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
             self.shared.note_store(StoreTask::Lease, &outcome);
             let outcome = outcome?;
@@ -123,11 +124,13 @@ impl Flight {
     /// What to do when the store gives no lease, or gives one and cannot be read: what spends nothing that a person
     /// would have to replace goes on. The rest holds out while the present token can be handed out, and without
     /// knowing the newest refresh token it does not ask at all.
-    async fn go_on_alone(&self, error: &StoreError) -> Result<(Option<Stored>, Sight), FlightResult> {
+    pub(super) async fn go_on_alone(&self, error: &StoreError) -> Result<(Option<Stored>, Sight), FlightResult> {
         let stored = self.shared.read(&self.slot).await;
         let newest_is_known = stored.is_ok() || self.slot.lock().unsaved().is_some();
         let serves = self.slot.serves(self.shared.clock.now());
-        if !self.provider().source.rotates() || (newest_is_known && !serves) {
+        // A store that is busy will answer soon; others may use it, and the refresh token in it, at this moment.
+        let safe = newest_is_known && !serves && !error.busy;
+        if !self.provider().source.rotates() || safe {
             return Ok(match stored {
                 Ok(stored) => (stored, Sight::Clear),
                 Err(_) => (None, Sight::Blind),

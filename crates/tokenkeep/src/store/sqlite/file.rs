@@ -19,6 +19,20 @@ pub(super) fn prepare(path: &Path) -> Result<(), String> {
     }
 }
 
+/// What tells a file from another one that took its name.
+pub(super) type Identity = (u64, u64);
+
+/// Which file has this name now; `None` if there is none, or no way to tell.
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        path.metadata().ok().map(|found| (found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
 /// Makes a folder and those it lies in, each for the owner alone. Folders that exist stay as they are.
 fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {

@@ -49,17 +49,20 @@ fn pool(connections: u32) -> SqlitePoolOptions {
 
 async fn set_up(writer: &SqlitePool) -> Result<(), Fault> {
     let mut connection = writer.acquire().await?;
-    let mut slept = Duration::ZERO;
-    loop {
-        match try_set_up(&mut connection).await {
-            Err(fault) if fault.is_busy && slept < BUSY_TIMEOUT => {
-                let pause = Duration::from_millis(fastrand::u64(2..=30));
-                slept += pause;
-                tokio::time::sleep(pause).await;
+    let trying = async {
+        loop {
+            match try_set_up(&mut connection).await {
+                Err(fault) if fault.is_busy => {
+                    tokio::time::sleep(Duration::from_millis(fastrand::u64(2..=30))).await;
+                }
+                outcome => return outcome,
             }
-            outcome => return outcome,
         }
-    }
+    };
+    // Each try can itself wait for the busy timeout.
+    tokio::time::timeout(OPEN_TIMEOUT, trying).await.unwrap_or_else(|_| {
+        Err(Fault::new("another program keeps the file locked; end it, e.g. an open sqlite3 shell"))
+    })
 }
 
 async fn try_set_up(connection: &mut SqliteConnection) -> Result<(), Fault> {
@@ -115,3 +118,5 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a call waits for its turn among the calls of this process.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS: u32 = 4;
+/// How long opening may take.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(15);

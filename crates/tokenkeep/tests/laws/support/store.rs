@@ -40,6 +40,8 @@ pub(crate) enum Trouble {
     Full,
     /// Gives leases, but saves nothing.
     NoSaves,
+    /// Reads, and is written by somebody else.
+    Busy,
     /// Nothing.
     Gone,
 }
@@ -75,7 +77,8 @@ impl UnreliableStore {
 
     fn fail_if(&self, troubles: &[Trouble]) -> Result<(), StoreError> {
         if troubles.contains(&self.trouble.lock().unwrap()) {
-            return Err(StoreError { store: "test:".into(), what: "no space left on device".into() });
+            let busy = *self.trouble.lock().unwrap() == Trouble::Busy;
+            return Err(StoreError { store: "test:".into(), what: "no space left on device".into(), busy });
         }
         Ok(())
     }
@@ -93,7 +96,7 @@ impl Store for UnreliableStore {
     }
 
     async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::NoSaves])?;
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
         if let Some(Hook(hook)) = &*self.on_save.lock().unwrap() {
             hook(record);
         }
@@ -117,7 +120,7 @@ impl Store for UnreliableStore {
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full])?;
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
         let outcome = self.inner.acquire_lease(key, holder, ttl).await;
         if outcome == Ok(LeaseOutcome::Acquired) {
             *self.last_holder.lock().unwrap() = Some(holder.clone());
@@ -126,12 +129,12 @@ impl Store for UnreliableStore {
     }
 
     async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full])?;
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
         self.inner.renew_lease(key, holder, ttl).await
     }
 
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full])?;
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
         self.inner.release_lease(key, holder).await
     }
 
