@@ -146,6 +146,7 @@ pub const LAWS: &[Law] = laws![
     leases::a_holder_may_take_its_lease_again,
     leases::leases_of_different_keys_do_not_touch,
     leases::a_clock_set_back_does_not_keep_a_lease_alive,
+    leases::a_clock_set_forward_ends_no_lease,
 ];
 
 trait Expected<T> {

@@ -23,11 +23,32 @@ struct State {
     newest: u64,
     records: BTreeMap<Key, Versioned>,
     by_version: BTreeMap<Version, Key>,
-    leases: HashMap<Key, (Holder, Moment)>,
+    leases: HashMap<Key, Lease>,
+}
+
+/// Ends by the boot clock alone: nobody reads it after this process, and a wall clock that is set is no time that passed.
+#[derive(Debug)]
+struct Lease {
+    holder: Holder,
+    end_ms: i64,
+}
+
+impl Lease {
+    fn new(holder: Holder, ttl: Duration, now: Moment) -> Self {
+        Self { holder, end_ms: now.plus(ttl).boot_ms }
+    }
+
+    fn is_over(&self, now: Moment) -> bool {
+        now.boot_ms >= self.end_ms
+    }
+
+    fn left(&self, now: Moment) -> Duration {
+        Duration::from_millis(u64::try_from(self.end_ms.saturating_sub(now.boot_ms)).unwrap_or(0))
+    }
 }
 
 impl MemoryStore {
-    /// An empty store; leases end by this clock.
+    /// An empty store; leases end by this clock's boot time.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default() }
     }
@@ -87,9 +108,9 @@ impl Store for MemoryStore {
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
         let now = self.clock.now();
         Ok(self.with_state(|state| match state.leases.get(key) {
-            Some((other, end)) if other != holder && !end.is_reached(now) => LeaseOutcome::Held(end.remaining(now)),
+            Some(lease) if lease.holder != *holder && !lease.is_over(now) => LeaseOutcome::Held(lease.left(now)),
             _ => {
-                state.leases.insert(key.clone(), (holder.clone(), now.plus(ttl)));
+                state.leases.insert(key.clone(), Lease::new(holder.clone(), ttl, now));
                 LeaseOutcome::Acquired
             }
         }))
@@ -98,8 +119,8 @@ impl Store for MemoryStore {
     async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
         let now = self.clock.now();
         Ok(self.with_state(|state| match state.leases.get_mut(key) {
-            Some((owner, end)) if owner == holder && !end.is_reached(now) => {
-                *end = now.plus(ttl);
+            Some(lease) if lease.holder == *holder && !lease.is_over(now) => {
+                *lease = Lease::new(holder.clone(), ttl, now);
                 true
             }
             _ => false,
@@ -108,7 +129,7 @@ impl Store for MemoryStore {
 
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
         self.with_state(|state| {
-            if state.leases.get(key).is_some_and(|(owner, _)| owner == holder) {
+            if state.leases.get(key).is_some_and(|lease| lease.holder == *holder) {
                 state.leases.remove(key);
             }
         });

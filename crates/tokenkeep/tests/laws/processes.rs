@@ -236,6 +236,22 @@ async fn a_process_that_stood_still_for_longer_than_its_lease_spends_no_old_refr
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_for_longer_than_its_lease_takes_the_token_that_another_got() {
+    let world = world(HOUR).await;
+    let other = world.another_process().await;
+    let first = world.get().await.unwrap();
+    world.graph().reject(&first);
+    let (late, ()) = tokio::join!(world.get(), async {
+        pass(Duration::from_millis(500)).await;
+        // Both clocks went on, the timer by which it waits for the floor did not.
+        world.clock.suspend(MINUTE);
+        other.handle("graph").unwrap().refresh().await.unwrap();
+    });
+    assert_eq!(late.unwrap().generation(), 2);
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_another_program_locks_the_store_no_refresh_token_is_spent() {
     let world = rotating_world(MINUTE).await;
     world.get().await.unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use tokenkeep::expiry::{Decision, Gate, MAX_BUFFER, Phase, Policy, Refresh, decide, windows};
 use tokenkeep::source::{Expiry, Fault, FetchError};
 use tokenkeep::{Code, KeyState, Moment};
@@ -206,12 +207,18 @@ async fn live_through(steps: Vec<Step>, rotating: bool, started: bool) -> Result
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    // The same cases in each run; for others: PROPTEST_RNG_SEED=7 PROPTEST_CASES=5000.
+    #![proptest_config(ProptestConfig {
+        cases: 128, max_shrink_iters: 2000, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default()
+    })]
 
     #[test]
     fn whatever_happens_the_promises_hold(
         steps in prop::collection::vec(step(), 1..60), rotating in any::<bool>(), started in any::<bool>(),
+        draws in any::<u64>(),
     ) {
+        // Jitter too is drawn on this thread, so that a case that fails fails again.
+        fastrand::seed(draws);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(live_through(steps, rotating, started))?;
     }

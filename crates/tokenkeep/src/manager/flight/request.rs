@@ -33,8 +33,8 @@ impl Flight {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let sent = self.floor(asked_at).await;
-            if !self.is_still_its_turn(stored.as_ref()).await {
+            let waited = self.floor(asked_at).await;
+            if !self.is_still_its_turn(stored.as_ref(), waited).await {
                 let again = match self.take_turn().await {
                     Ok(again) => again,
                     Err(error) => self.go_on_alone(&error).await.map(|(stored, _)| stored),
@@ -48,6 +48,7 @@ impl Flight {
                 attempts -= 1;
                 continue;
             }
+            let sent = self.shared.clock.now();
             asked_at = Some(sent);
             self.slot.lock().busy().asked_at = asked_at;
             let fault = match self.fetch(refresh_token.as_ref()).await {
@@ -79,9 +80,11 @@ impl Flight {
     }
 
     /// Whether the lease is still this process's and the record still the newest: it may have stood still for longer
-    /// than its lease, or saved an earlier record meanwhile, and must not spend an old refresh token then.
-    async fn is_still_its_turn(&self, stored: Option<&Stored>) -> bool {
-        if !self.leased || !self.provider().source.rotates() {
+    /// than its lease, or saved an earlier record meanwhile, and must not spend an old refresh token then, nor ask
+    /// for what another process has got by now. Not worth a write to the store if no refresh token can be lost and
+    /// the lease was taken just now.
+    async fn is_still_its_turn(&self, stored: Option<&Stored>, waited: bool) -> bool {
+        if !self.leased || !(waited || self.provider().source.rotates()) {
             return true;
         }
         let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
@@ -90,15 +93,14 @@ impl Flight {
         renewed == Ok(true) && stored.map_or(0, |stored| stored.version.0) >= newest
     }
 
-    /// Waits until the issuer may be asked for this key again.
-    async fn floor(&self, asked_at: Option<Moment>) -> Moment {
+    /// Waits until the issuer may be asked for this key again; whether there was need to wait.
+    async fn floor(&self, asked_at: Option<Moment>) -> bool {
         let now = self.shared.clock.now();
         let wait = asked_at.map_or(Duration::ZERO, |asked_at| REQUEST_FLOOR.saturating_sub(now.since(asked_at)));
-        if wait.is_zero() {
-            return now;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait + CLOCK_SLACK).await;
         }
-        tokio::time::sleep(wait + CLOCK_SLACK).await;
-        self.shared.clock.now()
+        !wait.is_zero()
     }
 
     /// One request, with the lease kept alive while it is under way.

@@ -136,6 +136,16 @@ pub(super) async fn a_clock_set_back_does_not_keep_a_lease_alive(fixture: &dyn S
     assert_eq!(store.acquire_lease(&graph, &other, TTL).await.given(), LeaseOutcome::Acquired);
 }
 
+pub(super) async fn a_clock_set_forward_ends_no_lease(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let (graph, holder, other) = (key("graph"), Holder::unique(), Holder::unique());
+    assert_eq!(store.acquire_lease(&graph, &holder, TTL).await.given(), LeaseOutcome::Acquired);
+    fixture.clock().set_wall_forward(TTL * 1_000);
+    let left = assert_held(store.acquire_lease(&graph, &other, TTL).await.given());
+    assert_left(left, TTL);
+    assert!(store.renew_lease(&graph, &holder, TTL).await.given(), "the holder lost its lease");
+}
+
 fn count_acquired(outcomes: &[LeaseOutcome]) -> usize {
     outcomes.iter().filter(|outcome| **outcome == LeaseOutcome::Acquired).count()
 }
