@@ -27,12 +27,12 @@ impl Moment {
     /// This moment and `duration` later, [`Moment::NEVER`] when that is out of range.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        let ms = millis(duration);
-        if self.is_never() {
-            self
-        } else {
-            Self { wall_ms: self.wall_ms.saturating_add(ms), boot_ms: self.boot_ms.saturating_add(ms) }
-        }
+        if self.is_never() { self } else { self.plus_millis(millis(duration)) }
+    }
+
+    /// As [`Self::plus`], for a moment that does come.
+    pub(crate) fn plus_millis(self, ms: i64) -> Self {
+        Self { wall_ms: self.wall_ms.saturating_add(ms), boot_ms: self.boot_ms.saturating_add(ms) }
     }
 
     /// This moment and `duration` earlier.
@@ -53,8 +53,12 @@ impl Moment {
 
     /// Time until it comes on the clock that is there first; zero once it has come.
     pub fn remaining(self, now: Self) -> Duration {
-        let ms = self.wall_ms.saturating_sub(now.wall_ms).min(self.boot_ms.saturating_sub(now.boot_ms));
-        Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+        Duration::from_millis(u64::try_from(self.millis_left(now)).unwrap_or(0))
+    }
+
+    /// As [`Self::remaining`], in milliseconds; below zero once it has come.
+    pub(crate) fn millis_left(self, now: Self) -> i64 {
+        self.wall_ms.saturating_sub(now.wall_ms).min(self.boot_ms.saturating_sub(now.boot_ms))
     }
 
     /// Time on the boot clock from `earlier` to this moment; zero if it lies before.
@@ -214,7 +218,8 @@ impl Default for SystemClock {
     }
 }
 
-fn millis(duration: Duration) -> i64 {
+/// Milliseconds of a duration; the most that there can be when it is longer.
+pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

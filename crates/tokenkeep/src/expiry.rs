@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Moment;
+use crate::clock::{Moment, millis};
 use crate::failure::{Failure, FailureKind};
 use crate::token::IssuedToken;
 
@@ -106,13 +106,13 @@ pub fn classify(token: Option<&IssuedToken>, now: Moment, min_valid: Duration) -
     if token.expires_at().is_never() {
         return Phase::Fresh;
     }
-    let left = token.expires_at().remaining(now);
+    let left_ms = token.expires_at().millis_left(now);
     let windows = token.windows();
-    if left.is_zero() {
+    if left_ms <= 0 {
         Phase::Expired
-    } else if left <= Duration::from_millis(windows.buffer_ms.into()) || left < min_valid {
+    } else if left_ms <= windows.buffer_ms.into() || left_ms < millis(min_valid) {
         Phase::MustWait
-    } else if left <= Duration::from_millis(windows.refresh_before_ms.into()) {
+    } else if left_ms <= windows.refresh_before_ms.into() {
         Phase::Due
     } else {
         Phase::Fresh

@@ -3,13 +3,15 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 /// Names one token, e.g. `graph` or `bluestakes:123`.
 ///
-/// `graph:default` and `graph` are the same key and are written `graph`. Cloning is cheap.
+/// `graph:default` and `graph` are the same key and are written `graph`. Cloning is cheap, and a key of up to 23 bytes
+/// lies where it is used.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(Arc<str>);
+pub struct Key(SmolStr);
 
 impl Key {
     /// Reads a key as a person or a URL gives it.
@@ -39,7 +41,7 @@ impl Key {
 
     /// The part before the first `:`.
     pub fn provider(&self) -> &str {
-        self.0.split_once(':').map_or(&*self.0, |(provider, _)| provider)
+        self.0.split_once(':').map_or(self.as_str(), |(provider, _)| provider)
     }
 
     /// The part after the first `:`, or [`Key::DEFAULT_ACCOUNT`].
@@ -49,7 +51,7 @@ impl Key {
 
     /// The key as it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// The account of a key that names only a provider.
@@ -98,13 +100,13 @@ impl FromStr for Key {
 
 impl AsRef<str> for Key {
     fn as_ref(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 

@@ -107,7 +107,10 @@ impl TokenManager {
 
     /// A good token of a key; see [`TokenHandle::token`].
     pub async fn token(&self, key: &str) -> Result<Token, Error> {
-        self.handle(key)?.token().await
+        match self.shared.slots.fresh(key, self.shared.clock.now()) {
+            Some(token) => Ok(token),
+            None => self.handle(key)?.token().await,
+        }
     }
 
     /// Starts the background work on this runtime: renewal ahead of time, recovery by itself, and noticing what other
@@ -192,14 +195,16 @@ impl TokenHandle {
     #[inline]
     pub fn current(&self) -> Option<Token> {
         let now = self.shared.clock.now();
-        let token = match self.slot.fresh(now) {
-            Some(token) => token,
-            None if self.shared.scheduler.is_running() => return None,
-            // Nobody renews it ahead, so there is nothing to be done for one that is due.
-            None => self.slot.live().filter(|live| live.serves(now)).map(|live| Token::new(live, now))?,
-        };
-        self.slot.touch(now);
-        Some(token)
+        if let Some(token) = self.slot.fresh(now) {
+            return Some(token);
+        }
+        if self.shared.scheduler.is_running() {
+            return None;
+        }
+        // Nobody renews it ahead, so there is nothing to be done for one that is due.
+        let live = self.slot.live().filter(|live| live.serves(now))?;
+        self.slot.touch(Some(&live), now);
+        Some(Token::new(live, now))
     }
 
     /// A token that meets a demand, with warnings. Cancel safe.
@@ -322,13 +327,12 @@ impl TokenHandle {
     /// Decides what this caller gets now, and starts a flight if one is needed.
     fn step(&self, min_valid: Duration) -> Result<Step, Error> {
         let now = self.shared.clock.now();
-        self.slot.touch(now);
         let mut state = self.slot.lock();
         let live = self.slot.live();
+        self.slot.touch(live.as_deref(), now);
         let phase = classify(live.as_deref(), now, min_valid);
         let provider = self.slot.provider();
-        let (gate, failure) = state.gate(provider, now);
-        let decision = decide(phase, gate);
+        let decision = decide(phase, state.gate(provider, now));
         if let (Decision::HandOut | Decision::HandOutAndRefresh, Some(live)) = (decision, &live) {
             if decision == Decision::HandOutAndRefresh && self.shared.scheduler.is_running() {
                 self.shared.launch_ahead(&self.slot, &mut state);
@@ -343,7 +347,9 @@ impl TokenHandle {
             return Ok(Step::Wait(flight.clone()));
         }
         let above = live.as_ref().map_or(0, |live| live.generation());
-        if let (Decision::Decline, Some(failure)) = (decision, failure) {
+        if decision == Decision::Decline
+            && let Some(failure) = state.obstacle(provider, now)
+        {
             if !self.shared.may_look(&mut state, now) {
                 return Err(declined(self.key(), &failure, now));
             }
@@ -486,8 +492,8 @@ impl Shared {
         let stored_token = stored.and_then(|record| record.token.clone());
         let live = slot.and_then(Slot::live).or(stored_token.filter(|token| token.generation() > obsolete));
         let own = state.as_ref().and_then(|state| state.failure().cloned());
-        let failure =
-            own.or_else(|| stored?.failure.clone()).or_else(|| live.is_none().then(|| provider.hold(now)).flatten());
+        let hold = || provider.hold(now).filter(|_| live.is_none()).as_deref().cloned();
+        let failure = own.or_else(|| stored?.failure.clone()).or_else(hold);
         let last = stored.map_or(obsolete, |record| record.generation.max(obsolete));
         let facts = Facts {
             key,

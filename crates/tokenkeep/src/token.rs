@@ -4,15 +4,16 @@
 //! text into a second place, is what keeps a million of them in memory affordable.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::HeaderValue;
+use once_cell::race::OnceBox;
 use zeroize::Zeroizing;
 
-use crate::clock::Moment;
-use crate::expiry::{Phase, Windows, classify};
+use crate::clock::{Moment, millis};
+use crate::expiry::{IN_USE_LIVES, Phase, Windows, classify};
 use crate::secret::Secret;
 
 /// A token as a caller gets it: good at the moment it was handed out. Cheap to clone.
@@ -60,13 +61,13 @@ impl Token {
 
     /// Life that was left when this token was handed out; `None` for a token that does not end.
     pub fn expires_in(&self) -> Option<Duration> {
-        let end = self.issued.expires_at;
+        let end = self.issued.expires_at();
         (!end.is_never()).then(|| end.remaining(self.handed_out))
     }
 
     /// When it ends on the wall clock; `None` for a token that does not end.
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.issued.expires_at.to_system_time()
+        self.issued.expires_at().to_system_time()
     }
 
     /// Which token of its key this is; see [`crate::TokenHandle::reject`].
@@ -91,9 +92,10 @@ pub struct IssuedToken {
     kind: Arc<TokenKind>,
     generation: u64,
     sent_at: Moment,
-    expires_at: Moment,
+    /// [`ENDLESS`] for a token without end.
+    life_ms: i64,
     windows: Windows,
-    authorization: OnceLock<Box<HeaderValue>>,
+    authorization: OnceBox<HeaderValue>,
 }
 
 /// What the tokens of a provider have in common, shared between them.
@@ -106,7 +108,8 @@ pub struct TokenKind {
 }
 
 impl IssuedToken {
-    /// Puts together what was answered or stored. `expires_at` is [`Moment::NEVER`] for a token without end.
+    /// Puts together what was answered or stored. `expires_at` is [`Moment::NEVER`] for a token without end; else it
+    /// lies on both clocks as far from `sent_at` as on the boot clock.
     pub fn new(
         access_token: Secret,
         kind: Arc<TokenKind>,
@@ -114,14 +117,15 @@ impl IssuedToken {
         sent_at: Moment,
         expires_at: Moment,
     ) -> Self {
+        let life_ms = if expires_at.is_never() { ENDLESS } else { millis(expires_at.since(sent_at)) };
         Self {
             access_token,
             kind,
             generation,
             sent_at,
-            expires_at,
+            life_ms,
             windows: Windows::default(),
-            authorization: OnceLock::new(),
+            authorization: OnceBox::new(),
         }
     }
 
@@ -129,22 +133,22 @@ impl IssuedToken {
         Self { windows, ..self }
     }
 
-    /// The same token with other times: after loading, and when the policy differs from the one it was issued under.
-    pub(crate) fn with_times(&self, sent_at: Moment, expires_at: Moment, windows: Windows) -> Self {
+    /// The same token as if sent at another time: after loading, and when the policy differs from the one it was issued under.
+    pub(crate) fn with_times(&self, sent_at: Moment, windows: Windows) -> Self {
         Self {
             access_token: self.access_token.clone(),
             kind: Arc::clone(&self.kind),
             generation: self.generation,
             sent_at,
-            expires_at,
+            life_ms: self.life_ms,
             windows,
-            authorization: OnceLock::new(),
+            authorization: OnceBox::new(),
         }
     }
 
     /// The same token, counted as another generation.
     pub(crate) fn with_generation(&self, generation: u64) -> Self {
-        Self { generation, ..self.with_times(self.sent_at, self.expires_at, self.windows) }
+        Self { generation, ..self.with_times(self.sent_at, self.windows) }
     }
 
     /// The token's text.
@@ -169,12 +173,18 @@ impl IssuedToken {
 
     /// When it ends.
     pub fn expires_at(&self) -> Moment {
-        self.expires_at
+        // An endless life ends at the end of time.
+        self.sent_at.plus_millis(self.life_ms)
     }
 
     /// Its whole life as issued; `None` for a token without end.
     pub fn life(&self) -> Option<Duration> {
-        (!self.expires_at.is_never()).then(|| self.expires_at.since(self.sent_at))
+        (self.life_ms != ENDLESS).then(|| Duration::from_millis(self.life_ms.unsigned_abs()))
+    }
+
+    /// Until when somebody who uses it at this moment counts as a user of its key.
+    pub(crate) fn in_use_until(&self, now: Moment) -> Moment {
+        now.plus_millis(self.life_ms.saturating_mul(IN_USE_LIVES.into()))
     }
 
     /// Whether it can be handed out.
@@ -184,7 +194,7 @@ impl IssuedToken {
 
     /// For how long it can still be handed out.
     pub(crate) fn serves_for(&self, now: Moment) -> Duration {
-        self.expires_at.minus(Duration::from_millis(self.windows.buffer_ms.into())).remaining(now)
+        self.expires_at().minus(Duration::from_millis(self.windows.buffer_ms.into())).remaining(now)
     }
 
     /// How long before its end it is renewed, and no longer handed out.
@@ -206,13 +216,16 @@ impl IssuedToken {
     }
 }
 
+/// The life of a token without end.
+const ENDLESS: i64 = i64::MAX;
+
 impl fmt::Debug for IssuedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IssuedToken")
             .field("kind", &self.kind)
             .field("generation", &self.generation)
             .field("sent_at", &self.sent_at)
-            .field("expires_at", &self.expires_at)
+            .field("expires_at", &self.expires_at())
             .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,8 @@ use crate::shell;
 /// Print a token that can be used now, obtaining one if there is none.
 ///
 /// A token that is still good is taken from the store and the issuer is asked nothing, however many programs do this at
-/// once. With no good token one of them asks the issuer, and all get its answer.
+/// once. With no good token one of them asks the issuer, and all get its answer. A request that is under way when
+/// --max-wait has passed is still waited for before the program ends: its answer may be the only copy of a login.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct GetArgs {

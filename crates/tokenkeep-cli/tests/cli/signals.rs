@@ -1,4 +1,4 @@
-//! What SIGINT and SIGTERM do to a command that does one thing.
+//! What signals do to a command that does one thing.
 
 use rustix::process::Signal;
 use tokenkeep_sandbox::Fault;
@@ -7,7 +7,7 @@ use crate::world::World;
 
 #[tokio::test]
 async fn the_first_signal_lets_a_rotation_finish_and_the_new_refresh_token_is_saved() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let world = World::start().await;
         world.sandbox.set_fault(Fault::HoldAnswer.times(1));
         let mut get = world.spawn(&["get", "calendar"]);

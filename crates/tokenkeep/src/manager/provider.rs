@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::Semaphore;
 
 use super::Accounts;
 use super::slot::Slot;
 use crate::clock::Moment;
-use crate::expiry::Policy;
+use crate::expiry::{Gate, Policy};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::source::TokenSource;
@@ -26,7 +27,7 @@ pub(crate) struct ProviderRuntime {
     pub(crate) permits: Arc<Semaphore>,
     /// Keys whose renewal is due and waits for a permit.
     waiting: Mutex<Waiting>,
-    hold: Mutex<Option<Failure>>,
+    hold: ArcSwapOption<Failure>,
     kind: Mutex<Option<Arc<TokenKind>>>,
 }
 
@@ -40,7 +41,7 @@ impl ProviderRuntime {
             accounts,
             permits: Arc::new(Semaphore::new(MAX_FLIGHTS)),
             waiting: Mutex::default(),
-            hold: Mutex::default(),
+            hold: ArcSwapOption::empty(),
             kind: Mutex::default(),
         }
     }
@@ -61,20 +62,22 @@ impl ProviderRuntime {
     }
 
     /// The failure that holds all keys of this provider, if the issuer limits its requests.
-    pub(crate) fn hold(&self, now: Moment) -> Option<Failure> {
-        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        if hold.as_ref().is_some_and(|failure| failure.retry_at.is_reached(now)) {
-            *hold = None;
-        }
-        hold.clone()
+    pub(crate) fn hold(&self, now: Moment) -> Option<Arc<Failure>> {
+        self.hold.load_full().filter(|failure| !failure.retry_at.is_reached(now))
+    }
+
+    /// The gate that it leaves.
+    pub(crate) fn gate(&self, now: Moment) -> Gate {
+        Gate::after(self.hold.load().as_deref(), now)
     }
 
     pub(crate) fn hold_all(&self, failure: &Failure) {
-        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = Arc::new(failure.clone());
         // Many requests may be under way; the longest wait that one of them was told counts.
-        if hold.as_ref().is_none_or(|hold| hold.retry_at.boot_ms < failure.retry_at.boot_ms) {
-            *hold = Some(failure.clone());
-        }
+        self.hold.rcu(|hold| match hold {
+            Some(hold) if hold.retry_at.boot_ms >= failure.retry_at.boot_ms => Arc::clone(hold),
+            _ => Arc::clone(&failure),
+        });
     }
 
     /// One shared copy of what the tokens of a provider have in common.

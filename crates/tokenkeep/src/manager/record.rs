@@ -45,14 +45,14 @@ pub(super) fn normalized(stored: Versioned, provider: &ProviderRuntime, clock: &
         failure.retry_at = here(failure.retry_at);
     }
     record.token = record.token.filter(|token| !from_the_future(token.sent_at())).map(|token| {
-        let (sent_at, expires_at) = (here(token.sent_at()), here(token.expires_at()));
+        let sent_at = here(token.sent_at());
         let windows = token
             .life()
             .map_or_else(Default::default, |life| windows(life, record.refresh_in, record.jitter, &provider.policy));
-        if (sent_at, expires_at, windows) == (token.sent_at(), token.expires_at(), token.windows()) {
+        if (sent_at, windows) == (token.sent_at(), token.windows()) {
             token
         } else {
-            Arc::new(token.with_times(sent_at, expires_at, windows))
+            Arc::new(token.with_times(sent_at, windows))
         }
     });
     record.boot_id = clock.boot_id().into();

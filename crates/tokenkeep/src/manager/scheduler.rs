@@ -5,11 +5,11 @@
 //! at one bucket a second. A key whose plans changed is put into another bucket and the old pointer is ignored when it
 //! comes up: the slot knows which second is meant.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide};
 
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
-    buckets: Mutex<BTreeMap<u32, Vec<Weak<Slot>>>>,
+    buckets: Mutex<HashMap<u32, Vec<Weak<Slot>>>>,
     running: AtomicBool,
     background: Mutex<Option<Background>>,
 }
@@ -67,20 +67,20 @@ impl Scheduler {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Has a slot looked at in this second, and in no other.
+    /// Has a slot looked at in this second, or before: whoever looks at it plans it anew.
     fn put(&self, slot: &Arc<Slot>, state: &mut State, second: u32) {
-        if !self.is_running() || state.wakes_at == second {
+        let planned = (1..=second).contains(&slot.wakes_at());
+        if planned || !self.is_running() {
             return;
         }
-        state.wakes_at = second;
+        slot.set_wakes_at(state, second);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.entry(second).or_default().push(Arc::downgrade(slot));
     }
 
-    fn take_until(&self, second: u32) -> BTreeMap<u32, Vec<Weak<Slot>>> {
+    fn take_until(&self, second: u32) -> Vec<(u32, Vec<Weak<Slot>>)> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = buckets.split_off(&(second + 1));
-        std::mem::replace(&mut *buckets, later)
+        buckets.extract_if(|at, _| *at <= second).collect()
     }
 }
 
@@ -95,10 +95,12 @@ impl Drop for Scheduler {
 impl Shared {
     /// Has a slot looked at when something is to be done for it next.
     pub(super) fn schedule_next(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut State) {
-        if !self.scheduler.is_running() {
-            return;
+        if self.scheduler.is_running() {
+            self.schedule_at(slot, state, self.clock.now());
         }
-        let now = self.clock.now();
+    }
+
+    fn schedule_at(&self, slot: &Arc<Slot>, state: &mut State, now: Moment) {
         if let Some(wait) = next_look(slot, state, now) {
             let at = seconds(now.plus(wait + Duration::from_millis(999)));
             self.scheduler.put(slot, state, at.max(seconds(now) + 1));
@@ -113,21 +115,21 @@ impl Shared {
     /// Does what is to be done for a slot whose second has come.
     fn look_after(self: &Arc<Self>, slot: &Arc<Slot>, now: Moment) {
         let mut state = slot.lock();
-        state.wakes_at = 0;
+        slot.set_wakes_at(&mut state, 0);
         if state.flight().is_some() {
             return;
         }
-        let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
         if slot.is_in_use(&state, now) && slot.provider().policy.refresh == Refresh::Ahead {
             if !is_wanted(slot, &state, now) {
-                self.schedule_next(slot, &mut state);
+                self.schedule_at(slot, &mut state, now);
             } else if !self.launch_ahead(slot, &mut state) && slot.provider().wait_in_line(slot) {
                 self.tasks.spawn(serve_line(Arc::downgrade(self), Arc::clone(slot.provider())));
             }
             return;
         }
+        let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
         if matches!(phase, Phase::Fresh | Phase::Due | Phase::MustWait) {
-            self.schedule_next(slot, &mut state);
+            self.schedule_at(slot, &mut state, now);
             return;
         }
         if state.is_rejected() {
@@ -154,8 +156,7 @@ impl Shared {
 
 /// How long until something is to be done for a slot; `None`: nothing by itself.
 fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
-    let (gate, _) = state.gate(slot.provider(), now);
-    if let Gate::BackingOff(until) | Gate::Refused(until) = gate {
+    if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(slot.provider(), now) {
         return Some(until.remaining(now).min(LONGEST_LOOK));
     }
     let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
@@ -172,9 +173,13 @@ fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
 
 /// Whether a new token is wanted now and may be asked for.
 fn is_wanted(slot: &Slot, state: &State, now: Moment) -> bool {
-    let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
-    let (gate, _) = state.gate(slot.provider(), now);
-    matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait)
+    // First what is known without a look at the token, which most likely is in no cache of the processor.
+    let gate = state.gate(slot.provider(), now);
+    gate == Gate::Open
+        && matches!(
+            decide(classify(slot.live().as_deref(), now, Duration::ZERO), gate),
+            Decision::HandOutAndRefresh | Decision::Wait
+        )
 }
 
 /// Renews the keys of a busy provider that wait for it, one after the other as permits come free, fairly with those
@@ -235,10 +240,8 @@ async fn tick(shared: Weak<Shared>, stop: CancellationToken) {
         }
         distance_ms = Some(distance);
         for (second, slots) in shared.scheduler.take_until(seconds(now)) {
-            for slot in slots.iter().filter_map(Weak::upgrade) {
-                if slot.lock().wakes_at == second {
-                    shared.look_after(&slot, now);
-                }
+            for slot in slots.iter().filter_map(Weak::upgrade).filter(|slot| slot.wakes_at() == second) {
+                shared.look_after(&slot, now);
             }
         }
     }

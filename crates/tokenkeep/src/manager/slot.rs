@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::provider::ProviderRuntime;
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::expiry::{Gate, IN_USE_LIVES, Phase, classify};
+use crate::expiry::{Gate, Phase, classify};
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::store::{Record, Version};
@@ -25,7 +25,10 @@ pub(crate) struct Slot {
     key: Key,
     provider: Arc<ProviderRuntime>,
     live: ArcSwapOption<IssuedToken>,
-    used_at: AtomicU32,
+    /// The second, on the boot clock, until which this key counts as in use.
+    in_use_until: AtomicU32,
+    /// The second, on the boot clock, in which the scheduler looks at this slot; 0: not at all. Written under the lock.
+    wakes_at: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -34,8 +37,6 @@ pub(crate) struct Slot {
 pub(crate) struct State {
     /// The store's version that the token was read from or written as.
     pub(crate) version: u64,
-    /// The second, on the boot clock, at which the scheduler looks at this slot; 0: not at all.
-    pub(crate) wakes_at: u32,
     busy: Option<Box<Busy>>,
 }
 
@@ -72,7 +73,8 @@ impl Slot {
             key,
             provider,
             live: ArcSwapOption::empty(),
-            used_at: AtomicU32::new(seconds(now)),
+            in_use_until: AtomicU32::new(seconds(now.plus(IN_USE_WITHOUT_TOKEN))),
+            wakes_at: AtomicU32::new(0),
             state: Mutex::default(),
         }
     }
@@ -85,12 +87,13 @@ impl Slot {
         &self.provider
     }
 
-    /// The token if it is good and nothing is to be done: the path that almost every call takes.
+    /// The token, for somebody who asks, if it is good and nothing is to be done: the path that almost every call takes.
     #[inline]
     pub(crate) fn fresh(&self, now: Moment) -> Option<Token> {
         let live = self.live.load();
-        let issued = live.as_ref()?;
-        (classify(Some(issued), now, Duration::ZERO) == Phase::Fresh).then(|| Token::new(Arc::clone(issued), now))
+        let issued = live.as_ref().filter(|issued| classify(Some(issued), now, Duration::ZERO) == Phase::Fresh)?;
+        self.touch(Some(issued), now);
+        Some(Token::new(Arc::clone(issued), now))
     }
 
     /// Whether there is a token that can be handed out.
@@ -98,13 +101,24 @@ impl Slot {
         self.live.load().as_ref().is_some_and(|live| live.serves(now))
     }
 
-    /// Notes that somebody asked. Writes at most once a second, so that readers do not fight for the cache line.
+    /// Notes that somebody asked: a key counts as in use for some lives of its token. Writes at most once a second, so
+    /// that readers do not fight for the cache line.
     #[inline]
-    pub(crate) fn touch(&self, now: Moment) {
-        let second = seconds(now);
-        if self.used_at.load(Ordering::Relaxed) != second {
-            self.used_at.store(second, Ordering::Relaxed);
+    pub(crate) fn touch(&self, issued: Option<&IssuedToken>, now: Moment) {
+        let until = issued.map_or_else(|| now.plus(IN_USE_WITHOUT_TOKEN), |issued| issued.in_use_until(now));
+        let until = seconds(until);
+        if self.in_use_until.load(Ordering::Relaxed) < until {
+            self.in_use_until.store(until, Ordering::Relaxed);
         }
+    }
+
+    pub(crate) fn wakes_at(&self) -> u32 {
+        self.wakes_at.load(Ordering::Relaxed)
+    }
+
+    /// Notes in which second the scheduler looks at this slot.
+    pub(crate) fn set_wakes_at(&self, _: &mut State, second: u32) {
+        self.wakes_at.store(second, Ordering::Relaxed);
     }
 
     pub(crate) fn live(&self) -> Option<Arc<IssuedToken>> {
@@ -135,7 +149,10 @@ impl Slot {
         if issued.generation() <= state.obsolete() {
             return;
         }
-        self.live.store(Some(Arc::clone(issued)));
+        if self.live.swap(Some(Arc::clone(issued))).is_none() {
+            // Whoever asked for it may have left.
+            self.touch(Some(issued), now);
+        }
         if let Some(busy) = &mut state.busy {
             busy.asked_at = None;
             busy.rejected = false;
@@ -160,12 +177,7 @@ impl Slot {
 
     /// Whether this key is worth renewing ahead: somebody subscribed to it, or asked for it within its last lives.
     pub(crate) fn is_in_use(&self, state: &State, now: Moment) -> bool {
-        if state.has_subscribers() {
-            return true;
-        }
-        let life = self.live.load().as_ref().and_then(|live| live.life()).unwrap_or(IN_USE_WITHOUT_TOKEN);
-        let idle = seconds(now).saturating_sub(self.used_at.load(Ordering::Relaxed));
-        Duration::from_secs(idle.into()) <= life.saturating_mul(IN_USE_LIVES)
+        state.has_subscribers() || seconds(now) <= self.in_use_until.load(Ordering::Relaxed)
     }
 }
 
@@ -209,13 +221,20 @@ impl State {
         subscribers.is_some_and(|sender| sender.receiver_count() > 0)
     }
 
-    pub(crate) fn gate(&self, provider: &ProviderRuntime, now: Moment) -> (Gate, Option<Failure>) {
-        let own = Gate::after(self.failure(), now);
-        if own != Gate::Open {
-            return (own, self.failure().cloned());
+    /// Whether the issuer may be asked for this key.
+    pub(crate) fn gate(&self, provider: &ProviderRuntime, now: Moment) -> Gate {
+        match Gate::after(self.failure(), now) {
+            Gate::Open => provider.gate(now),
+            closed => closed,
         }
-        let hold = provider.hold(now);
-        (Gate::after(hold.as_ref(), now), hold)
+    }
+
+    /// The failure that closes the gate, if it is closed.
+    pub(crate) fn obstacle(&self, provider: &ProviderRuntime, now: Moment) -> Option<Failure> {
+        match Gate::after(self.failure(), now) {
+            Gate::Open => provider.hold(now).as_deref().cloned(),
+            Gate::BackingOff(_) | Gate::Refused(_) => self.failure().cloned(),
+        }
     }
 
     /// Gives back what is no longer needed.
@@ -247,4 +266,4 @@ pub(crate) fn seconds(now: Moment) -> u32 {
 }
 
 /// How long a key without a token counts as in use after somebody asked for it.
-const IN_USE_WITHOUT_TOKEN: Duration = Duration::from_mins(1);
+const IN_USE_WITHOUT_TOKEN: Duration = Duration::from_mins(2);

@@ -10,6 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::slot::Slot;
+use crate::clock::Moment;
+use crate::token::Token;
 
 #[derive(Debug)]
 pub(crate) struct Slots {
@@ -23,9 +25,18 @@ impl Slots {
     }
 
     pub(crate) fn find(&self, key: &str) -> Option<Arc<Slot>> {
+        self.with(key, Arc::clone)
+    }
+
+    /// The token of a key if it is good and nothing is to be done; see [`Slot::fresh`].
+    pub(crate) fn fresh(&self, key: &str, now: Moment) -> Option<Token> {
+        self.with(key, |slot| slot.fresh(now)).flatten()
+    }
+
+    fn with<T>(&self, key: &str, act: impl FnOnce(&Arc<Slot>) -> T) -> Option<T> {
         let hash = self.hasher.hash_one(key);
         let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
-        shard.find(hash, |slot| slot.key().as_str() == key).map(Arc::clone)
+        shard.find(hash, |slot| slot.key().as_str() == key).map(act)
     }
 
     /// The slot of this slot's key: the one that is there, or this one.

@@ -341,6 +341,25 @@ async fn fill_the_file() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_deleted_or_replaced_is_written_no_more() {
+    let place = Place::new();
+    let store = open(&place.file).await.unwrap();
+    save(&store, "graph").await;
+    for what in ["deleted", "replaced"] {
+        if what == "deleted" {
+            fs::remove_file(&place.file).unwrap();
+        } else {
+            fs::write(&place.file, "somebody else's").unwrap();
+        }
+        // Saved into a file that nobody finds any more, it would look well and be lost.
+        let error = store.save(&key("calendar"), &record(), None).await.unwrap_err();
+        assert!(error.what.contains("deleted or replaced"), "{what}: {error}");
+        store.acquire_lease(&key("graph"), &Holder::unique(), Duration::from_mins(1)).await.unwrap_err();
+    }
+    assert_eq!(fs::read_to_string(&place.file).unwrap(), "somebody else's");
+}
+
+#[tokio::test]
 async fn a_closed_store_says_that_it_is_closed() {
     let place = Place::new();
     let store = open(&place.file).await.unwrap();

@@ -76,7 +76,7 @@ impl Flight {
     /// The failure in force here, when a look into the store has found nothing better.
     fn still_declined(&self) -> Error {
         let now = self.shared.clock.now();
-        let failure = self.slot.lock().gate(self.provider(), now).1;
+        let failure = self.slot.lock().obstacle(self.provider(), now);
         failure.map_or_else(lost_flight, |failure| declined(self.slot.key(), &failure, now))
     }
 
