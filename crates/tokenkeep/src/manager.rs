@@ -35,6 +35,7 @@ use crate::event::Event;
 use crate::expiry::{Decision, Phase, classify, decide};
 use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
+use crate::source::Keep;
 use crate::status::{Facts, Status, Warning, token_warnings};
 use crate::store::{Holder, Store, StoreError};
 use crate::subscriber::Subscriber;
@@ -152,6 +153,12 @@ impl TokenManager {
     /// The status of all keys that this manager or its store knows, in the order of their keys, at most `limit` from
     /// the first after `after`; fewer only when there are no more. Providers whose key was never used are named too.
     pub async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
+        for (name, provider) in &self.shared.providers {
+            if provider.source.keep() == Keep::InMemory {
+                // Had for nothing; if not, the status says why.
+                self.token(name).await.ok();
+            }
+        }
         self.shared.statuses(after, limit).await
     }
 
@@ -269,8 +276,13 @@ impl TokenHandle {
         self.shared.clear(&self.slot).await
     }
 
-    /// The state of this key. A key that is not in memory is looked up in the store.
+    /// The state of this key. A key that is not in memory is looked up in the store; if its tokens are kept in memory
+    /// only, it is obtained.
     pub async fn status(&self) -> Status {
+        if self.slot.provider().source.keep() == Keep::InMemory {
+            // Had for nothing; if not, the status says why.
+            self.token().await.ok();
+        }
         self.shared.status(&self.slot).await
     }
 

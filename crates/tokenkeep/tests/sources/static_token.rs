@@ -1,7 +1,7 @@
 //! `static`: a fixed token.
 
 use tokenkeep::provider::Grant;
-use tokenkeep::{Code, Secret};
+use tokenkeep::{Code, KeyState, Secret};
 
 use crate::support::*;
 
@@ -11,6 +11,14 @@ async fn a_static_token_is_handed_out_and_does_not_end() {
     assert_eq!(token.expose_secret(), "an-api-key");
     assert_eq!(token.authorization(), "Bearer an-api-key");
     assert_eq!((token.expires_in(), token.expires_at()), (None, None));
+}
+
+#[tokio::test]
+async fn a_static_token_is_known_to_be_good_before_anybody_asks_for_it() {
+    let settings = || Grant::Static { token: Secret::new("an-api-key") };
+    assert_eq!(handle(settings()).await.status().await.state, KeyState::Fresh);
+    let statuses = manager([settings(), settings()]).await.statuses(None, 10).await;
+    assert_eq!(statuses.iter().map(|status| status.state).collect::<Vec<_>>(), [KeyState::Fresh; 2]);
 }
 
 #[tokio::test]
