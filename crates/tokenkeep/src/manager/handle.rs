@@ -1,0 +1,308 @@
+//! What a caller does with the token of one key: get it, refuse it, have it renewed, forget it, watch it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::flight::{Start, Trigger};
+use super::slot::{FlightReceiver, Slot, State};
+use super::{Shared, declined, lost_flight};
+use crate::clock::Moment;
+use crate::error::{Code, Error};
+use crate::event::Event;
+use crate::expiry::{Decision, Phase, classify, decide};
+use crate::key::Key;
+use crate::source::Keep;
+use crate::status::{Status, Warning, token_warnings};
+use crate::subscriber::Subscriber;
+use crate::token::{IssuedToken, Token};
+
+/// The token of one key. Cheap to clone, and the fastest way to ask often.
+#[derive(Clone)]
+pub struct TokenHandle {
+    shared: Arc<Shared>,
+    slot: Arc<Slot>,
+}
+
+/// What a caller needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// The token must live at least so long.
+    pub min_valid: Duration,
+    /// Waits at most so long for one.
+    pub max_wait: Duration,
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self { min_valid: Duration::ZERO, max_wait: Duration::from_secs(30) }
+    }
+}
+
+/// A token, and what is not as it should be though there is one.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The token.
+    pub token: Token,
+    /// What is not as it should be.
+    pub warnings: Vec<Warning>,
+}
+
+impl TokenHandle {
+    pub(super) fn new(shared: Arc<Shared>, slot: Arc<Slot>) -> Self {
+        Self { shared, slot }
+    }
+
+    /// The key.
+    pub fn key(&self) -> &Key {
+        self.slot.key()
+    }
+
+    /// A token that can be used now; obtains one if there is none.
+    ///
+    /// A good token costs neither a lock nor an allocation. Otherwise the call waits, with all others, for the one
+    /// flight of this key. Cancel safe: dropping the future stops nothing.
+    #[inline]
+    pub async fn token(&self) -> Result<Token, Error> {
+        match self.current() {
+            Some(token) => Ok(token),
+            None => Box::pin(self.obtain(Demand::default())).await.map(|answer| answer.token),
+        }
+    }
+
+    /// The present token, if it is good and need not be renewed. Never waits, asks nobody.
+    #[inline]
+    pub fn current(&self) -> Option<Token> {
+        let now = self.shared.clock.now();
+        if let Some(token) = self.slot.fresh(now) {
+            return Some(token);
+        }
+        if self.shared.scheduler.is_running() {
+            return None;
+        }
+        // Nobody renews it ahead, so there is nothing to be done for one that is due.
+        let live = self.slot.live().filter(|live| live.serves(now))?;
+        self.slot.touch(Some(&live), now);
+        Some(Token::new(live, now))
+    }
+
+    /// A token that meets a demand, with warnings. Cancel safe.
+    ///
+    /// `invalid_request` if the issuer's tokens do not live as long as `min_valid`; nothing is requested then.
+    /// `unavailable` if there is none within `max_wait`: it goes on being obtained all the same.
+    pub async fn get(&self, demand: Demand) -> Result<Answer, Error> {
+        Box::pin(self.obtain(demand)).await
+    }
+
+    /// Obtains a new token now, whatever the present one is like, and passes over a back-off or a refusal. If it
+    /// fails, the present token stays. Cancel safe.
+    pub async fn refresh(&self) -> Result<Token, Error> {
+        let above = {
+            let state = self.slot.lock();
+            self.slot.live().map_or(0, |live| live.generation()).max(state.obsolete())
+        };
+        let under_way = self.slot.lock().flight().cloned();
+        if let Some(flight) = under_way {
+            // It may have been for less, e.g. to read the store, or turned away by what this call passes over.
+            match landed(flight).await {
+                Ok(issued) if issued.generation() > above => return Ok(Token::new(issued, self.shared.clock.now())),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let flight = {
+            let mut state = self.slot.lock();
+            let start = Start { above, trigger: Trigger::ByHand };
+            state.flight().cloned().unwrap_or_else(|| self.shared.launch(&self.slot, &mut state, start, None))
+        };
+        landed(flight).await.map(|issued| Token::new(issued, self.shared.clock.now()))
+    }
+
+    /// Says that a resource server refused this token. If it is still the present one it is never handed out again
+    /// and a new one is obtained; else nothing happens, so a thousand callers with the same 401 cause one refresh.
+    pub fn reject(&self, token: &Token) {
+        self.reject_generation(token.generation());
+    }
+
+    /// As [`TokenHandle::reject`], for a caller that has only the generation.
+    pub fn reject_generation(&self, generation: u64) {
+        let mut state = self.slot.lock();
+        let current = match self.slot.live() {
+            Some(live) => live.generation() == generation,
+            // What the store has is not known here; if it is this one, it will not count.
+            None => generation > state.obsolete() && generation < u64::MAX,
+        };
+        if current {
+            self.slot.withdraw(&mut state);
+            let busy = state.busy();
+            busy.obsolete = busy.obsolete.max(generation);
+            busy.rejected = true;
+            self.shared.wake_soon(&self.slot, &mut state);
+            drop(state);
+            self.shared.emit(Event::Rejected { key: self.key().clone(), generation });
+        }
+    }
+
+    /// Forgets the token and the failure in force, here and in the store; the next who asks has a new token obtained.
+    /// The refresh token stays: it is the login. The generations go on counting. Cancel safe.
+    pub async fn clear(&self) -> Result<(), Error> {
+        self.shared.clear(&self.slot).await
+    }
+
+    /// The state of this key. A key that is not in memory is looked up in the store; if its tokens are kept in memory
+    /// only, it is obtained.
+    pub async fn status(&self) -> Status {
+        if self.slot.provider().source.keep() == Keep::InMemory {
+            // Had for nothing; if not, the status says why.
+            self.token().await.ok();
+        }
+        self.shared.status(&self.slot).await
+    }
+
+    /// The present token at once, if there is one, and each new one. While somebody subscribes, the key counts as in
+    /// use.
+    pub fn subscribe(&self) -> Subscriber {
+        let now = self.shared.clock.now();
+        let mut state = self.slot.lock();
+        let present = self.slot.live().map(|live| Token::new(live, now));
+        let subscribers = state.busy().subscribers.get_or_insert_with(|| watch::channel(present).0);
+        let tokens = subscribers.subscribe();
+        self.shared.wake_soon(&self.slot, &mut state);
+        Subscriber::new(tokens, Arc::clone(&self.shared.clock))
+    }
+
+    async fn obtain(&self, demand: Demand) -> Result<Answer, Error> {
+        let waiting = self.wait_for(demand.min_valid);
+        tokio::time::timeout(demand.max_wait, waiting).await.unwrap_or_else(|_| {
+            Err(Error::new(Code::Unavailable, format!("no token within {} s", demand.max_wait.as_secs_f32()))
+                .with_key(self.key())
+                .with_next("it goes on being obtained; try again, or allow a longer max_wait")
+                .with_retry_after(Duration::from_secs(1)))
+        })
+    }
+
+    async fn wait_for(&self, min_valid: Duration) -> Result<Answer, Error> {
+        // Once for what the store has, once for what the issuer gives, once for a token that was rejected meanwhile.
+        for _ in 0..MAX_FLIGHTS_OF_A_CALL {
+            match self.step(min_valid)? {
+                Step::HandOut(answer) => return Ok(answer),
+                Step::Wait(flight) => {
+                    let issued = landed(flight).await?;
+                    self.check_life(&issued, min_valid)?;
+                }
+            }
+        }
+        match self.step(min_valid)? {
+            Step::HandOut(answer) => Ok(answer),
+            Step::Wait(_) if min_valid.is_zero() => {
+                Err(Error::new(Code::Unavailable, "tokens are obtained, but are refused or over at once")
+                    .with_key(self.key())
+                    .with_next("look whether the API accepts them, and at the life that the issuer gives")
+                    .with_retry_after(Duration::from_secs(1)))
+            }
+            Step::Wait(_) => Err(Error::new(
+                Code::InvalidRequest,
+                format!("min_valid is {} s, and new tokens come with less", min_valid.as_secs_f32()),
+            )
+            .with_key(self.key())
+            .with_next("ask for less")),
+        }
+    }
+
+    /// Decides what this caller gets now, and starts a flight if one is needed.
+    fn step(&self, min_valid: Duration) -> Result<Step, Error> {
+        let now = self.shared.clock.now();
+        let mut state = self.slot.lock();
+        let live = self.slot.live();
+        self.slot.touch(live.as_deref(), now);
+        let phase = classify(live.as_deref(), now, min_valid);
+        let provider = self.slot.provider();
+        let decision = decide(phase, state.gate(provider, now));
+        if let (Decision::HandOut | Decision::HandOutAndRefresh, Some(live)) = (decision, &live) {
+            if decision == Decision::HandOutAndRefresh && self.shared.scheduler.is_running() {
+                self.shared.launch_ahead(&self.slot, &mut state);
+            }
+            return Ok(Step::HandOut(self.shared.answer(&self.slot, &state, live, now)));
+        }
+        if let Some(live) = &live {
+            self.check_life(live, min_valid)?;
+        }
+        // Whoever asks while a flight is under way shares its answer, also a probe's after a refusal.
+        if let Some(flight) = state.flight() {
+            return Ok(Step::Wait(flight.clone()));
+        }
+        let above = live.as_ref().map_or(0, |live| live.generation());
+        if decision == Decision::Decline
+            && let Some(failure) = state.obstacle(provider, now)
+        {
+            if !self.shared.may_look(&mut state, now) {
+                return Err(declined(self.key(), &failure, now));
+            }
+            let start = Start { above, trigger: Trigger::Look };
+            return Ok(Step::Wait(self.shared.launch(&self.slot, &mut state, start, None)));
+        }
+        if let (Phase::MustWait | Phase::Expired, Some(live)) = (phase, &live) {
+            self.shared.emit(Event::Expired { key: self.key().clone(), generation: live.generation() });
+        }
+        Ok(Step::Wait(self.shared.launch(&self.slot, &mut state, Start { above, trigger: Trigger::Caller }, None)))
+    }
+
+    /// No request helps a caller who needs more life than the issuer ever gives.
+    fn check_life(&self, issued: &IssuedToken, min_valid: Duration) -> Result<(), Error> {
+        match issued.life() {
+            Some(life) if min_valid > Duration::ZERO && life <= min_valid => Err(Error::new(
+                Code::InvalidRequest,
+                format!("min_valid is {} s, but the issuer's tokens live {} s", min_valid.as_secs(), life.as_secs()),
+            )
+            .with_key(self.key())
+            .with_next("ask for less")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a caller gets now.
+enum Step {
+    HandOut(Answer),
+    Wait(FlightReceiver),
+}
+
+impl Shared {
+    /// Whether a caller who is turned away may have the store looked at first: a manager that was not started does not
+    /// notice by itself that another process has overcome the failure.
+    fn may_look(&self, state: &mut State, now: Moment) -> bool {
+        let busy = state.busy();
+        let looked = busy.looked_at.is_some_and(|looked| now.since(looked) < LOOK_INTERVAL);
+        if self.scheduler.is_running() || looked {
+            return false;
+        }
+        busy.looked_at = Some(now);
+        true
+    }
+
+    fn answer(&self, slot: &Slot, state: &State, live: &Arc<IssuedToken>, now: Moment) -> Answer {
+        let mut warnings = self.warnings(Some(state));
+        warnings.extend(token_warnings(Some(live), state.failure(), &slot.provider().policy, now));
+        Answer { token: Token::new(Arc::clone(live), now), warnings }
+    }
+}
+
+impl fmt::Debug for TokenHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenHandle({})", self.key())
+    }
+}
+
+/// Waits for a flight to end.
+async fn landed(mut flight: FlightReceiver) -> Result<Arc<IssuedToken>, Error> {
+    match flight.wait_for(Option::is_some).await {
+        Ok(result) => result.clone().unwrap_or_else(|| Err(lost_flight())),
+        Err(_) => Err(lost_flight()),
+    }
+}
+
+/// How many flights a call may wait for.
+const MAX_FLIGHTS_OF_A_CALL: u32 = 3;
+/// How often the store is looked at for callers who are turned away.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
