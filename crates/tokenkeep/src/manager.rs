@@ -175,7 +175,7 @@ impl Shared {
                 .with_next("a key is provider or provider:account")
         })?;
         let provider = self.provider_of(&key)?;
-        let slot = self.slots.find_or_insert(Slot::new(key, provider, self.clock.now()));
+        let slot = self.slots.find_or_insert(Slot::new(key, provider));
         self.schedule_next(&slot, &mut slot.lock());
         Ok(slot)
     }
@@ -204,7 +204,9 @@ impl Shared {
         {
             let mut state = slot.lock();
             slot.withdraw(&mut state);
-            state.busy().failure = None;
+            let busy = state.busy();
+            busy.failure = None;
+            busy.looked_at = None;
         }
         self.emit(Event::Cleared { key: slot.key().clone() });
         // On a task of its own, so that a caller who leaves does not leave the store half-told.

@@ -65,7 +65,7 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
 pub enum Keep {
     /// In the store: another process or the next start uses them again.
     InStore,
-    /// In memory only: they are had again for nothing.
+    /// In memory only: they are had again at once and for nothing, also for a mere look at the status.
     InMemory,
 }
 

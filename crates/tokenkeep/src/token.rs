@@ -1,7 +1,7 @@
 //! The access token: as it was issued, and as it is handed out.
 //!
-//! One allocation holds an issued token for all who use it; handing it out copies a pointer. That, and not copying the
-//! text into a second place, is what keeps a million of them in memory affordable.
+//! One allocation holds an issued token for all who use it; handing it out copies a pointer. That is what keeps a million
+//! of them in memory affordable. The text is copied once, into the header, for tokens that are asked for one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use once_cell::race::OnceBox;
 use zeroize::Zeroizing;
 
 use crate::clock::{Moment, millis};
-use crate::expiry::{IN_USE_LIVES, Phase, Windows, classify};
+use crate::expiry::{Phase, Windows, classify};
 use crate::secret::Secret;
 
 /// A token as a caller gets it: good at the moment it was handed out. Cheap to clone.
@@ -180,11 +180,6 @@ impl IssuedToken {
     /// Its whole life as issued; `None` for a token without end.
     pub fn life(&self) -> Option<Duration> {
         (self.life_ms != ENDLESS).then(|| Duration::from_millis(self.life_ms.unsigned_abs()))
-    }
-
-    /// Until when somebody who uses it at this moment counts as a user of its key.
-    pub(crate) fn in_use_until(&self, now: Moment) -> Moment {
-        now.plus_millis(self.life_ms.saturating_mul(IN_USE_LIVES.into()))
     }
 
     /// Whether it can be handed out.

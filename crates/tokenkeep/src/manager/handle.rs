@@ -84,7 +84,7 @@ impl TokenHandle {
         }
         // Nobody renews it ahead, so there is nothing to be done for one that is due.
         let live = self.slot.live().filter(|live| live.serves(now))?;
-        self.slot.touch(Some(&live), now);
+        self.slot.touch(now);
         Some(Token::new(live, now))
     }
 
@@ -213,9 +213,9 @@ impl TokenHandle {
     /// Decides what this caller gets now, and starts a flight if one is needed.
     fn step(&self, min_valid: Duration) -> Result<Step, Error> {
         let now = self.shared.clock.now();
+        self.slot.touch(now);
         let mut state = self.slot.lock();
         let live = self.slot.live();
-        self.slot.touch(live.as_deref(), now);
         let phase = classify(live.as_deref(), now, min_valid);
         let provider = self.slot.provider();
         let decision = decide(phase, state.gate(provider, now));

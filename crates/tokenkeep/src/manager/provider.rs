@@ -61,21 +61,34 @@ impl ProviderRuntime {
         next
     }
 
+    /// Nobody serves those that wait: the next who waits finds somebody.
+    pub(super) fn leave_line(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).served = false;
+    }
+
     /// The failure that holds all keys of this provider, if the issuer limits its requests.
     pub(crate) fn hold(&self, now: Moment) -> Option<Arc<Failure>> {
-        self.hold.load_full().filter(|failure| !failure.retry_at.is_reached(now))
+        let hold = self.hold.load_full()?;
+        if !hold.retry_at.is_reached(now) {
+            return Some(hold);
+        }
+        // Over once, over for good, also if the clock is set back.
+        self.hold.compare_and_swap(&hold, None);
+        None
     }
 
     /// The gate that it leaves.
     pub(crate) fn gate(&self, now: Moment) -> Gate {
-        Gate::after(self.hold.load().as_deref(), now)
+        Gate::after(self.hold(now).as_deref(), now)
     }
 
-    pub(crate) fn hold_all(&self, failure: &Failure) {
+    pub(crate) fn hold_all(&self, failure: &Failure, now: Moment) {
         let failure = Arc::new(failure.clone());
+        let lasts =
+            |hold: &Failure| !hold.retry_at.is_reached(now) && hold.retry_at.boot_ms >= failure.retry_at.boot_ms;
         // Many requests may be under way; the longest wait that one of them was told counts.
         self.hold.rcu(|hold| match hold {
-            Some(hold) if hold.retry_at.boot_ms >= failure.retry_at.boot_ms => Arc::clone(hold),
+            Some(hold) if lasts(hold) => Arc::clone(hold),
             _ => Arc::clone(&failure),
         });
     }

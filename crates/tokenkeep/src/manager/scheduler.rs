@@ -59,12 +59,13 @@ impl Scheduler {
         let background = {
             let mut background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
             self.running.store(false, Ordering::Relaxed);
+            // Not later: whoever starts meanwhile plans anew.
+            self.buckets.lock().unwrap_or_else(PoisonError::into_inner).clear();
             background.take()
         };
         let Some(background) = background else { return };
         background.stop.cancel();
         background.tasks.wait().await;
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Has a slot looked at in this second, or before: whoever looks at it plans it anew.
@@ -163,37 +164,50 @@ fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
     if live.expires_at().is_never() {
         return None;
     }
-    let ahead = if slot.provider().policy.refresh == Refresh::Ahead && slot.is_in_use(state, now) {
-        Duration::from_millis(live.windows().refresh_before_ms.into())
-    } else {
-        Duration::ZERO
-    };
-    Some(live.expires_at().minus(ahead).remaining(now))
+    let due = live.expires_at().minus(Duration::from_millis(live.windows().refresh_before_ms.into()));
+    // An idle key may be used again before it is due, and nobody plans it then.
+    let may_be_renewed = slot.is_in_use(state, now) || !due.is_reached(now);
+    let ahead = slot.provider().policy.refresh == Refresh::Ahead && may_be_renewed;
+    Some(if ahead { due } else { live.expires_at() }.remaining(now))
 }
 
 /// Whether a new token is wanted now and may be asked for.
 fn is_wanted(slot: &Slot, state: &State, now: Moment) -> bool {
-    // First what is known without a look at the token, which most likely is in no cache of the processor.
+    let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
     let gate = state.gate(slot.provider(), now);
-    gate == Gate::Open
-        && matches!(
-            decide(classify(slot.live().as_deref(), now, Duration::ZERO), gate),
-            Decision::HandOutAndRefresh | Decision::Wait
-        )
+    matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait)
 }
 
 /// Renews the keys of a busy provider that wait for it, one after the other as permits come free, fairly with those
 /// for which callers wait.
 async fn serve_line(shared: Weak<Shared>, provider: Arc<ProviderRuntime>) {
-    loop {
+    let mut serving = Serving { line: Some(provider) };
+    while let Some(provider) = &serving.line {
         let Ok(permit) = Arc::clone(&provider.permits).acquire_owned().await else { return };
-        let Some(slot) = provider.next_in_line() else { return };
+        let Some(slot) = provider.next_in_line() else {
+            serving.line = None;
+            return;
+        };
         let Some(shared) = shared.upgrade().filter(|shared| shared.scheduler.is_running()) else { continue };
         let mut state = slot.lock();
         if is_wanted(&slot, &state, shared.clock.now()) && state.flight().is_none() {
             shared.launch_with(&slot, &mut state, Some(permit));
         } else {
             shared.schedule_next(&slot, &mut state);
+        }
+    }
+}
+
+/// Somebody who serves a line. When they are gone before it is empty, because they panicked or their runtime ended,
+/// somebody else can.
+struct Serving {
+    line: Option<Arc<ProviderRuntime>>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(provider) = &self.line {
+            provider.leave_line();
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::provider::ProviderRuntime;
 use crate::clock::Moment;
 use crate::error::Error;
-use crate::expiry::{Gate, Phase, classify};
+use crate::expiry::{Gate, IN_USE_LIVES, Phase, classify};
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::store::{Record, Version};
@@ -25,8 +25,8 @@ pub(crate) struct Slot {
     key: Key,
     provider: Arc<ProviderRuntime>,
     live: ArcSwapOption<IssuedToken>,
-    /// The second, on the boot clock, until which this key counts as in use.
-    in_use_until: AtomicU32,
+    /// The second, on the boot clock, in which somebody asked last; 0: nobody did.
+    used_at: AtomicU32,
     /// The second, on the boot clock, in which the scheduler looks at this slot; 0: not at all. Written under the lock.
     wakes_at: AtomicU32,
     state: Mutex<State>,
@@ -68,12 +68,12 @@ pub(crate) type FlightResult = Result<Arc<IssuedToken>, Error>;
 pub(crate) type FlightReceiver = watch::Receiver<Option<FlightResult>>;
 
 impl Slot {
-    pub(crate) fn new(key: Key, provider: Arc<ProviderRuntime>, now: Moment) -> Self {
+    pub(crate) fn new(key: Key, provider: Arc<ProviderRuntime>) -> Self {
         Self {
             key,
             provider,
             live: ArcSwapOption::empty(),
-            in_use_until: AtomicU32::new(seconds(now.plus(IN_USE_WITHOUT_TOKEN))),
+            used_at: AtomicU32::new(0),
             wakes_at: AtomicU32::new(0),
             state: Mutex::default(),
         }
@@ -92,7 +92,7 @@ impl Slot {
     pub(crate) fn fresh(&self, now: Moment) -> Option<Token> {
         let live = self.live.load();
         let issued = live.as_ref().filter(|issued| classify(Some(issued), now, Duration::ZERO) == Phase::Fresh)?;
-        self.touch(Some(issued), now);
+        self.touch(now);
         Some(Token::new(Arc::clone(issued), now))
     }
 
@@ -101,14 +101,12 @@ impl Slot {
         self.live.load().as_ref().is_some_and(|live| live.serves(now))
     }
 
-    /// Notes that somebody asked: a key counts as in use for some lives of its token. Writes at most once a second, so
-    /// that readers do not fight for the cache line.
+    /// Notes that somebody asked. Writes at most once a second, so that readers do not fight for the cache line.
     #[inline]
-    pub(crate) fn touch(&self, issued: Option<&IssuedToken>, now: Moment) {
-        let until = issued.map_or_else(|| now.plus(IN_USE_WITHOUT_TOKEN), |issued| issued.in_use_until(now));
-        let until = seconds(until);
-        if self.in_use_until.load(Ordering::Relaxed) < until {
-            self.in_use_until.store(until, Ordering::Relaxed);
+    pub(crate) fn touch(&self, now: Moment) {
+        let second = seconds(now);
+        if self.used_at.load(Ordering::Relaxed) != second {
+            self.used_at.store(second, Ordering::Relaxed);
         }
     }
 
@@ -149,10 +147,7 @@ impl Slot {
         if issued.generation() <= state.obsolete() {
             return;
         }
-        if self.live.swap(Some(Arc::clone(issued))).is_none() {
-            // Whoever asked for it may have left.
-            self.touch(Some(issued), now);
-        }
+        self.live.store(Some(Arc::clone(issued)));
         if let Some(busy) = &mut state.busy {
             busy.asked_at = None;
             busy.rejected = false;
@@ -177,7 +172,13 @@ impl Slot {
 
     /// Whether this key is worth renewing ahead: somebody subscribed to it, or asked for it within its last lives.
     pub(crate) fn is_in_use(&self, state: &State, now: Moment) -> bool {
-        state.has_subscribers() || seconds(now) <= self.in_use_until.load(Ordering::Relaxed)
+        if state.has_subscribers() {
+            return true;
+        }
+        let used_at = self.used_at.load(Ordering::Relaxed);
+        let life = self.live.load().as_ref().and_then(|live| live.life()).unwrap_or(IN_USE_WITHOUT_TOKEN);
+        let idle = Duration::from_secs(seconds(now).saturating_sub(used_at).into());
+        used_at > 0 && idle <= life.saturating_mul(IN_USE_LIVES)
     }
 }
 
@@ -265,5 +266,5 @@ pub(crate) fn seconds(now: Moment) -> u32 {
     u32::try_from(now.boot_ms / 1000).unwrap_or(if now.boot_ms < 0 { 0 } else { u32::MAX })
 }
 
-/// How long a key without a token counts as in use after somebody asked for it.
-const IN_USE_WITHOUT_TOKEN: Duration = Duration::from_mins(2);
+/// What counts as a life of a key without a token.
+const IN_USE_WITHOUT_TOKEN: Duration = Duration::from_mins(1);

@@ -111,3 +111,47 @@ async fn events_tell_a_tokens_life() {
     }
     assert_eq!(seen, ["obtained 1", "rejected 1", "obtained 2", "cleared", "failed 1"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_start_while_stop_waits_loses_no_plans() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    pass(SECOND * 3).await;
+    let (stopped, ()) = tokio::join!(world.manager.stop(), async { world.manager.start() });
+    stopped.unwrap();
+    for lives in 2..=3 {
+        for _ in 0..40 {
+            pass(MINUTE).await;
+            world.get().await.unwrap();
+        }
+        pass(MINUTE * 10).await;
+        assert_eq!(world.issuer.count(), lives, "renewed ahead, though nobody asked in the last ten minutes");
+    }
+}
+
+#[test]
+fn keys_in_line_when_their_runtime_ends_are_renewed_in_the_next() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let first = runtime();
+    let (world, _subscribers) = first.block_on(async {
+        let world = world(HOUR).await;
+        world.manager.start();
+        world.issuer.hold();
+        let handle = |number| world.manager.handle(&format!("graph:{number}")).unwrap();
+        let subscribers: Vec<_> = (0..200).map(|number| handle(number).subscribe()).collect();
+        world.issuer.arrival(64).await;
+        pass(SECOND).await;
+        (world, subscribers)
+    });
+    drop(first);
+    runtime().block_on(async {
+        world.issuer.let_go();
+        world.manager.start();
+        pass(MINUTE * 5).await;
+        for number in 0..200 {
+            let handle = world.manager.handle(&format!("graph:{number}")).unwrap();
+            assert!(handle.current().is_some(), "{handle:?} was not renewed");
+        }
+    });
+}

@@ -191,3 +191,37 @@ async fn the_longest_of_several_rate_limits_counts() {
     let held = world.manager.token("graph:3").await.unwrap_err();
     assert!(held.retry_after().unwrap() > SECOND * 50, "{held:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_that_is_over_does_not_hide_the_next() {
+    let world = world(HOUR).await;
+    let limit =
+        |retry_after| FetchError { retry_after: Some(retry_after), ..FetchError::new(Fault::RateLimited, "429") };
+    world.issuer.reply(Reply::Fail(limit(HOUR)));
+    world.manager.token("graph:0").await.unwrap_err();
+    // By the wall clock the hour is over, by the other it is not.
+    world.clock.set_wall_forward(HOUR * 2);
+    pass(SECOND * 2).await;
+    world.issuer.reply(Reply::Fail(limit(MINUTE)));
+    for number in 1..=20 {
+        world.manager.token(&format!("graph:{number}")).await.unwrap_err();
+    }
+    assert_eq!(world.issuer.count(), 2, "one request for each limit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_status_calls_good_after_a_clear_is_handed_out() {
+    let world = world(MINUTE).await;
+    let other = world.another_process().await;
+    let limit = FetchError { retry_after: Some(SECOND * 3), ..FetchError::new(Fault::RateLimited, "429") };
+    world.issuer.reply(Reply::Fail(limit));
+    world.graph().refresh().await.unwrap_err();
+    pass(SECOND / 4).await;
+    // It has the store looked at, which is done once a second at most.
+    world.get().await.unwrap_err();
+    world.issuer.reply(Reply::Token);
+    world.graph().clear().await.unwrap();
+    other.token("graph").await.unwrap();
+    assert_eq!(world.graph().status().await.state, KeyState::Fresh);
+    world.get().await.unwrap();
+}

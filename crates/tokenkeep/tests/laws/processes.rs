@@ -264,3 +264,20 @@ async fn while_another_program_locks_the_store_no_refresh_token_is_spent() {
     assert_eq!(world.get().await.unwrap().generation(), 2);
     assert_eq!(world.issuer.reused(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_that_lost_its_turn_to_one_that_cannot_save_ends() {
+    let world = world(HOUR).await;
+    let other = world.another_process().await;
+    let first = world.get().await.unwrap();
+    world.graph().reject(&first);
+    let graph = world.graph();
+    let (late, ()) = tokio::join!(tokio::time::timeout(MINUTE, graph.refresh()), async {
+        pass(Duration::from_millis(500)).await;
+        world.clock.suspend(MINUTE);
+        world.store.set(Trouble::NoSaves);
+        // Its token is in its memory only, so it keeps the lease.
+        other.handle("graph").unwrap().refresh().await.unwrap();
+    });
+    late.expect("the flight did not end").unwrap_err();
+}

@@ -267,3 +267,53 @@ async fn a_rate_limit_in_the_middle_of_many_renewals_loses_none_of_them() {
     }
     drop(subscribers);
 }
+
+#[tokio::test(start_paused = true)]
+async fn looking_at_a_key_asks_nobody() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    for _ in 0..5 {
+        assert_eq!(world.graph().status().await.state, KeyState::Absent);
+        pass(MINUTE).await;
+    }
+    assert_eq!(world.issuer.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_in_use_for_two_lives_of_the_token_that_it_has() {
+    let month = HOUR * 24 * 30;
+    let idle_after = world(month).await;
+    idle_after.manager.start();
+    let long = idle_after.get().await.unwrap();
+    idle_after.issuer.set_expiry(Expiry::In(MINUTE * 5));
+    idle_after.graph().reject(&long);
+    idle_after.get().await.unwrap();
+    pass(MINUTE * 15).await;
+    let asked = idle_after.issuer.count();
+    pass(HOUR * 24).await;
+    assert_eq!(idle_after.issuer.count(), asked, "the lives became shorter, and nobody asked for many of them");
+
+    let in_use = world(SECOND * 40).await;
+    in_use.manager.start();
+    in_use.get().await.unwrap();
+    in_use.issuer.set_expiry(Expiry::In(HOUR));
+    pass(SECOND * 35).await;
+    assert_eq!(in_use.issuer.count(), 2);
+    pass(MINUTE * 50).await;
+    assert_eq!(in_use.issuer.count(), 3, "the lives became longer, and somebody asked within the last two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_key_that_is_used_again_is_renewed_ahead() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    pass(HOUR * 6).await;
+    // By hand, which is no use.
+    world.graph().refresh().await.unwrap();
+    pass(MINUTE * 40).await;
+    world.get().await.unwrap();
+    let asked = world.issuer.count();
+    pass(MINUTE * 10).await;
+    assert_eq!(world.issuer.count(), asked + 1);
+}

@@ -1,6 +1,10 @@
 //! Promise 2, second half, and section 6: store trouble never stops a token, and loses none.
 
-use tokenkeep::{Code, Demand, Event, Warning};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokenkeep::store::MemoryStore;
+use tokenkeep::{Clock, Code, Demand, Event, Warning};
 
 use crate::support::*;
 
@@ -110,4 +114,30 @@ async fn store_trouble_is_said_once_and_its_end_too() {
         }
     }
     assert_eq!(said, (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn generations_go_on_when_the_store_is_lost_while_a_flight_waits() {
+    let world = world(HOUR).await;
+    for _ in 0..5 {
+        world.graph().refresh().await.unwrap();
+    }
+    let other = world.another_process().await.handle("graph").unwrap();
+    let (token, ()) = tokio::join!(other.refresh(), async {
+        pass(Duration::from_millis(300)).await;
+        world.store.set(Trouble::Gone);
+    });
+    assert_eq!(token.unwrap().generation(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_was_replaced_by_an_older_one_is_worked_with() {
+    let world = rotating_world(MINUTE).await;
+    world.get().await.unwrap();
+    pass(MINUTE * 2).await;
+    world.store.replace(Arc::new(MemoryStore::new(Arc::clone(&world.clock) as Arc<dyn Clock>)));
+    match world.get().await {
+        Ok(token) => assert_eq!(token.generation(), 2),
+        Err(error) => assert_eq!(error.code(), Code::LoginRequired, "{error}"),
+    }
 }

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use tracing::warn;
 
 use super::turn::{Base, Sight};
-use super::{Flight, remaining};
+use super::{FLIGHT_TIMEOUT, Flight, remaining};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::event::Event;
@@ -35,12 +35,8 @@ impl Flight {
             attempts += 1;
             let waited = self.floor(asked_at).await;
             if !self.is_still_its_turn(stored.as_ref(), waited).await {
-                let again = match self.take_turn().await {
-                    Ok(again) => again,
-                    Err(error) => self.go_on_alone(&error).await.map(|(stored, _)| stored),
-                };
-                stored = match again {
-                    Ok(again) => again,
+                stored = match self.take_turn_again(stored).await {
+                    Ok(newest) => newest,
                     Err(result) => return result,
                 };
                 refresh_token = self.newest_refresh_token(stored.as_ref());
@@ -91,6 +87,28 @@ impl Flight {
         self.shared.note_store(StoreTask::Lease, &renewed);
         let newest = self.slot.lock().version;
         renewed == Ok(true) && stored.map_or(0, |stored| stored.version.0) >= newest
+    }
+
+    /// Waits for this flight's turn once more; then what the store holds, or what it held when it can no longer be read.
+    async fn take_turn_again(&mut self, before: Option<Stored>) -> Result<Option<Stored>, FlightResult> {
+        let known = self.slot.lock().version;
+        let newest = match tokio::time::timeout(FLIGHT_TIMEOUT, self.take_turn()).await {
+            Ok(Ok(newest)) => newest?,
+            Ok(Err(error)) => return self.go_on_alone(&error).await.map(|(newest, _)| newest.or(before)),
+            Err(_) => {
+                // It may have the lease by now.
+                self.leased = true;
+                return Err(Err(self.out_of_time()));
+            }
+        };
+        let version = newest.as_ref().map_or(0, |newest| newest.version.0);
+        let mut state = self.slot.lock();
+        if state.version == known {
+            // Under the lease, an older record than the known one is no late view: somebody put it there by hand.
+            state.version = version;
+        }
+        drop(state);
+        Ok(newest)
     }
 
     /// Waits until the issuer may be asked for this key again; whether there was need to wait.
@@ -183,7 +201,7 @@ impl Flight {
         state.busy().failure = Some(failure.clone());
         drop(state);
         if failure.kind == FailureKind::RateLimited {
-            self.provider().hold_all(&failure);
+            self.provider().hold_all(&failure, now);
         }
         self.shared.emit(Event::Failed {
             key: self.slot.key().clone(),

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreEr
 /// A store that fails when told to, and that can be looked into.
 #[derive(Debug)]
 pub(crate) struct UnreliableStore {
-    inner: Arc<dyn Store>,
+    inner: Mutex<Arc<dyn Store>>,
+    loads: AtomicUsize,
     trouble: Mutex<Trouble>,
     pub(crate) panic_once: AtomicBool,
     on_save: Mutex<Option<Hook>>,
@@ -49,12 +50,22 @@ pub(crate) enum Trouble {
 impl UnreliableStore {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
         Self {
-            inner,
+            inner: Mutex::new(inner),
+            loads: AtomicUsize::new(0),
             trouble: Mutex::default(),
             panic_once: AtomicBool::new(false),
             on_save: Mutex::default(),
             last_holder: Mutex::default(),
         }
+    }
+
+    /// From now on another store has this one's place, as when a file is restored from a copy.
+    pub(crate) fn replace(&self, inner: Arc<dyn Store>) {
+        *self.inner.lock().unwrap() = inner;
+    }
+
+    fn inner(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.inner.lock().unwrap())
     }
 
     pub(crate) fn set(&self, trouble: Trouble) {
@@ -66,13 +77,13 @@ impl UnreliableStore {
     }
 
     pub(crate) async fn record(&self, key: &str) -> Option<Record> {
-        self.inner.load(&Key::parse(key).unwrap()).await.unwrap().map(|versioned| versioned.record)
+        self.inner().load(&Key::parse(key).unwrap()).await.unwrap().map(|versioned| versioned.record)
     }
 
     /// Ends a lease, as if its holder had stood still for too long.
     pub(crate) async fn end_lease(&self, key: &str) {
         let holder = self.last_holder.lock().unwrap().clone().expect("nobody has taken a lease");
-        self.inner.release_lease(&Key::parse(key).unwrap(), &holder).await.unwrap();
+        self.inner().release_lease(&Key::parse(key).unwrap(), &holder).await.unwrap();
     }
 
     fn fail_if(&self, troubles: &[Trouble]) -> Result<(), StoreError> {
@@ -91,8 +102,10 @@ impl Store for UnreliableStore {
     }
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        // Virtual time does not pass in a loop that never waits: without this it would hang instead of failing.
+        assert!(self.loads.fetch_add(1, Ordering::Relaxed) < 1_000_000, "the store is read without end");
         self.fail_if(&[Trouble::Gone])?;
-        self.inner.load(key).await
+        self.inner().load(key).await
     }
 
     async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
@@ -100,28 +113,28 @@ impl Store for UnreliableStore {
         if let Some(Hook(hook)) = &*self.on_save.lock().unwrap() {
             hook(record);
         }
-        self.inner.save(key, record, expected).await
+        self.inner().save(key, record, expected).await
     }
 
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
         self.fail_if(&[Trouble::Gone])?;
-        self.inner.page(after, limit).await
+        self.inner().page(after, limit).await
     }
 
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
         assert!(!self.panic_once.swap(false, Ordering::SeqCst), "a store that panics, as the test wants");
         self.fail_if(&[Trouble::Gone])?;
-        self.inner.changes(since, limit).await
+        self.inner().changes(since, limit).await
     }
 
     async fn newest_version(&self) -> Result<Version, StoreError> {
         self.fail_if(&[Trouble::Gone])?;
-        self.inner.newest_version().await
+        self.inner().newest_version().await
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
         self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
-        let outcome = self.inner.acquire_lease(key, holder, ttl).await;
+        let outcome = self.inner().acquire_lease(key, holder, ttl).await;
         if outcome == Ok(LeaseOutcome::Acquired) {
             *self.last_holder.lock().unwrap() = Some(holder.clone());
         }
@@ -130,15 +143,15 @@ impl Store for UnreliableStore {
 
     async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
         self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
-        self.inner.renew_lease(key, holder, ttl).await
+        self.inner().renew_lease(key, holder, ttl).await
     }
 
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
         self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
-        self.inner.release_lease(key, holder).await
+        self.inner().release_lease(key, holder).await
     }
 
     async fn close(&self) {
-        self.inner.close().await;
+        self.inner().close().await;
     }
 }
