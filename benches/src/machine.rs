@@ -1,9 +1,11 @@
 //! What the machine says: of itself, of the time this process worked, of the memory it has.
 
+use std::alloc::System;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use cap::Cap;
 use rustix::time::{ClockId, clock_gettime};
 
 /// One line about the machine: ratios from two of them compare, times do not.
@@ -25,6 +27,15 @@ pub(crate) fn describe() -> String {
 pub(crate) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// The system's allocator, counting.
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// Bytes of memory that this program asked for and has not given back.
+pub(crate) fn requested_bytes() -> u64 {
+    u64::try_from(ALLOCATOR.allocated()).unwrap_or(u64::MAX)
 }
 
 /// Bytes of memory that this process occupies.

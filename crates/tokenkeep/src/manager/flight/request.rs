@@ -35,7 +35,8 @@ impl Flight {
             attempts += 1;
             let waited = self.floor(asked_at).await;
             if !self.is_still_its_turn(stored.as_ref(), waited).await {
-                stored = match self.take_turn_again(stored).await {
+                // In a box, because a flight is as large as the largest of what it may wait for.
+                stored = match Box::pin(self.take_turn_again(stored)).await {
                     Ok(newest) => newest,
                     Err(result) => return result,
                 };
