@@ -3,6 +3,8 @@
 //! One allocation holds an issued token for all who use it; handing it out copies a pointer. That is what keeps a million
 //! of them in memory affordable. The text is copied once, into the header, for tokens that are asked for one.
 
+mod copies;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,6 +14,7 @@ use http::HeaderValue;
 use once_cell::race::OnceBox;
 use zeroize::Zeroizing;
 
+use self::copies::Copies;
 use crate::clock::{Moment, millis};
 use crate::expiry::{Phase, Windows, classify};
 use crate::secret::Secret;
@@ -96,6 +99,7 @@ pub struct IssuedToken {
     life_ms: i64,
     windows: Windows,
     authorization: OnceBox<HeaderValue>,
+    copies: OnceBox<Copies>,
 }
 
 /// What the tokens of a provider have in common, shared between them.
@@ -126,6 +130,7 @@ impl IssuedToken {
             life_ms,
             windows: Windows::default(),
             authorization: OnceBox::new(),
+            copies: OnceBox::new(),
         }
     }
 
@@ -143,6 +148,7 @@ impl IssuedToken {
             life_ms: self.life_ms,
             windows,
             authorization: OnceBox::new(),
+            copies: OnceBox::new(),
         }
     }
 
@@ -180,6 +186,18 @@ impl IssuedToken {
     /// Its whole life as issued; `None` for a token without end.
     pub fn life(&self) -> Option<Duration> {
         (self.life_ms != ENDLESS).then(|| Duration::from_millis(self.life_ms.unsigned_abs()))
+    }
+
+    /// A share in this token, or in a copy of it, for somebody on this thread.
+    #[inline]
+    pub(crate) fn share(self: &Arc<Self>) -> Arc<Self> {
+        match self.copies.get() {
+            Some(copies) => Arc::clone(copies.of_this_thread()),
+            None if copies::is_popular(self) => {
+                Arc::clone(self.copies.get_or_init(|| Box::new(Copies::of(self))).of_this_thread())
+            }
+            None => Arc::clone(self),
+        }
     }
 
     /// Whether it can be handed out.

@@ -93,7 +93,7 @@ impl Slot {
         let live = self.live.load();
         let issued = live.as_ref().filter(|issued| classify(Some(issued), now, Duration::ZERO) == Phase::Fresh)?;
         self.touch(now);
-        Some(Token::new(Arc::clone(issued), now))
+        Some(Token::new(issued.share(), now))
     }
 
     /// Whether there is a token that can be handed out.

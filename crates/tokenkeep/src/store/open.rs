@@ -1,6 +1,8 @@
 //! From a store's URL to the store.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 #[cfg(feature = "sqlite")]
@@ -38,6 +40,7 @@ impl StoreUrl {
 
     /// The same with a relative path taken from `base`.
     #[must_use]
+    #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file has a place"))]
     pub fn resolved(self, base: &Path) -> Self {
         match self {
             Self::Memory => Self::Memory,

@@ -230,3 +230,29 @@ async fn a_generation_that_is_rejected_before_it_is_loaded_does_not_count() {
     restarted.reject(&token);
     assert_eq!(restarted.token().await.unwrap().generation(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_token_that_many_threads_use_all_the_time_is_one_token_and_gone_when_it_is_rejected() {
+    let world = world(HOUR).await;
+    let first = world.get().await.unwrap();
+    let mut users = JoinSet::new();
+    for _ in 0..8 {
+        let graph = world.graph();
+        users.spawn(async move {
+            let mut last = graph.token().await.unwrap();
+            for _ in 0..10_000 {
+                last = graph.token().await.unwrap();
+            }
+            last
+        });
+    }
+    for token in users.join_all().await {
+        assert_eq!(token.expose_secret(), first.expose_secret());
+        assert_eq!(token.authorization(), first.authorization());
+        assert_eq!(token.generation(), first.generation());
+    }
+    world.graph().reject(&first);
+    assert!(world.graph().current().is_none());
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.count(), 2);
+}
