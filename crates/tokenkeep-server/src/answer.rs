@@ -61,6 +61,7 @@ pub(crate) fn warning(warning: &Warning) -> WarningAnswer {
     let code = match warning {
         Warning::RefreshFailing { .. } => "refresh_failing",
         Warning::BufferClamped { .. } => "buffer_clamped",
+        Warning::UnusualLife { .. } => "unusual_life",
         Warning::Unsaved => "unsaved",
         Warning::StoreFailing { .. } => "store_failing",
         _ => "other",

@@ -31,6 +31,15 @@ pub enum Event {
         /// How long the issuer took.
         took: Duration,
     },
+    /// The issuer gave a new token another life than is expected.
+    UnusualLife {
+        /// Whose.
+        key: Key,
+        /// What is configured.
+        expected: Duration,
+        /// What the issuer gave.
+        life: Duration,
+    },
     /// A token is too near to its end to be handed out, and somebody asked.
     Expired {
         /// Whose.
@@ -93,6 +102,10 @@ impl Event {
             Self::Obtained { key, generation, expires_in, took } => {
                 let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 info!(%key, generation, expires_in_s = seconds(*expires_in), took_ms, "obtained a new token");
+            }
+            Self::UnusualLife { key, expected, life } => {
+                let (expected_s, life_s) = (expected.as_secs(), life.as_secs());
+                warn!(%key, expected_s, life_s, "the new token has an unusual life");
             }
             Self::Expired { key, generation } => debug!(%key, generation, "the token is over and is renewed"),
             Self::Failed { key, kind, what, count, retry_in } => {

@@ -30,6 +30,8 @@ pub struct Policy {
     pub refresh: Refresh,
     /// The life of a token when the issuer does not state one.
     pub lifetime: Duration,
+    /// The life that the issuer's tokens should have: one that differs by more than [`USUAL_DEVIATION`] is warned of.
+    pub expected_life: Option<Duration>,
     /// How long one request to the issuer may take.
     pub timeout: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Policy {
             refresh_before: None,
             refresh: Refresh::Ahead,
             lifetime: Duration::from_mins(5),
+            expected_life: None,
             timeout: Duration::from_secs(10),
         }
     }
@@ -51,8 +54,19 @@ impl Default for Policy {
 pub enum Refresh {
     /// Keys that were used within their last [`IN_USE_LIVES`] lives are renewed ahead of their end.
     Ahead,
+    /// All keys that are known are renewed ahead of their end, whether anybody uses them or not, from the start on.
+    Always,
+    /// As [`Refresh::Always`], and also when a token is so old, however long it lives.
+    Every(Duration),
     /// A token is renewed when somebody asks and it can no longer be handed out.
     OnDemand,
+}
+
+impl Refresh {
+    /// Whether keys that nobody uses are renewed too.
+    pub(crate) fn is_always(self) -> bool {
+        matches!(self, Self::Always | Self::Every(_))
+    }
 }
 
 /// How long before the end of one token what happens.
@@ -74,7 +88,9 @@ pub fn windows(life: Duration, refresh_in: Option<Duration>, jitter: f32, policy
         .unwrap_or_else(|| (life / 4).clamp(MIN_REFRESH_BEFORE, MAX_REFRESH_BEFORE))
         .min(half);
     let refresh_before = match policy.refresh {
-        Refresh::Ahead => ahead.mul_f32(1.0 + MAX_JITTER * jitter.clamp(0.0, 1.0)).max(buffer),
+        Refresh::Ahead | Refresh::Always | Refresh::Every(_) => {
+            ahead.mul_f32(1.0 + MAX_JITTER * jitter.clamp(0.0, 1.0)).max(buffer)
+        }
         Refresh::OnDemand => buffer,
     };
     Windows { buffer_ms: short_millis(buffer), refresh_before_ms: short_millis(refresh_before) }
@@ -83,6 +99,11 @@ pub fn windows(life: Duration, refresh_in: Option<Duration>, jitter: f32, policy
 /// The configured expiry buffer if this life is too short to obey it.
 pub fn clamped_buffer(life: Duration, policy: &Policy) -> Option<Duration> {
     policy.expiry_buffer.filter(|configured| *configured > life / 2)
+}
+
+/// The expected life if this one differs from it by much.
+pub fn missed_life(life: Duration, policy: &Policy) -> Option<Duration> {
+    policy.expected_life.filter(|expected| life.abs_diff(*expected) > expected.mul_f32(USUAL_DEVIATION))
 }
 
 /// In which phase of its life a token is.
@@ -186,6 +207,8 @@ pub const MIN_REFRESH_BEFORE: Duration = Duration::from_secs(10);
 pub const MAX_REFRESH_BEFORE: Duration = Duration::from_mins(15);
 /// The part of `refresh_before` by which jitter can move a renewal earlier.
 pub const MAX_JITTER: f32 = 0.2;
+/// The part of an expected life by which a life may differ from it.
+pub const USUAL_DEVIATION: f32 = 0.1;
 /// A key counts as in use for this many lives of its token after it was last asked for.
 pub const IN_USE_LIVES: u32 = 2;
 /// At least this long passes between two requests of one key to an issuer.

@@ -10,6 +10,7 @@ mod backoff;
 mod build;
 mod flight;
 mod handle;
+mod keep_always;
 mod provider;
 mod record;
 mod scheduler;
@@ -318,6 +319,9 @@ fn declined(key: &Key, failure: &Failure, now: Moment) -> Error {
         None => error,
     }
 }
+
+/// Stored records that are read at once.
+const PAGE: usize = 500;
 
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()

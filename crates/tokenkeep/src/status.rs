@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Moment;
-use crate::expiry::{Gate, Phase, Policy, clamped_buffer, classify};
+use crate::expiry::{Gate, Phase, Policy, clamped_buffer, classify, missed_life};
 use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
 use crate::token::IssuedToken;
@@ -112,6 +112,13 @@ pub enum Warning {
         /// What the issuer gives.
         life: Duration,
     },
+    /// The issuer gives another life than is expected.
+    UnusualLife {
+        /// What is configured.
+        expected: Duration,
+        /// What the issuer gives.
+        life: Duration,
+    },
     /// The token is not in the store yet, and would be lost if this process ended.
     Unsaved,
     /// The store does not do its work.
@@ -132,6 +139,12 @@ impl std::fmt::Display for Warning {
                 "expiry_buffer of {} s clamped to half of the life of {} s that the issuer gives",
                 configured.as_secs_f32(),
                 life.as_secs_f32()
+            ),
+            Self::UnusualLife { expected, life } => write!(
+                f,
+                "the issuer gives a life of {} s where {} s are expected",
+                life.as_secs_f32(),
+                expected.as_secs_f32()
             ),
             Self::Unsaved => f.write_str("not saved yet: lost if this process ends now"),
             Self::StoreFailing { what } => write!(f, "the store does not work: {what}"),
@@ -201,7 +214,9 @@ pub(crate) fn token_warnings(
     let clamped = token
         .life()
         .and_then(|life| clamped_buffer(life, policy).map(|configured| Warning::BufferClamped { configured, life }));
-    failing.into_iter().chain(clamped).collect()
+    let unusual =
+        token.life().and_then(|life| missed_life(life, policy).map(|expected| Warning::UnusualLife { expected, life }));
+    failing.into_iter().chain(clamped).chain(unusual).collect()
 }
 
 fn state(phase: Phase, gate: Gate, failure: Option<&Failure>) -> KeyState {

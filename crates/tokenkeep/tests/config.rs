@@ -190,6 +190,7 @@ expiry_buffer = "30s"
 refresh_before = "1h 30m"
 refresh = "on_demand"
 lifetime = "5m"
+expected_life = "1h"
 timeout = "10s"
 "#,
     )
@@ -209,7 +210,33 @@ timeout = "10s"
     assert_eq!(policy.refresh_before, Some(Duration::from_mins(90)));
     assert_eq!(policy.refresh, Refresh::OnDemand);
     assert_eq!((policy.lifetime, policy.timeout), (Duration::from_mins(5), Duration::from_secs(10)));
+    assert_eq!(policy.expected_life, Some(Duration::from_hours(1)));
     assert!(config.warnings.is_empty());
+}
+
+#[tokio::test]
+async fn every_way_of_refreshing_is_read() {
+    for (text, expected) in [
+        ("'ahead'", Refresh::Ahead),
+        ("'always'", Refresh::Always),
+        ("'on_demand'", Refresh::OnDemand),
+        ("{ every = '45m' }", Refresh::Every(Duration::from_mins(45))),
+    ] {
+        let config = config(&format!("[providers.g]\ngrant = 'command'\ncommand = ['t']\nrefresh = {text}")).await;
+        assert_eq!(config.providers[0].policy.refresh, expected, "{text}");
+    }
+    for (text, expected) in [
+        ("'alway'", "unknown refresh"),
+        ("5", "`refresh` must be a string, not a number"),
+        ("{}", "`every` is missing in refresh"),
+        ("{ every = '45m', ever = 1 }", "unknown option `ever`"),
+        ("{ every = '9s' }", "`every` is too short"),
+    ] {
+        let text = format!("[providers.g]\ngrant = 'command'\ncommand = ['t']\nrefresh = {text}");
+        let problems = faults(&text).await;
+        let messages: Vec<_> = problems.iter().map(tokenkeep::config::Problem::message).collect();
+        assert_eq!(messages, [expected]);
+    }
 }
 
 #[tokio::test]

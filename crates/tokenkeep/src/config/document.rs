@@ -108,10 +108,6 @@ impl<'d> Table<'d> {
         self.take(name)?.duration(max)
     }
 
-    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
-        self.take(name)?.choice(choices)
-    }
-
     pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
         self.take(name)?.flag()
     }
@@ -238,7 +234,7 @@ impl<'d> Field<'d> {
     }
 
     /// A length of time above zero.
-    fn duration(&self, max: Duration) -> Option<Duration> {
+    pub(super) fn duration(&self, max: Duration) -> Option<Duration> {
         let name = self.name;
         if let DeValue::Integer(number) = self.value {
             let example = format!("write a string with a unit, e.g. \"{}s\"", number.as_str());

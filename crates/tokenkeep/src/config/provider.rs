@@ -1,6 +1,7 @@
 //! A table `[providers.NAME]` and the [`Provider`] it stands for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use toml::de::DeValue;
 
@@ -38,10 +39,25 @@ fn policy(table: &mut Table<'_>) -> Policy {
     Policy {
         expiry_buffer: table.duration("expiry_buffer", MAX_LIFE),
         refresh_before: table.duration("refresh_before", MAX_LIFE),
-        refresh: table.choice("refresh", &REFRESH).unwrap_or(default.refresh),
+        refresh: table.take("refresh").and_then(|field| refresh(&field)).unwrap_or(default.refresh),
         lifetime: table.duration("lifetime", MAX_LIFE).unwrap_or(default.lifetime),
+        expected_life: table.duration("expected_life", MAX_LIFE),
         timeout: table.duration("timeout", MAX_TIMEOUT).unwrap_or(default.timeout),
     }
+}
+
+fn refresh(field: &Field<'_>) -> Option<Refresh> {
+    let DeValue::Table(_) = field.value else { return field.choice(&REFRESH) };
+    let mut table = field.table("refresh".into())?;
+    let every = table.require("every").and_then(|every| {
+        let interval = every.duration(MAX_LIFE)?;
+        if interval < MIN_EVERY {
+            every.report(Finding::error("`every` is too short").help("it can be 10s at least"));
+        }
+        Some(interval)
+    });
+    table.finish(|_| None);
+    every.map(Refresh::Every)
 }
 
 async fn grant(name: GrantName, table: &mut Table<'_>) -> Option<Grant> {
@@ -162,10 +178,13 @@ const GRANTS: [(&str, GrantName); 5] = [
     ("command", GrantName::Command),
 ];
 
-const REFRESH: [(&str, Refresh); 2] = [("ahead", Refresh::Ahead), ("on_demand", Refresh::OnDemand)];
+const REFRESH: [(&str, Refresh); 3] =
+    [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
+/// No issuer wants to be asked more often by a clock.
+const MIN_EVERY: Duration = Duration::from_secs(10);
 
 /// The options of all grants.
-const OPTIONS: [&str; 17] = [
+const OPTIONS: [&str; 18] = [
     "token_url",
     "client_id",
     "client_secret",
@@ -182,6 +201,7 @@ const OPTIONS: [&str; 17] = [
     "refresh_before",
     "refresh",
     "lifetime",
+    "expected_life",
     "timeout",
 ];
 

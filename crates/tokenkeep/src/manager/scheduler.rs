@@ -19,9 +19,10 @@ use tracing::error;
 use super::flight::forget_rejected;
 use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
-use super::{Shared, watch_store};
+use super::{Shared, keep_always, watch_store};
 use crate::clock::Moment;
 use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide};
+use crate::token::IssuedToken;
 
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
@@ -120,7 +121,7 @@ impl Shared {
         if state.flight().is_some() {
             return;
         }
-        if slot.is_in_use(&state, now) && slot.provider().policy.refresh == Refresh::Ahead {
+        if is_kept_fresh(slot, &state, now) {
             if !is_wanted(slot, &state, now) {
                 self.schedule_at(slot, &mut state, now);
             } else if !self.launch_ahead(slot, &mut state) && slot.provider().wait_in_line(slot) {
@@ -161,21 +162,44 @@ fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
         return Some(until.remaining(now).min(LONGEST_LOOK));
     }
     let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
-    if live.expires_at().is_never() {
-        return None;
-    }
-    let due = live.expires_at().minus(Duration::from_millis(live.windows().refresh_before_ms.into()));
+    let due = due(slot, &live);
     // An idle key may be used again before it is due, and nobody plans it then.
-    let may_be_renewed = slot.is_in_use(state, now) || !due.is_reached(now);
-    let ahead = slot.provider().policy.refresh == Refresh::Ahead && may_be_renewed;
-    Some(if ahead { due } else { live.expires_at() }.remaining(now))
+    let ahead = due.filter(|due| is_kept_fresh(slot, state, now) || !due.is_reached(now));
+    let next = ahead.unwrap_or_else(|| live.expires_at());
+    (!next.is_never()).then(|| next.remaining(now))
+}
+
+/// Whether this key is renewed though nobody asks at this moment.
+fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
+    let refresh = slot.provider().policy.refresh;
+    refresh.is_always() || (refresh == Refresh::Ahead && slot.is_in_use(state, now))
+}
+
+/// When the present token is renewed by itself, if it is.
+fn due(slot: &Slot, live: &IssuedToken) -> Option<Moment> {
+    let ahead = live.expires_at().minus(Duration::from_millis(live.windows().refresh_before_ms.into()));
+    match slot.provider().policy.refresh {
+        Refresh::OnDemand => None,
+        Refresh::Ahead | Refresh::Always => Some(ahead),
+        Refresh::Every(interval) => {
+            let old = live.sent_at().plus(interval);
+            Some(if old.boot_ms < ahead.boot_ms { old } else { ahead })
+        }
+    }
 }
 
 /// Whether a new token is wanted now and may be asked for.
 fn is_wanted(slot: &Slot, state: &State, now: Moment) -> bool {
-    let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
+    let live = slot.live();
     let gate = state.gate(slot.provider(), now);
-    matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait)
+    match decide(classify(live.as_deref(), now, Duration::ZERO), gate) {
+        Decision::HandOutAndRefresh | Decision::Wait => true,
+        Decision::Decline => false,
+        Decision::HandOut => {
+            let is_due = live.and_then(|live| due(slot, &live)).is_some_and(|due| due.is_reached(now));
+            is_due && gate == Gate::Open
+        }
+    }
 }
 
 /// Renews the keys of a busy provider that wait for it, one after the other as permits come free, fairly with those
@@ -218,6 +242,7 @@ async fn supervise(shared: Weak<Shared>, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
         tasks.spawn(tick(Weak::clone(&shared), stop.clone()));
         tasks.spawn(watch_store::run(Weak::clone(&shared), stop.clone()));
+        tasks.spawn(keep_always::run(Weak::clone(&shared), stop.clone()));
         let mut panicked = false;
         while let Some(ended) = tasks.join_next().await {
             if ended.is_err() && !panicked {

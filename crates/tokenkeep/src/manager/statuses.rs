@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::provider::ProviderRuntime;
 use super::record::{Stored, normalized};
 use super::slot::{Slot, State};
-use super::{Shared, StoreTask};
+use super::{PAGE, Shared, StoreTask};
 use crate::key::Key;
 use crate::status::{Facts, Status, Warning};
 
@@ -93,6 +93,3 @@ impl Shared {
         unsaved.into_iter().chain(failing).collect()
     }
 }
-
-/// Stored records that are read at once for a list.
-const PAGE: usize = 500;

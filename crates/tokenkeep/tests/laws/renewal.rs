@@ -1,10 +1,11 @@
 //! Section "when a token is renewed": ahead for keys in use, never for idle ones, never in a storm.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeep::expiry::{Policy, Refresh};
 use tokenkeep::source::Expiry;
-use tokenkeep::{Code, Demand, KeyState, Warning};
+use tokenkeep::{Accounts, Clock, Code, Demand, Event, KeyState, TokenManager, Warning};
 
 use crate::support::*;
 
@@ -316,4 +317,107 @@ async fn an_idle_key_that_is_used_again_is_renewed_ahead() {
     let asked = world.issuer.count();
     pass(MINUTE * 10).await;
     assert_eq!(world.issuer.count(), asked + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_always_kept_is_renewed_though_nobody_asks_also_after_a_restart() {
+    let policy = Policy { refresh: Refresh::Always, ..Policy::default() };
+    let world = world_with(Issuer::new(HOUR), policy.clone()).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    pass(HOUR * 10).await;
+    assert!((11..=15).contains(&world.issuer.count()), "{} requests in ten lives", world.issuer.count());
+    world.manager.stop().await.unwrap();
+    let before = world.issuer.count();
+    let restarted = manager(&world.clock, &world.store, &world.issuer, policy).await;
+    restarted.start();
+    pass(HOUR * 10).await;
+    assert!(
+        (9..=15).contains(&(world.issuer.count() - before)),
+        "{} requests in ten more",
+        world.issuer.count() - before
+    );
+    assert!(restarted.handle("graph").unwrap().current().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_always_kept_has_its_token_before_anybody_asks() {
+    let clock = Arc::new(TestClock::new());
+    let policy = Policy { refresh: Refresh::Always, ..Policy::default() };
+    let issuer = Issuer::new(HOUR);
+    issuer.set_clock(&clock);
+    let manager = TokenManager::builder()
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .source("graph", Arc::new(issuer.clone()), policy, Accounts::Default)
+        .build()
+        .await
+        .unwrap();
+    pass(MINUTE).await;
+    assert_eq!(issuer.count(), 0, "nothing happens before the start");
+    manager.start();
+    pass(SECOND * 3).await;
+    assert_eq!(issuer.count(), 1);
+    assert!(manager.handle("graph").unwrap().current().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_at_the_start_only_delays_the_keys_that_are_always_kept() {
+    let policy = Policy { refresh: Refresh::Always, ..Policy::default() };
+    let world = world_with(Issuer::new(HOUR), policy.clone()).await;
+    world.get().await.unwrap();
+    let restarted = manager(&world.clock, &world.store, &world.issuer, policy).await;
+    world.store.set(Trouble::Gone);
+    restarted.start();
+    pass(HOUR).await;
+    world.store.set(Trouble::None);
+    pass(MINUTE).await;
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_intervals_a_token_is_renewed_at_that_age_or_before_its_end() {
+    let world =
+        world_with(Issuer::new(HOUR * 24), Policy { refresh: Refresh::Every(MINUTE * 45), ..Policy::default() }).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    pass(HOUR * 3 + MINUTE).await;
+    assert_eq!(world.issuer.count(), 5);
+    world.issuer.set_expiry(Expiry::In(MINUTE * 20));
+    pass(HOUR).await;
+    let asked = world.issuer.count();
+    pass(HOUR).await;
+    assert!((3..=5).contains(&(world.issuer.count() - asked)), "lives are shorter than the interval");
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_intervals_a_token_without_end_is_renewed_too_and_an_issuer_that_is_down_is_left_alone() {
+    let world =
+        world_with(Issuer::new(HOUR), Policy { refresh: Refresh::Every(MINUTE * 45), ..Policy::default() }).await;
+    world.issuer.set_expiry(Expiry::Never);
+    world.manager.start();
+    world.get().await.unwrap();
+    pass(HOUR).await;
+    assert_eq!(world.issuer.count(), 2);
+    world.issuer.fail(tokenkeep::source::Fault::Unavailable);
+    pass(HOUR).await;
+    let asked = world.issuer.count() - 2;
+    assert!((10..=120).contains(&asked), "{asked} requests in half an hour of back-off");
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_that_is_not_the_expected_one_is_a_warning_and_an_event() {
+    let policy = Policy { expected_life: Some(HOUR), ..Policy::default() };
+    let world = world_with(Issuer::new(MINUTE * 55), policy).await;
+    let mut events = world.manager.events();
+    world.get().await.unwrap();
+    assert!(world.graph().status().await.warnings.is_empty(), "a little less is usual");
+    world.issuer.set_expiry(Expiry::In(MINUTE * 30));
+    world.graph().refresh().await.unwrap();
+    let unusual = Warning::UnusualLife { expected: HOUR, life: MINUTE * 30 };
+    assert_eq!(world.graph().status().await.warnings, std::slice::from_ref(&unusual));
+    assert_eq!(world.graph().get(Demand::default()).await.unwrap().warnings, [unusual]);
+    let events: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    let unusual = |event: &&Event| matches!(event, Event::UnusualLife { .. });
+    assert_eq!(events.iter().filter(unusual).count(), 1, "{events:?}");
 }

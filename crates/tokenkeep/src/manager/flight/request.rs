@@ -11,7 +11,7 @@ use super::{FLIGHT_TIMEOUT, Flight, remaining};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::event::Event;
-use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR};
+use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR, missed_life};
 use crate::failure::{Failure, FailureKind};
 use crate::manager::backoff::{self, Present};
 use crate::manager::record::{Stored, accept};
@@ -187,6 +187,11 @@ impl Flight {
             expires_in: remaining(&token, now),
             took: now.since(sent),
         });
+        if let Some(life) = token.life()
+            && let Some(expected) = missed_life(life, &self.provider().policy)
+        {
+            self.shared.emit(Event::UnusualLife { key: self.slot.key().clone(), expected, life });
+        }
         Ok(token)
     }
 

@@ -1,0 +1,64 @@
+//! Brings those keys into memory that are renewed though nobody asks for them; from there on the scheduler sees to them.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Accounts, PAGE, Shared, StoreTask};
+use crate::key::Key;
+use crate::store::StoreError;
+
+/// Tries until it is done: the store may not work at first.
+pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
+    loop {
+        let Some(shared) = shared.upgrade() else { return };
+        let found = shared.find_always_kept().await;
+        drop(shared);
+        if found.is_ok() {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+impl Shared {
+    /// The keys of providers that have but one, and all that the store knows.
+    async fn find_always_kept(self: &Arc<Self>) -> Result<(), StoreError> {
+        let always: Vec<_> = self.providers.values().filter(|provider| provider.policy.refresh.is_always()).collect();
+        if always.is_empty() {
+            return Ok(());
+        }
+        for provider in always {
+            if provider.accounts == Accounts::Default {
+                self.keep(&provider.name);
+            }
+        }
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.store.page(after.as_ref(), PAGE).await;
+            self.note_store(StoreTask::Read, &page);
+            let page = page?;
+            for (key, _) in &page {
+                if self.provider_of(key).is_ok_and(|provider| provider.policy.refresh.is_always()) {
+                    self.keep(key.as_str());
+                }
+            }
+            match page.last() {
+                Some((last, _)) => after = Some(last.clone()),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn keep(self: &Arc<Self>, key: &str) {
+        if let Ok(slot) = self.slot(key) {
+            self.wake_soon(&slot, &mut slot.lock());
+        }
+    }
+}
+
+const RETRY: Duration = Duration::from_secs(5);
