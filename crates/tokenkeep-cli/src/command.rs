@@ -1,9 +1,12 @@
 //! The commands, one file each.
 
 mod clear;
+mod completions;
 mod config;
 mod dev;
+mod exec;
 mod get;
+mod man;
 mod refresh;
 mod serve;
 mod status;
@@ -41,12 +44,15 @@ pub(crate) struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Get(get::GetArgs),
+    Exec(exec::ExecArgs),
     Status(status::StatusArgs),
     Refresh(refresh::RefreshArgs),
     Clear(clear::ClearArgs),
     Config(config::ConfigArgs),
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -55,6 +61,10 @@ impl Cli {
         let global = &self.global;
         match self.command {
             Command::Get(args) => one_shot(get::run(global, args)),
+            Command::Exec(args) => {
+                let program = one_shot(exec::prepare(global, args))?;
+                Err(exec::become_it(program))
+            }
             Command::Status(args) => one_shot(status::run(global, args)),
             Command::Refresh(args) => one_shot(refresh::run(global, args)),
             Command::Clear(args) => one_shot(clear::run(global, args)),
@@ -73,18 +83,20 @@ impl Cli {
                 logging::init("error", LogFormat::Text);
                 block_on(Builder::new_multi_thread(), dev::run(global, args))
             }
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => man::run(&args),
         }
     }
 }
 
 /// A command that does one thing and ends: one thread, so that it starts fast.
-fn one_shot(action: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn one_shot<T>(action: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     // What happens to the token of such a command is its own output and need not stand in a log beside it.
     logging::init("warn,tokenkeep::event=error", LogFormat::Text);
     block_on(Builder::new_current_thread(), action)
 }
 
-fn block_on(mut builder: Builder, action: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(mut builder: Builder, action: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime: Runtime = builder.enable_all().build().map_err(|error| Failure::internal("cannot start", &error))?;
     let outcome = runtime.block_on(action);
     // What matters has been waited for; a name that is still being looked up need not be.
@@ -95,7 +107,8 @@ fn block_on(mut builder: Builder, action: impl Future<Output = Result<(), Failur
 const AFTER_HELP: &str = "\
 First steps:
   tokenkeep dev             see it work; nothing is needed
-  tokenkeep config check    is my configuration right?
+  tokenkeep config example  a configuration to start from
+  tokenkeep config check    is mine right?
   tokenkeep get graph       the token of the provider 'graph'
 
 A KEY names one token: the name of a provider in the configuration, e.g. graph.

@@ -107,7 +107,10 @@ fn no_config(places: &[PathBuf]) {
     let places: Vec<_> = places.iter().map(|place| format!("  {}", place.display())).collect();
     output::error("there is no configuration file", None);
     output::talk(&format!("looked at:\n{}\n\nthis could be in it:\n\n{EXAMPLE}\n", places.join("\n")));
-    output::next("write such a file, name one with --config, or see it all work without: tokenkeep dev");
+    output::next(
+        "write such a file (tokenkeep config example prints one with everything), name one with --config, or see it all \
+         work without: tokenkeep dev",
+    );
 }
 
 const EXAMPLE: &str = r#"  [providers.graph]

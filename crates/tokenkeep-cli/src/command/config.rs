@@ -1,6 +1,7 @@
 //! `tokenkeep config`: the configuration itself.
 
 mod check;
+mod example;
 
 use clap::{Args, Subcommand};
 
@@ -17,10 +18,12 @@ pub(super) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     Check(check::CheckArgs),
+    Example(example::ExampleArgs),
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: ConfigArgs) -> Result<(), Failure> {
     match args.command {
         ConfigCommand::Check(args) => check::run(global, args).await,
+        ConfigCommand::Example(_) => example::run(),
     }
 }

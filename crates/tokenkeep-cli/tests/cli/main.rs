@@ -5,6 +5,8 @@
 mod config;
 mod dev;
 mod ends;
+mod exec;
+mod generated;
 mod get;
 mod manage;
 mod many;

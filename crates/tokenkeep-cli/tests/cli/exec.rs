@@ -1,0 +1,59 @@
+//! A program with a token in its environment.
+
+use rustix::process::Signal;
+use tokenkeep_sandbox::Fault;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn the_program_has_the_token_its_arguments_and_its_own_exit_code() {
+    let world = World::start().await;
+    let script = "echo \"$TOKENKEEP_TOKEN $1\"; exit 7";
+    let ended = world.run(&["exec", "graph", "--", "sh", "-c", script, "sh", "an argument"]).await;
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    let token = world.run(&["get", "graph"]).await.data().to_owned();
+    assert_eq!(ended.stdout, format!("{token} an argument\n"));
+    assert_eq!(ended.stderr, "");
+    assert_eq!(world.requests("graph"), 1);
+}
+
+#[tokio::test]
+async fn the_variable_can_have_another_name() {
+    let world = World::start().await;
+    let script = "echo \"$GRAPH_TOKEN,$TOKENKEEP_TOKEN\"";
+    let ended = world.run(&["exec", "graph", "--env", "GRAPH_TOKEN", "--", "sh", "-c", script]).await;
+    let token = world.run(&["get", "graph"]).await.data().to_owned();
+    assert_eq!(ended.data(), format!("{token},"));
+    for name in ["", "1X", "A-B", "A=B"] {
+        world.run(&["exec", "graph", "--env", name, "--", "true"]).await.failure(2);
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_the_program_is_not_started() {
+    let world = World::start().await;
+    world.sandbox.set_fault(Fault::Status { status: 503, body: String::new() });
+    let ended = world.run(&["exec", "graph", "--", "touch", "started"]).await;
+    assert!(ended.failure(7).contains("503"), "{ended:?}");
+    assert!(!world.path("started").exists());
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_started_is_named_and_the_login_is_saved_all_the_same() {
+    let world = World::start().await;
+    let ended = world.run(&["exec", "calendar", "--", "./no-such-program"]).await;
+    assert!(ended.failure(2).contains("cannot start ./no-such-program"), "{ended:?}");
+    world.run(&["refresh", "calendar"]).await;
+    let counters = world.sandbox.counters_of("calendar");
+    assert_eq!((counters.issued, counters.reused_refresh_tokens), (2, 0));
+    assert!(world.run(&["exec", "calendar"]).await.failure(2).contains("<PROGRAM>"));
+}
+
+#[tokio::test]
+async fn signals_are_the_programs_own() {
+    let world = World::start().await;
+    let mut running = world.spawn(&["exec", "graph", "--", "sh", "-c", "echo ready >&2; exec sleep 100"]);
+    running.hear("ready").await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().await.code, None, "ended by the signal, not by tokenkeep");
+}
