@@ -22,6 +22,11 @@ pub(crate) fn data(text: &str) -> Result<(), Failure> {
     })
 }
 
+/// Makes room for what comes next; where that is no terminal, by an empty line.
+pub(crate) fn clear_screen() -> Result<(), Failure> {
+    data(if io::stdout().is_terminal() { "\x1b[2J\x1b[H" } else { "" })
+}
+
 /// Prints data as JSON.
 pub(crate) fn json(data_: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(data_).map_err(|error| Failure::internal("cannot write JSON", &error))?;

@@ -101,6 +101,18 @@ pub fn clamped_buffer(life: Duration, policy: &Policy) -> Option<Duration> {
     policy.expiry_buffer.filter(|configured| *configured > life / 2)
 }
 
+/// When a token is renewed; with [`Refresh::OnDemand`] from when on it would be.
+pub fn renewal(token: &IssuedToken, policy: &Policy) -> Moment {
+    let ahead = token.expires_at().minus(Duration::from_millis(token.windows().refresh_before_ms.into()));
+    match policy.refresh {
+        Refresh::Ahead | Refresh::Always | Refresh::OnDemand => ahead,
+        Refresh::Every(interval) => {
+            let old = token.sent_at().plus(interval);
+            if old.boot_ms < ahead.boot_ms { old } else { ahead }
+        }
+    }
+}
+
 /// The expected life if this one differs from it by much.
 pub fn missed_life(life: Duration, policy: &Policy) -> Option<Duration> {
     policy.expected_life.filter(|expected| life.abs_diff(*expected) > expected.mul_f32(USUAL_DEVIATION))

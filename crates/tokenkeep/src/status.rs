@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Moment;
-use crate::expiry::{Gate, Phase, Policy, clamped_buffer, classify, missed_life};
+use crate::expiry::{Gate, Phase, Policy, clamped_buffer, classify, missed_life, renewal};
 use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
 use crate::token::IssuedToken;
@@ -171,10 +171,8 @@ impl Facts<'_> {
         let state = state(phase, gate, self.failure);
         let alive = self.token.filter(|token| !token.expires_at().is_reached(self.now));
         let ends = alive.filter(|token| !token.expires_at().is_never());
-        let refresh_in = ends.map(|token| {
-            let ahead = Duration::from_millis(token.windows().refresh_before_ms.into());
-            token.expires_at().minus(ahead).remaining(self.now)
-        });
+        let renewal = alive.map(|token| renewal(token, self.policy)).filter(|renewal| !renewal.is_never());
+        let refresh_in = renewal.map(|renewal| renewal.remaining(self.now));
         let mut warnings = self.warnings;
         warnings.extend(token_warnings(alive, self.failure, self.policy, self.now));
         Status {

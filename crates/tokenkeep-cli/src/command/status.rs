@@ -23,14 +23,20 @@ pub(super) struct StatusArgs {
     /// Print all that is known as JSON: an object for one KEY, else an array
     #[arg(long)]
     json: bool,
+    /// Show it again and again, until Ctrl-C
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |manager| {
-        let statuses = match &args.key {
-            Some(key) => vec![manager.handle(key)?.status().await],
-            None => all(manager).await,
-        };
+        let mut statuses = of(manager, args.key.as_deref()).await?;
+        while args.watch {
+            output::clear_screen()?;
+            print(&statuses)?;
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            statuses = of(manager, args.key.as_deref()).await?;
+        }
         match (args.json, &args.key, statuses.as_slice()) {
             (true, Some(_), [status]) => output::json(&tokenkeep_server::answer::status(status)),
             (true, ..) => output::json(&statuses.iter().map(tokenkeep_server::answer::status).collect::<Vec<_>>()),
@@ -40,6 +46,13 @@ pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Fai
     .await?;
     oneshot::warn_of(stopped);
     Ok(())
+}
+
+async fn of(manager: &TokenManager, key: Option<&str>) -> Result<Vec<Status>, Failure> {
+    match key {
+        Some(key) => Ok(vec![manager.handle(key)?.status().await]),
+        None => Ok(all(manager).await),
+    }
 }
 
 async fn all(manager: &TokenManager) -> Vec<Status> {
@@ -105,11 +118,13 @@ fn next(status: &Status) -> String {
 }
 
 const PAGE: usize = 1000;
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep status
   tokenkeep status graph
+  tokenkeep status --watch
   tokenkeep status --json | jq -r '.[] | select(.consecutive_failures > 0) | .key'
 
 States: fresh, due (good, to be renewed), expiring (too near to its end to be handed out), expired,

@@ -1,3 +1,4 @@
+use rustix::process::Signal;
 use tokenkeep_sandbox::Fault;
 
 use crate::world::World;
@@ -53,4 +54,17 @@ async fn status_says_what_failed_and_what_comes_next_and_exits_with_0() {
     let json = world.run(&["status", "graph", "--json"]).await.json();
     assert_eq!((&json["state"], &json["failure"]["kind"]), (&"refused".into(), &"refused".into()));
     assert_eq!(json["consecutive_failures"], 1);
+}
+
+#[tokio::test]
+async fn a_watched_status_shows_what_other_processes_do_until_a_signal() {
+    let world = World::start().await;
+    let mut watch = world.spawn(&["status", "graph", "--watch"]);
+    watch.read_to("absent").await;
+    world.run(&["get", "graph"]).await;
+    let fresh = watch.read_to("fresh").await;
+    assert!(!fresh.contains('\u{1b}'), "this is no terminal");
+    watch.signal(Signal::INT);
+    assert_eq!(watch.end().await.code, Some(130));
+    world.run(&["status", "--watch", "--json"]).await.failure(2);
 }

@@ -21,8 +21,7 @@ use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
 use super::{Shared, keep_always, watch_store};
 use crate::clock::Moment;
-use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide};
-use crate::token::IssuedToken;
+use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide, renewal};
 
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
@@ -162,10 +161,11 @@ fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
         return Some(until.remaining(now).min(LONGEST_LOOK));
     }
     let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
-    let due = due(slot, &live);
+    let policy = &slot.provider().policy;
+    let due = renewal(&live, policy);
     // An idle key may be used again before it is due, and nobody plans it then.
-    let ahead = due.filter(|due| is_kept_fresh(slot, state, now) || !due.is_reached(now));
-    let next = ahead.unwrap_or_else(|| live.expires_at());
+    let by_itself = policy.refresh != Refresh::OnDemand && (is_kept_fresh(slot, state, now) || !due.is_reached(now));
+    let next = if by_itself { due } else { live.expires_at() };
     (!next.is_never()).then(|| next.remaining(now))
 }
 
@@ -173,19 +173,6 @@ fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
 fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
     let refresh = slot.provider().policy.refresh;
     refresh.is_always() || (refresh == Refresh::Ahead && slot.is_in_use(state, now))
-}
-
-/// When the present token is renewed by itself, if it is.
-fn due(slot: &Slot, live: &IssuedToken) -> Option<Moment> {
-    let ahead = live.expires_at().minus(Duration::from_millis(live.windows().refresh_before_ms.into()));
-    match slot.provider().policy.refresh {
-        Refresh::OnDemand => None,
-        Refresh::Ahead | Refresh::Always => Some(ahead),
-        Refresh::Every(interval) => {
-            let old = live.sent_at().plus(interval);
-            Some(if old.boot_ms < ahead.boot_ms { old } else { ahead })
-        }
-    }
 }
 
 /// Whether a new token is wanted now and may be asked for.
@@ -196,7 +183,7 @@ fn is_wanted(slot: &Slot, state: &State, now: Moment) -> bool {
         Decision::HandOutAndRefresh | Decision::Wait => true,
         Decision::Decline => false,
         Decision::HandOut => {
-            let is_due = live.and_then(|live| due(slot, &live)).is_some_and(|due| due.is_reached(now));
+            let is_due = live.is_some_and(|live| renewal(&live, &slot.provider().policy).is_reached(now));
             is_due && gate == Gate::Open
         }
     }

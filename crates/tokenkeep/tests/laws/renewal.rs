@@ -380,6 +380,7 @@ async fn in_intervals_a_token_is_renewed_at_that_age_or_before_its_end() {
         world_with(Issuer::new(HOUR * 24), Policy { refresh: Refresh::Every(MINUTE * 45), ..Policy::default() }).await;
     world.manager.start();
     world.get().await.unwrap();
+    assert_eq!(world.graph().status().await.refresh_in, Some(MINUTE * 45));
     pass(HOUR * 3 + MINUTE).await;
     assert_eq!(world.issuer.count(), 5);
     world.issuer.set_expiry(Expiry::In(MINUTE * 20));
