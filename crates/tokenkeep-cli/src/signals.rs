@@ -1,5 +1,6 @@
 //! SIGINT, SIGTERM, SIGHUP and SIGQUIT: the first asks to finish what is under way, the second ends at once.
 
+use std::fs;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -34,19 +35,26 @@ impl Signal {
     }
 }
 
-/// The signals that arrive from now on, instead of ending the process.
+/// The signals that arrive from now on, instead of ending the process. One that was ignored when this process started
+/// stays so, as after `nohup`, also for a program that it becomes.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    interrupt: unix::Signal,
-    terminate: unix::Signal,
-    hang_up: unix::Signal,
-    quit: unix::Signal,
+    interrupt: Option<unix::Signal>,
+    terminate: Option<unix::Signal>,
+    hang_up: Option<unix::Signal>,
+    quit: Option<unix::Signal>,
 }
 
 impl Signals {
     /// Starts to listen.
     pub(crate) fn install() -> Result<Self, Failure> {
-        let listen = |kind| unix::signal(kind).map_err(|error| Failure::internal("cannot listen to signals", &error));
+        let ignored = ignored();
+        let listen = |kind: SignalKind| {
+            if ignored & (1 << (kind.as_raw_value() - 1)) != 0 {
+                return Ok(None);
+            }
+            unix::signal(kind).map(Some).map_err(|error| Failure::internal("cannot listen to signals", &error))
+        };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
@@ -58,10 +66,10 @@ impl Signals {
     /// The next signal. Cancel safe.
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
-            _ = self.hang_up.recv() => Signal::HangUp,
-            _ = self.quit.recv() => Signal::Quit,
+            () = arrival(&mut self.interrupt) => Signal::Interrupt,
+            () = arrival(&mut self.terminate) => Signal::Terminate,
+            () = arrival(&mut self.hang_up) => Signal::HangUp,
+            () = arrival(&mut self.quit) => Signal::Quit,
         }
     }
 
@@ -83,6 +91,20 @@ impl Signals {
         }
         self.or(work).await
     }
+}
+
+async fn arrival(signal: &mut Option<unix::Signal>) {
+    match signal {
+        Some(signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that this process ignores, a bit for each; none where the kernel does not tell.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// For so long nobody wonders what it is doing.

@@ -56,7 +56,7 @@ pub enum Refresh {
     Ahead,
     /// All keys that are known are renewed ahead of their end, whether anybody uses them or not, from the start on.
     Always,
-    /// As [`Refresh::Always`], and also when a token is so old, however long it lives.
+    /// As [`Refresh::Always`], and also when a token is so old, however long it lives; at least [`MIN_EVERY`].
     Every(Duration),
     /// A token is renewed when somebody asks and it can no longer be handed out.
     OnDemand,
@@ -107,7 +107,7 @@ pub fn renewal(token: &IssuedToken, policy: &Policy) -> Moment {
     match policy.refresh {
         Refresh::Ahead | Refresh::Always | Refresh::OnDemand => ahead,
         Refresh::Every(interval) => {
-            let old = token.sent_at().plus(interval);
+            let old = token.sent_at().plus(interval.max(MIN_EVERY));
             if old.boot_ms < ahead.boot_ms { old } else { ahead }
         }
     }
@@ -221,6 +221,8 @@ pub const MAX_REFRESH_BEFORE: Duration = Duration::from_mins(15);
 pub const MAX_JITTER: f32 = 0.2;
 /// The part of an expected life by which a life may differ from it.
 pub const USUAL_DEVIATION: f32 = 0.1;
+/// The shortest interval of [`Refresh::Every`].
+pub const MIN_EVERY: Duration = Duration::from_secs(10);
 /// A key counts as in use for this many lives of its token after it was last asked for.
 pub const IN_USE_LIVES: u32 = 2;
 /// At least this long passes between two requests of one key to an issuer.

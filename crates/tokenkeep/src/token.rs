@@ -47,7 +47,7 @@ impl Token {
         self.issued.access_token.expose_secret()
     }
 
-    /// The value of an `Authorization` header, marked as sensitive; made once per token and shared.
+    /// The value of an `Authorization` header, marked as sensitive; made once and shared.
     pub fn authorization(&self) -> HeaderValue {
         self.issued.authorization().clone()
     }

@@ -227,7 +227,7 @@ async fn every_way_of_refreshing_is_read() {
     }
     for (text, expected) in [
         ("'alway'", "unknown refresh"),
-        ("5", "`refresh` must be a string, not a number"),
+        ("5", "`refresh` must be a string or { every = \"45m\" }, not a number"),
         ("{}", "`every` is missing in refresh"),
         ("{ every = '45m', ever = 1 }", "unknown option `ever`"),
         ("{ every = '9s' }", "`every` is too short"),

@@ -30,13 +30,10 @@ pub(super) struct StatusArgs {
 
 pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |manager| {
-        let mut statuses = of(manager, args.key.as_deref()).await?;
-        while args.watch {
-            output::clear_screen()?;
-            print(&statuses)?;
-            tokio::time::sleep(WATCH_INTERVAL).await;
-            statuses = of(manager, args.key.as_deref()).await?;
+        if args.watch {
+            return watch(manager, args.key.as_deref()).await;
         }
+        let statuses = of(manager, args.key.as_deref()).await?;
         match (args.json, &args.key, statuses.as_slice()) {
             (true, Some(_), [status]) => output::json(&tokenkeep_server::answer::status(status)),
             (true, ..) => output::json(&statuses.iter().map(tokenkeep_server::answer::status).collect::<Vec<_>>()),
@@ -46,6 +43,16 @@ pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Fai
     .await?;
     oneshot::warn_of(stopped);
     Ok(())
+}
+
+/// Ends when a signal does, or whoever reads.
+async fn watch(manager: &TokenManager, key: Option<&str>) -> Result<(), Failure> {
+    loop {
+        let statuses = of(manager, key).await?;
+        output::clear_screen()?;
+        print(&statuses)?;
+        tokio::time::sleep(WATCH_INTERVAL).await;
+    }
 }
 
 async fn of(manager: &TokenManager, key: Option<&str>) -> Result<Vec<Status>, Failure> {

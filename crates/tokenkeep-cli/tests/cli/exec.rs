@@ -1,9 +1,11 @@
 //! A program with a token in its environment.
 
+use std::process::Stdio;
+
 use rustix::process::Signal;
 use tokenkeep_sandbox::Fault;
 
-use crate::world::World;
+use crate::world::{World, ended};
 
 #[tokio::test]
 async fn the_program_has_the_token_its_arguments_and_its_own_exit_code() {
@@ -56,4 +58,17 @@ async fn signals_are_the_programs_own() {
     running.hear("ready").await;
     running.signal(Signal::TERM);
     assert_eq!(running.end().await.code, None, "ended by the signal, not by tokenkeep");
+}
+
+#[tokio::test]
+async fn a_signal_that_was_ignored_is_ignored_by_the_program_too() {
+    let world = World::start().await;
+    // What nohup does.
+    let mut shell = world.command(&[]);
+    let mut nohup = tokio::process::Command::new("sh");
+    nohup.arg("-c").arg("trap '' HUP; exec \"$0\" exec graph -- sh -c 'kill -HUP $$; echo alive'");
+    nohup.arg(shell.as_std_mut().get_program());
+    nohup.env_clear().envs(shell.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup.current_dir(world.home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    assert_eq!(ended(nohup).await.data(), "alive");
 }

@@ -218,11 +218,19 @@ impl<'d> Field<'d> {
 
     /// One of the words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+        self.choice_or(choices, "")
+    }
+
+    /// One of the words, where something else is possible too.
+    pub(super) fn choice_or<T: Copy>(&self, choices: &[(&'static str, T)], other: &str) -> Option<T> {
         let text = self.text()?;
         let chosen = choices.iter().find(|(word, _)| *word == text.value);
         if chosen.is_none() {
             let words = || choices.iter().map(|(word, _)| *word);
-            let known = format!("known are {}", listed(words()));
+            let known = match other {
+                "" => format!("known are {}", listed(words())),
+                other => format!("known are {}, or {other}", listed(words())),
+            };
             text.report(Finding::error(format!("unknown {}", self.name)).help(
                 match suggest::closest(&text.value, words()) {
                     Some(meant) => format!("did you mean `{meant}`? {known}"),

@@ -1,14 +1,13 @@
 //! A table `[providers.NAME]` and the [`Provider`] it stands for.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::document::{Field, Table, listed};
 use super::problem::Finding;
 use super::secret_ref;
-use crate::expiry::{MAX_LIFE, Policy, Refresh};
+use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh};
 use crate::key::check_provider_name;
 use crate::provider::{ClientAuth, Grant, MAX_TIMEOUT, Provider, TokenEndpointSettings, TokenUrl, Transport};
 use crate::secret::Secret;
@@ -47,7 +46,12 @@ fn policy(table: &mut Table<'_>) -> Policy {
 }
 
 fn refresh(field: &Field<'_>) -> Option<Refresh> {
-    let DeValue::Table(_) = field.value else { return field.choice(&REFRESH) };
+    if let DeValue::String(_) = field.value {
+        return field.choice_or(&REFRESH, "{ every = \"45m\" }");
+    }
+    let DeValue::Table(_) = field.value else {
+        return field.mismatch("a string or { every = \"45m\" }");
+    };
     let mut table = field.table("refresh".into())?;
     let every = table.require("every").and_then(|every| {
         let interval = every.duration(MAX_LIFE)?;
@@ -180,8 +184,6 @@ const GRANTS: [(&str, GrantName); 5] = [
 
 const REFRESH: [(&str, Refresh); 3] =
     [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
-/// No issuer wants to be asked more often by a clock.
-const MIN_EVERY: Duration = Duration::from_secs(10);
 
 /// The options of all grants.
 const OPTIONS: [&str; 18] = [

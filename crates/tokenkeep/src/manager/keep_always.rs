@@ -13,14 +13,16 @@ use crate::store::StoreError;
 pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
     loop {
         let Some(shared) = shared.upgrade() else { return };
-        let found = shared.find_always_kept().await;
-        drop(shared);
-        if found.is_ok() {
-            return;
-        }
+        let trying = async {
+            let found = shared.find_always_kept().await;
+            if found.is_err() {
+                tokio::time::sleep(RETRY).await;
+            }
+            found
+        };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(RETRY) => {}
+            found = trying => if found.is_ok() { return },
         }
     }
 }
@@ -56,7 +58,11 @@ impl Shared {
 
     fn keep(self: &Arc<Self>, key: &str) {
         if let Ok(slot) = self.slot(key) {
-            self.wake_soon(&slot, &mut slot.lock());
+            let mut state = slot.lock();
+            if slot.live().is_none() {
+                state.busy().kept = true;
+            }
+            self.wake_soon(&slot, &mut state);
         }
     }
 }

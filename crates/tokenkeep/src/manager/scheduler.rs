@@ -19,7 +19,7 @@ use tracing::error;
 use super::flight::forget_rejected;
 use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
-use super::{Shared, keep_always, watch_store};
+use super::{Accounts, Shared, keep_always, watch_store};
 use crate::clock::Moment;
 use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide, renewal};
 
@@ -122,6 +122,8 @@ impl Shared {
         }
         if is_kept_fresh(slot, &state, now) {
             if !is_wanted(slot, &state, now) {
+                // Without a new token that takes its place, the rejected one would stay in the store.
+                self.see_to_rejected(slot, &state);
                 self.schedule_at(slot, &mut state, now);
             } else if !self.launch_ahead(slot, &mut state) && slot.provider().wait_in_line(slot) {
                 self.tasks.spawn(serve_line(Arc::downgrade(self), Arc::clone(slot.provider())));
@@ -133,9 +135,7 @@ impl Shared {
             self.schedule_at(slot, &mut state, now);
             return;
         }
-        if state.is_rejected() {
-            self.tasks.spawn(forget_rejected(Arc::clone(self), Arc::clone(slot)));
-        }
+        self.see_to_rejected(slot, &state);
         // What the store may not know is not let go.
         let unknown = state.unsaved().is_some() || state.is_rejected() || self.store_trouble().is_some();
         if unknown || state.has_subscribers() {
@@ -147,6 +147,12 @@ impl Shared {
         if !self.slots.remove_if_unshared(slot) {
             let mut state = slot.lock();
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
+        }
+    }
+
+    fn see_to_rejected(self: &Arc<Self>, slot: &Arc<Slot>, state: &State) {
+        if state.is_rejected() {
+            self.tasks.spawn(forget_rejected(Arc::clone(self), Arc::clone(slot)));
         }
     }
 
@@ -171,8 +177,14 @@ fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
 
 /// Whether this key is renewed though nobody asks at this moment.
 fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
-    let refresh = slot.provider().policy.refresh;
-    refresh.is_always() || (refresh == Refresh::Ahead && slot.is_in_use(state, now))
+    let provider = slot.provider();
+    // A key that somebody merely named, and that may not even exist, is not kept for ever.
+    let known = || provider.accounts == Accounts::Default || state.is_kept() || slot.live().is_some();
+    match provider.policy.refresh {
+        Refresh::OnDemand => false,
+        Refresh::Ahead => slot.is_in_use(state, now),
+        Refresh::Always | Refresh::Every(_) => slot.is_in_use(state, now) || known(),
+    }
 }
 
 /// Whether a new token is wanted now and may be asked for.

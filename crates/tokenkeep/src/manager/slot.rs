@@ -59,6 +59,8 @@ pub(crate) struct Busy {
     pub(crate) unsaved: Option<Arc<Record>>,
     /// Some flight's task goes on trying to save it.
     pub(crate) saving: bool,
+    /// The store knows it, and it is to be renewed whether anybody asks or not.
+    pub(crate) kept: bool,
     /// Whom to tell of new tokens.
     pub(crate) subscribers: Option<watch::Sender<Option<Token>>>,
 }
@@ -215,6 +217,10 @@ impl State {
 
     pub(crate) fn is_rejected(&self) -> bool {
         self.busy.as_ref().is_some_and(|busy| busy.rejected)
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.busy.as_ref().is_some_and(|busy| busy.kept)
     }
 
     pub(crate) fn has_subscribers(&self) -> bool {

@@ -422,3 +422,39 @@ async fn a_life_that_is_not_the_expected_one_is_a_warning_and_an_event() {
     let unusual = |event: &&Event| matches!(event, Event::UnusualLife { .. });
     assert_eq!(events.iter().filter(unusual).count(), 1, "{events:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_token_leaves_the_store_though_no_other_can_be_had() {
+    for refresh in [Refresh::Ahead, Refresh::Always] {
+        let world = world_with(Issuer::new(HOUR * 24), Policy { refresh, ..Policy::default() }).await;
+        world.manager.start();
+        let token = world.get().await.unwrap();
+        world.issuer.fail(tokenkeep::source::Fault::LoginRequired);
+        world.graph().refresh().await.unwrap_err();
+        world.graph().reject(&token);
+        pass(MINUTE).await;
+        assert!(world.store.record("graph").await.unwrap().token.is_none(), "{refresh:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_only_looked_at_is_not_kept_always() {
+    let world = world_with(Issuer::new(HOUR), Policy { refresh: Refresh::Always, ..Policy::default() }).await;
+    world.issuer.fail(tokenkeep::source::Fault::Refused);
+    world.manager.start();
+    for number in 0..50 {
+        world.manager.handle(&format!("graph:nobody{number}")).unwrap().status().await;
+    }
+    pass(HOUR * 2).await;
+    assert_eq!((world.manager.keys_in_memory(), world.issuer.count()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_interval_is_so_short_that_it_is_a_storm() {
+    let world =
+        world_with(Issuer::new(HOUR), Policy { refresh: Refresh::Every(SECOND / 10), ..Policy::default() }).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    pass(MINUTE).await;
+    assert!((5..=8).contains(&world.issuer.count()), "{} requests in a minute", world.issuer.count());
+}

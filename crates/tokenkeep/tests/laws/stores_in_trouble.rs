@@ -141,3 +141,16 @@ async fn a_store_that_was_replaced_by_an_older_one_is_worked_with() {
         Err(error) => assert_eq!(error.code(), Code::LoginRequired, "{error}"),
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flight_whose_lease_is_never_sure_spends_nothing_and_gives_up() {
+    let world = rotating_world(MINUTE).await;
+    world.get().await.unwrap();
+    pass(MINUTE * 2).await;
+    world.store.set(Trouble::NoRenewals);
+    assert_eq!(world.get().await.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(world.issuer.count(), 1);
+    world.store.set(Trouble::None);
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.reused(), 0);
+}

@@ -31,10 +31,15 @@ impl Flight {
             asked_at = asked_at.or(Some(self.shared.clock.now()));
         }
         let mut attempts = 0;
+        let mut turns = 1;
         loop {
             attempts += 1;
             let waited = self.floor(asked_at).await;
             if !self.is_still_its_turn(stored.as_ref(), waited).await {
+                turns += 1;
+                if turns > MAX_TURNS {
+                    return Err(self.out_of_time());
+                }
                 // In a box, because a flight is as large as the largest of what it may wait for.
                 stored = match Box::pin(self.take_turn_again(stored)).await {
                     Ok(newest) => newest,
@@ -270,5 +275,7 @@ fn is_transient(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::Unavailable | FailureKind::RateLimited)
 }
 
+/// How often a flight may lose its turn before it gives up.
+const MAX_TURNS: u32 = 4;
 /// Requests of one flight: with the stored refresh token, with one that somebody else rotated, with the password.
 const MAX_ATTEMPTS: u32 = 3;

@@ -41,6 +41,8 @@ pub(crate) enum Trouble {
     Full,
     /// Gives leases, but saves nothing.
     NoSaves,
+    /// Gives leases, but renews none.
+    NoRenewals,
     /// Reads, and is written by somebody else.
     Busy,
     /// Nothing.
@@ -142,7 +144,7 @@ impl Store for UnreliableStore {
     }
 
     async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoRenewals])?;
         self.inner().renew_lease(key, holder, ttl).await
     }
 
