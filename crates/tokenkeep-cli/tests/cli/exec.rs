@@ -4,8 +4,9 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 use tokenkeep_sandbox::Fault;
+use tokio::process::Command;
 
-use crate::world::{World, ended};
+use crate::world::{CLIENT_SECRET, World, ended};
 
 #[tokio::test]
 async fn the_program_has_the_token_its_arguments_and_its_own_exit_code() {
@@ -64,11 +65,11 @@ async fn signals_are_the_programs_own() {
 async fn a_signal_that_was_ignored_is_ignored_by_the_program_too() {
     let world = World::start().await;
     // What nohup does.
-    let mut shell = world.command(&[]);
-    let mut nohup = tokio::process::Command::new("sh");
+    let mut nohup = Command::new("sh");
     nohup.arg("-c").arg("trap '' HUP; exec \"$0\" exec graph -- sh -c 'kill -HUP $$; echo alive'");
-    nohup.arg(shell.as_std_mut().get_program());
-    nohup.env_clear().envs(shell.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup.arg(env!("CARGO_BIN_EXE_tokenkeep"));
+    nohup.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", world.home.path()).env("CLIENT_SECRET", CLIENT_SECRET);
+    world.write_config(&World::graph_at(&world.sandbox.token_url()));
     nohup.current_dir(world.home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     assert_eq!(ended(nohup).await.data(), "alive");
 }

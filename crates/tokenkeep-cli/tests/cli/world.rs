@@ -97,8 +97,11 @@ impl World {
 
     /// The binary in the home folder, with no environment but what the configuration refers to.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenkeep"));
+        // Whoever runs the tests may ignore signals, e.g. by nohup; the binary would too.
+        let mut command = Command::new("/usr/bin/env");
         command
+            .arg("--default-signal=HUP,INT,QUIT,TERM")
+            .arg(env!("CARGO_BIN_EXE_tokenkeep"))
             .args(args)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
