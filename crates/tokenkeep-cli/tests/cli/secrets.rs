@@ -43,6 +43,8 @@ async fn no_command_says_a_secret_however_much_it_logs() {
         for format in ["token", "header", "json", "env"] {
             assert_eq!(traced(&["get", key, "--format", format]).await.code, Some(0));
         }
+        assert_eq!(traced(&["exec", key, "--", "true"]).await.code, Some(0));
+        assert_eq!(traced(&["exec", key, "--", "./no-such-program"]).await.code, Some(2));
         assert_eq!(traced(&["refresh", key]).await.code, Some(0));
         assert_eq!(traced(&["status", key, "--json"]).await.code, Some(0));
         assert_eq!(traced(&["clear", key]).await.code, Some(0));
