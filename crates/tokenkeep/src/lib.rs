@@ -36,6 +36,7 @@ pub mod config;
 pub mod provider;
 pub mod key;
 pub mod secret;
+pub mod credentials;
 pub mod fingerprint;
 pub mod token;
 pub mod failure;
@@ -50,6 +51,7 @@ pub mod event;
 pub mod error;
 
 pub use clock::{Clock, Moment};
+pub use credentials::Credentials;
 pub use error::{Code, Error};
 pub use event::Event;
 pub use key::Key;

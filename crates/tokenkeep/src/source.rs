@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
+use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
 use crate::provider::{Grant, Provider, TokenEndpointSettings};
@@ -76,6 +77,8 @@ pub struct Ask<'a> {
     pub key: &'a Key,
     /// The newest refresh token that is known, if any. A source that has none to use ignores it.
     pub refresh_token: Option<&'a Secret>,
+    /// Those that the store has for this account; `None` for a provider whose credentials are configured.
+    pub credentials: Option<&'a Credentials>,
 }
 
 /// What an issuer answered.

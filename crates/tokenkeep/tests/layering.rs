@@ -9,8 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `tokenkeep` may name of the others, and why no more. Comments may point anywhere.
-const MODULES: [(&str, &[&str], &str); 17] = [
+const MODULES: [(&str, &[&str], &str); 18] = [
     ("secret", &[], "is a text and nothing else"),
+    ("credentials", &["expiry", "secret"], "is a set of secrets, with the life that goes with them"),
     ("key", &[], "is a name and nothing else"),
     ("fingerprint", &[], "is a hash and nothing else"),
     ("clock", &[], "tells the time, decides nothing"),
@@ -22,12 +23,12 @@ const MODULES: [(&str, &[&str], &str); 17] = [
     ("provider", &["expiry", "key", "secret"], "is what configuration says; it knows neither who asks nor who stores"),
     (
         "source",
-        &["clock", "expiry", "fingerprint", "key", "provider", "secret"],
+        &["clock", "credentials", "expiry", "fingerprint", "key", "provider", "secret"],
         "asks an issuer once; it never knows what is stored",
     ),
     (
         "store",
-        &["clock", "failure", "fingerprint", "key", "secret", "token"],
+        &["clock", "credentials", "failure", "fingerprint", "key", "secret", "token"],
         "keeps records; it never knows where they come from",
     ),
     (
@@ -42,6 +43,7 @@ const MODULES: [(&str, &[&str], &str); 17] = [
         &[
             "clock",
             "config",
+            "credentials",
             "error",
             "event",
             "expiry",

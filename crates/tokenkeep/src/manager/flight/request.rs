@@ -131,7 +131,7 @@ impl Flight {
     async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<Fetched, FetchError> {
         let source = &self.provider().source;
         let limit = self.provider().policy.timeout;
-        let asking = source.fetch(Ask { key: self.slot.key(), refresh_token });
+        let asking = source.fetch(Ask { key: self.slot.key(), refresh_token, credentials: None });
         // A source that panics fails like one that answers nonsense: remembered, backed off, asked again.
         let asking = AssertUnwindSafe(asking).catch_unwind().map(|answer| {
             answer.unwrap_or_else(|_| {
