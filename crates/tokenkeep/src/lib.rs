@@ -37,6 +37,7 @@ pub mod provider;
 pub mod key;
 pub mod secret;
 pub mod credentials;
+pub mod budget;
 pub mod fingerprint;
 pub mod token;
 pub mod failure;

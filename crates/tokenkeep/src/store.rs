@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::budget::Budget;
 use crate::clock::Moment;
+use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
@@ -29,7 +31,7 @@ pub use open::{StoreUrl, open};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
-/// Keeps records and leases. All methods may be called from many tasks at once, and dropping a call half-way leaves
+/// Keeps records and leases, and, if it can, credentials of accounts and what was spent of budgets. All methods may be called from many tasks at once, and dropping a call half-way leaves
 /// either everything of it done or nothing.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
@@ -62,6 +64,37 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Ends the lease if it is `holder`'s; nothing happens otherwise.
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError>;
+
+    /// The credentials of an account.
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        let _ = key;
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Writes the credentials of an account in place of those before; they survive as records do.
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        let _ = (key, credentials);
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Forgets the credentials of an account; whether there were any.
+    async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
+        let _ = key;
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Keys that have credentials, in their order, at most `limit`, from the first after `after`.
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        let _ = (after, limit);
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Counts one request of the budget of this name, unless as many as it allows were counted within its window. Of
+    /// any number of simultaneous calls no more than that are allowed, and what was counted survives as records do.
+    async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        let _ = (name, budget);
+        Err(unsupported(self.label(), "counts no budgets"))
+    }
 
     /// Finishes what is under way and lets go of files and connections.
     async fn close(&self);
@@ -138,6 +171,16 @@ pub enum LeaseOutcome {
     Held(Duration),
 }
 
+/// What became of an attempt to spend a request of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Spending {
+    /// It is counted, and may be made.
+    Counted,
+    /// There is none left for so long.
+    Exhausted(Duration),
+}
+
 /// Who holds a lease: unique per flight, over all processes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Holder(Box<str>);
@@ -164,4 +207,8 @@ pub struct StoreError {
     pub what: String,
     /// Somebody else is at work on it: it is well, and will answer later.
     pub busy: bool,
+}
+
+fn unsupported(label: &str, what: &str) -> StoreError {
+    StoreError { store: label.into(), what: format!("this store {what}; use another"), busy: false }
 }

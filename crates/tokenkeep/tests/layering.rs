@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `tokenkeep` may name of the others, and why no more. Comments may point anywhere.
-const MODULES: [(&str, &[&str], &str); 18] = [
+const MODULES: [(&str, &[&str], &str); 19] = [
     ("secret", &[], "is a text and nothing else"),
     ("credentials", &["expiry", "secret"], "is a set of secrets, with the life that goes with them"),
+    ("budget", &[], "is a number of requests in a time"),
     ("key", &[], "is a name and nothing else"),
     ("fingerprint", &[], "is a hash and nothing else"),
     ("clock", &[], "tells the time, decides nothing"),
@@ -28,7 +29,7 @@ const MODULES: [(&str, &[&str], &str); 18] = [
     ),
     (
         "store",
-        &["clock", "credentials", "failure", "fingerprint", "key", "secret", "token"],
+        &["budget", "clock", "credentials", "failure", "fingerprint", "key", "secret", "token"],
         "keeps records; it never knows where they come from",
     ),
     (
@@ -43,7 +44,6 @@ const MODULES: [(&str, &[&str], &str); 18] = [
         &[
             "clock",
             "config",
-            "credentials",
             "error",
             "event",
             "expiry",

@@ -1,14 +1,16 @@
 //! `memory:` — records of one process, gone with it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use super::{Holder, LeaseOutcome, Record, SaveOutcome, Spending, Store, StoreError, Version, Versioned};
+use crate::budget::Budget;
 use crate::clock::{Clock, Moment};
+use crate::credentials::Credentials;
 use crate::key::Key;
 
 /// Keeps records in memory.
@@ -24,6 +26,9 @@ struct State {
     records: BTreeMap<Key, Versioned>,
     by_version: BTreeMap<Version, Key>,
     leases: HashMap<Key, Lease>,
+    credentials: BTreeMap<Key, Credentials>,
+    /// When, on the boot clock, requests of each budget were counted, the oldest first.
+    spent: HashMap<Box<str>, VecDeque<i64>>,
 }
 
 /// Ends by the boot clock alone: nobody reads it after this process, and a wall clock that is set is no time that passed.
@@ -134,6 +139,44 @@ impl Store for MemoryStore {
             }
         });
         Ok(())
+    }
+
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        Ok(self.with_state(|state| state.credentials.get(key).cloned()))
+    }
+
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        self.with_state(|state| state.credentials.insert(key.clone(), credentials.clone()));
+        Ok(())
+    }
+
+    async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
+        Ok(self.with_state(|state| state.credentials.remove(key).is_some()))
+    }
+
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(self.with_state(|state| {
+            let accounts = state.credentials.range::<Key, _>((from, Bound::Unbounded));
+            accounts.take(limit).map(|(key, _)| key.clone()).collect()
+        }))
+    }
+
+    async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        let now_ms = self.clock.now().boot_ms;
+        let window_ms = i64::try_from(budget.window().as_millis()).unwrap_or(i64::MAX);
+        Ok(self.with_state(|state| {
+            let spent = state.spent.entry(name.into()).or_default();
+            while spent.front().is_some_and(|at| now_ms.saturating_sub(*at) >= window_ms) {
+                spent.pop_front();
+            }
+            if let Some(at) = spent.len().checked_sub(budget.requests() as usize).and_then(|over| spent.get(over)) {
+                let left_ms = at.saturating_add(window_ms).saturating_sub(now_ms);
+                return Spending::Exhausted(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)));
+            }
+            spent.push_back(now_ms);
+            Spending::Counted
+        }))
     }
 
     async fn close(&self) {}
