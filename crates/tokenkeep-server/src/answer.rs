@@ -62,6 +62,7 @@ pub(crate) fn warning(warning: &Warning) -> WarningAnswer {
         Warning::RefreshFailing { .. } => "refresh_failing",
         Warning::BufferClamped { .. } => "buffer_clamped",
         Warning::UnusualLife { .. } => "unusual_life",
+        Warning::OnFallback { .. } => "on_fallback",
         Warning::Unsaved => "unsaved",
         Warning::StoreFailing { .. } => "store_failing",
         _ => "other",

@@ -1,11 +1,14 @@
 //! How many requests an issuer allows in a window of time.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use jiff::fmt::friendly::SpanParser;
+
+use crate::clock::Moment;
 
 /// So many requests in any window of this length. The window slides: it is not a calendar minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +44,38 @@ impl Budget {
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}s", self.requests, self.window.as_secs_f32())
+        write!(f, "{} requests in {} s", self.requests, self.window.as_secs_f32())
+    }
+}
+
+/// What became of an attempt to spend a request of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Spending {
+    /// It is counted, and may be made.
+    Counted,
+    /// There is none left for so long.
+    Exhausted(Duration),
+}
+
+/// When, on the boot clock, requests were counted, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Window(VecDeque<i64>);
+
+impl Window {
+    /// Counts a request, unless as many as the budget allows lie within its window.
+    pub(crate) fn spend(&mut self, budget: Budget, now: Moment) -> Spending {
+        let Self(counted) = self;
+        let window_ms = i64::try_from(budget.window.as_millis()).unwrap_or(i64::MAX);
+        while counted.front().is_some_and(|at| now.boot_ms.saturating_sub(*at) >= window_ms) {
+            counted.pop_front();
+        }
+        if let Some(at) = counted.len().checked_sub(budget.requests() as usize).and_then(|over| counted.get(over)) {
+            let left_ms = at.saturating_add(window_ms).saturating_sub(now.boot_ms);
+            return Spending::Exhausted(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)));
+        }
+        counted.push_back(now.boot_ms);
+        Spending::Counted
     }
 }
 

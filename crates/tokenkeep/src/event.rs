@@ -72,6 +72,23 @@ pub enum Event {
         /// Whose.
         key: Key,
     },
+    /// An account was given credentials, in place of those before if there were any.
+    CredentialsChanged {
+        /// Whose.
+        key: Key,
+    },
+    /// The credentials of an account were removed.
+    CredentialsRemoved {
+        /// Whose.
+        key: Key,
+    },
+    /// The first way to authenticate failed, and another brought the token.
+    FallbackUsed {
+        /// Whose.
+        key: Key,
+        /// How the first way fails.
+        what: String,
+    },
     /// A token could not be saved; it is handed out and saved later.
     Unsaved {
         /// Whose.
@@ -116,6 +133,11 @@ impl Event {
                 info!(%key, generation, "the resource server refused the token; it is renewed");
             }
             Self::Cleared { key } => info!(%key, "cleared the token"),
+            Self::CredentialsChanged { key } => info!(%key, "the account has new credentials"),
+            Self::CredentialsRemoved { key } => info!(%key, "removed the account's credentials"),
+            Self::FallbackUsed { key, what } => {
+                warn!(%key, error = what, "the first way to authenticate fails; a fallback brought the token");
+            }
             Self::Unsaved { key, what } => {
                 warn!(%key, error = what, "the token could not be saved; it is used and saved later");
             }

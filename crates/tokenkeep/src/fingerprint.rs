@@ -26,7 +26,39 @@ impl Fingerprint {
     /// Adds what shapes the login behind the token; a refresh token is used again as long as this stays the same.
     #[must_use]
     pub fn with_login<'a>(self, parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        Self(format!("{}/{}", self.token(), Self::of(parts).0).into())
+        Self(format!("{}{LOGIN}{}", self.token(), Self::of(parts).0).into())
+    }
+
+    /// Adds what proves the account whose token it is, when that is not configured but kept in the store. The login
+    /// behind the token is then another for other credentials, too.
+    #[must_use]
+    pub fn with_account<'a>(&self, parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let account = Self::of(parts);
+        let token = format!("{}{ACCOUNT}{}", self.token(), account.0);
+        match self.0.split_once(LOGIN) {
+            Some((_, login)) => {
+                let login = Self::of([("login", login), ("account", &account.0)]);
+                Self(format!("{token}{LOGIN}{}", login.0).into())
+            }
+            None => Self(token.into()),
+        }
+    }
+
+    /// Adds what shapes the tokens of further ways to authenticate; the login stays the first one's.
+    #[must_use]
+    pub fn with_fallbacks<'a>(self, others: impl ExactSizeIterator<Item = &'a Self>) -> Self {
+        if others.len() == 0 {
+            return self;
+        }
+        let parts = [("first", self.token())].into_iter().chain(others.map(|other| ("fallback", other.token())));
+        let token = Self::of(parts);
+        let login = self.0.split_once(LOGIN).map_or_else(String::new, |(_, login)| format!("{LOGIN}{login}"));
+        Self(format!("{}{login}", token.0).into())
+    }
+
+    /// Whether the one is a token of the same provider as the other, of whatever account.
+    pub fn is_same_provider(&self, other: &Self) -> bool {
+        self.provider() == other.provider()
     }
 
     /// Whether a token of the one is a token of the other.
@@ -36,14 +68,18 @@ impl Fingerprint {
 
     /// Whether a login of the one is a login of the other.
     pub fn is_same_login(&self, other: &Self) -> bool {
-        match (self.0.split_once('/'), other.0.split_once('/')) {
+        match (self.0.split_once(LOGIN), other.0.split_once(LOGIN)) {
             (Some((_, one)), Some((_, other))) => one == other,
             _ => self == other,
         }
     }
 
     fn token(&self) -> &str {
-        self.0.split_once('/').map_or(&self.0, |(token, _)| token)
+        self.0.split_once(LOGIN).map_or(&self.0, |(token, _)| token)
+    }
+
+    fn provider(&self) -> &str {
+        self.token().split_once(ACCOUNT).map_or(self.token(), |(provider, _)| provider)
     }
 
     /// Reads what [`Fingerprint::as_str`] gave, e.g. from a store.
@@ -63,6 +99,11 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// Stands before the hash of a login.
+const LOGIN: char = '/';
+/// Stands before the hash of an account.
+const ACCOUNT: char = '@';
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +122,14 @@ mod tests {
         assert!(one.is_same_login(&two) && !one.is_same_token(&two));
         assert!(!one.is_same_login(&one.clone().with_login([("seed", "2")])));
         assert!(!Fingerprint::of([("scope", "a")]).is_same_login(&two));
+    }
+    #[test]
+    fn other_credentials_are_another_token_and_login_of_the_same_provider() {
+        let provider = Fingerprint::of([("scope", "a")]).with_login([("seed", "1")]);
+        let (one, two) = (provider.with_account([("password", "1")]), provider.with_account([("password", "2")]));
+        assert!(!one.is_same_token(&two) && !one.is_same_login(&two) && one.is_same_provider(&two));
+        assert!(!one.is_same_token(&provider) && one.is_same_provider(&provider));
+        assert!(one.is_same_login(&provider.with_account([("password", "1")])));
+        assert!(!one.is_same_provider(&Fingerprint::of([("scope", "b")])));
     }
 }

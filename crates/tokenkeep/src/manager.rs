@@ -6,6 +6,7 @@
 //! the pure functions of [`crate::expiry`], in [`handle`]; [`scheduler`] starts flights ahead of time for keys that are
 //! in use.
 
+mod account;
 mod backoff;
 mod build;
 mod flight;
@@ -18,6 +19,7 @@ mod slot;
 mod slots;
 mod statuses;
 mod watch_store;
+mod ways;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -36,12 +38,13 @@ use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
+use crate::provider::Accounts;
 use crate::source::Keep;
 use crate::status::Status;
 use crate::store::{Holder, Store, StoreError};
 use crate::token::Token;
 
-pub use build::ManagerBuilder;
+pub use build::{ManagerBuilder, SourceSettings};
 pub use handle::{Answer, Demand, TokenHandle};
 
 /// Obtains, keeps, renews and hands out the tokens of any number of keys. Cheap to clone; all clones are one manager.
@@ -53,15 +56,6 @@ pub use handle::{Answer, Demand, TokenHandle};
 #[derive(Clone)]
 pub struct TokenManager {
     shared: Arc<Shared>,
-}
-
-/// Whose tokens a source can obtain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accounts {
-    /// Those of [`Key::DEFAULT_ACCOUNT`] only.
-    Default,
-    /// Those of whatever account a key names; the source knows who that is.
-    Any,
 }
 
 impl TokenManager {
@@ -124,7 +118,7 @@ impl TokenManager {
     /// the first after `after`; fewer only when there are no more. Providers whose key was never used are named too.
     pub async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
         for (name, provider) in &self.shared.providers {
-            if provider.source.keep() == Keep::InMemory {
+            if provider.source().keep() == Keep::InMemory {
                 // Had for nothing; if not, the status says why.
                 self.token(name).await.ok();
             }
@@ -193,7 +187,7 @@ impl Shared {
             };
             return Err(Error::new(Code::UnknownKey, "there is no such provider").with_key(key).with_next(next));
         };
-        if provider.accounts == Accounts::Default && key.account() != Key::DEFAULT_ACCOUNT {
+        if provider.accounts() == Accounts::Default && key.account() != Key::DEFAULT_ACCOUNT {
             return Err(Error::new(Code::UnknownKey, "this provider has no such account")
                 .with_key(key)
                 .with_next(format!("use {}", key.provider())));
@@ -212,7 +206,7 @@ impl Shared {
         self.emit(Event::Cleared { key: slot.key().clone() });
         // On a task of its own, so that a caller who leaves does not leave the store half-told.
         let (shared, own) = (Arc::clone(self), Arc::clone(slot));
-        let cleared = self.tasks.spawn(async move { flight::clear_stored(&shared, &own).await });
+        let cleared = self.tasks.spawn(async move { flight::clear_stored(&shared, &own, flight::Clear::Token).await });
         let outcome = cleared.await.map_err(|_| lost_flight().with_key(slot.key()))?;
         self.wake_soon(slot, &mut slot.lock());
         outcome.map_err(|error| {

@@ -119,6 +119,13 @@ pub enum Warning {
         /// What the issuer gives.
         life: Duration,
     },
+    /// The first way to authenticate fails, and another is used.
+    OnFallback {
+        /// What happened last.
+        what: String,
+        /// For how long.
+        lasting: Duration,
+    },
     /// The token is not in the store yet, and would be lost if this process ended.
     Unsaved,
     /// The store does not do its work.
@@ -147,6 +154,9 @@ impl std::fmt::Display for Warning {
                 expected.as_secs_f32()
             ),
             Self::Unsaved => f.write_str("not saved yet: lost if this process ends now"),
+            Self::OnFallback { what, lasting } => {
+                write!(f, "a fallback is used, since the first way fails for {} s: {what}", lasting.as_secs())
+            }
             Self::StoreFailing { what } => write!(f, "the store does not work: {what}"),
         }
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Spending};
 use crate::clock::Moment;
 use crate::credentials::Credentials;
 use crate::failure::Failure;
@@ -169,16 +169,6 @@ pub enum LeaseOutcome {
     Acquired,
     /// Somebody else has it, for at most so long if not renewed.
     Held(Duration),
-}
-
-/// What became of an attempt to spend a request of a budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Spending {
-    /// It is counted, and may be made.
-    Counted,
-    /// There is none left for so long.
-    Exhausted(Duration),
 }
 
 /// Who holds a lease: unique per flight, over all processes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokenkeep::config::{self, Color, Config, Environment, Listen, Problems, Severity};
 use tokenkeep::expiry::Refresh;
-use tokenkeep::provider::{ClientAuth, Grant};
+use tokenkeep::provider::{Accounts, ClientAuth, Grant};
 use tokenkeep::store::StoreUrl;
 
 #[tokio::test]
@@ -262,8 +262,8 @@ command = ["./bin/token", "--for", "${{SET}}"]
     ))
     .await;
     let [z, r, s, a] = &*config.providers else { panic!() };
-    assert!(matches!(&z.grant, Grant::Password { username, password, endpoint }
-        if username == "u" && password.expose_secret() == "hunter2-env" && endpoint.client_auth == ClientAuth::None));
+    assert!(matches!(&z.grant, Grant::Password { owner: Some(owner), endpoint }
+        if owner.username == "u" && owner.password.expose_secret() == "hunter2-env" && endpoint.client_auth == ClientAuth::None));
     assert!(matches!(&r.grant, Grant::RefreshToken { seed, .. } if seed.expose_secret() == "hunter2-env"));
     assert!(matches!(&s.grant, Grant::Static { token } if token.expose_secret() == "hunter2-env"));
     assert!(matches!(&a.grant, Grant::Command { program, args }
@@ -695,5 +695,64 @@ impl Folder {
         env.insert("HERE".into(), self.0.path().display().to_string());
         let env: &dyn Environment = &env;
         config::parse(source, "keep.toml", self.0.path(), env).await
+    }
+}
+
+#[tokio::test]
+async fn accounts_budgets_and_fallbacks_are_read() {
+    let config = config(
+        r#"
+[providers.tenants]
+grant = "password"
+token_url = "https://a.example/t"
+client_id = "c"
+accounts = "stored"
+budget = "10/1m"
+max_failures = 3
+[[providers.tenants.fallback]]
+grant = "client_credentials"
+token_url = "https://b.example/t"
+client_id = "c"
+[[providers.tenants.fallback]]
+grant = "command"
+command = ["print-token"]
+"#,
+    )
+    .await;
+    let [tenants] = &*config.providers else { panic!() };
+    assert!(matches!(&tenants.grant, Grant::Password { owner: None, .. }));
+    assert_eq!(tenants.accounts, Accounts::Stored);
+    assert_eq!(tenants.budget.map(|budget| (budget.requests(), budget.window())), Some((10, Duration::from_mins(1))));
+    assert_eq!(tenants.max_failures, 3);
+    assert!(matches!(&*tenants.fallbacks, [Grant::ClientCredentials(_), Grant::Command { .. }]));
+}
+
+#[tokio::test]
+async fn accounts_budgets_and_fallbacks_that_make_no_sense_are_refused() {
+    let endpoint = "token_url = 'https://a.example/t'\nclient_id = 'c'";
+    for (text, expected) in [
+        ("grant = 'password'\naccounts = 'stored'\nusername = 'x'", "`username` is each account's own"),
+        ("grant = 'password'\naccounts = 'many'", "unknown accounts"),
+        ("grant = 'client_credentials'\naccounts = 'stored'", "`accounts` does not belong to grant client_credentials"),
+        ("grant = 'client_credentials'\nbudget = '10'", "`budget` is not a budget; write e.g. \"10/1m\""),
+        ("grant = 'client_credentials'\nbudget = 10", "`budget` must be a string, not a number"),
+        ("grant = 'client_credentials'\nmax_failures = 2", "there is none"),
+        ("grant = 'client_credentials'\nmax_failures = 0\nfallback = []", "`max_failures` is out of range"),
+        ("grant = 'client_credentials'\nfallback = [1]", "`fallback` must hold tables only"),
+        (
+            "grant = 'client_credentials'\nfallback = [{ grant = 'refresh_token' }]",
+            "a fallback cannot be a refresh_token",
+        ),
+        (
+            "grant = 'client_credentials'\nfallback = [{ token = 'x' }]",
+            "`grant` is missing in [[providers.graph.fallback]]",
+        ),
+        (
+            "grant = 'client_credentials'\nfallback = [{ grant = 'static', lifetime = '5m' }]",
+            "`lifetime` does not belong",
+        ),
+    ] {
+        let problems = faults(&format!("[providers.graph]\n{text}\n{endpoint}")).await;
+        assert!(problems.to_string().contains(expected), "{text}:\n{problems}");
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const MODULES: [(&str, &[&str], &str); 19] = [
     ("secret", &[], "is a text and nothing else"),
     ("credentials", &["expiry", "secret"], "is a set of secrets, with the life that goes with them"),
-    ("budget", &[], "is a number of requests in a time"),
+    ("budget", &["clock"], "is a number of requests in a time"),
     ("key", &[], "is a name and nothing else"),
     ("fingerprint", &[], "is a hash and nothing else"),
     ("clock", &[], "tells the time, decides nothing"),
@@ -21,7 +21,11 @@ const MODULES: [(&str, &[&str], &str); 19] = [
     ("token", &["clock", "expiry", "secret"], "is a value that is stored, with the windows that were fixed for it"),
     ("expiry", &["clock", "failure", "token"], "is pure policy: moments come in, decisions go out"),
     ("event", &["failure", "key"], "tells what happened to whoever listens"),
-    ("provider", &["expiry", "key", "secret"], "is what configuration says; it knows neither who asks nor who stores"),
+    (
+        "provider",
+        &["budget", "expiry", "key", "secret"],
+        "is what configuration says; it knows neither who asks nor who stores",
+    ),
     (
         "source",
         &["clock", "credentials", "expiry", "fingerprint", "key", "provider", "secret"],
@@ -34,7 +38,7 @@ const MODULES: [(&str, &[&str], &str); 19] = [
     ),
     (
         "config",
-        &["error", "expiry", "key", "provider", "secret", "store"],
+        &["budget", "error", "expiry", "key", "provider", "secret", "store"],
         "goes from a file to providers and a store's URL; it opens and asks nothing",
     ),
     ("status", &["clock", "expiry", "failure", "key", "token"], "is what an operator may know, made from facts"),
@@ -42,8 +46,10 @@ const MODULES: [(&str, &[&str], &str); 19] = [
     (
         "manager",
         &[
+            "budget",
             "clock",
             "config",
+            "credentials",
             "error",
             "event",
             "expiry",
@@ -250,7 +256,8 @@ fn named_modules(file: &Path, text: &str) -> Vec<(usize, String)> {
                     "Token" => "token".to_owned(),
                     "KeyState" | "Status" | "Warning" => "status".to_owned(),
                     "Subscriber" => "subscriber".to_owned(),
-                    "TokenManager" | "TokenHandle" | "Demand" | "Answer" | "Accounts" => "manager".to_owned(),
+                    "TokenManager" | "TokenHandle" | "Demand" | "Answer" | "SourceSettings" => "manager".to_owned(),
+                    "Accounts" => "provider".to_owned(),
                     _ => name,
                 };
                 assert!(known(&name), "line {number}: `{name}` is not in the table: {line}");

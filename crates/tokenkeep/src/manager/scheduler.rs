@@ -19,9 +19,10 @@ use tracing::error;
 use super::flight::forget_rejected;
 use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
-use super::{Accounts, Shared, keep_always, watch_store};
+use super::{Shared, keep_always, watch_store};
 use crate::clock::Moment;
 use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide, renewal};
+use crate::provider::Accounts;
 
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
@@ -126,7 +127,7 @@ impl Shared {
                 self.see_to_rejected(slot, &state);
                 self.schedule_at(slot, &mut state, now);
             } else if !self.launch_ahead(slot, &mut state) && slot.provider().wait_in_line(slot) {
-                self.tasks.spawn(serve_line(Arc::downgrade(self), Arc::clone(slot.provider())));
+                self.tasks.spawn(serve_line(Arc::downgrade(self), slot.provider()));
             }
             return;
         }
@@ -163,11 +164,12 @@ impl Shared {
 
 /// How long until something is to be done for a slot; `None`: nothing by itself.
 fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
-    if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(slot.provider(), now) {
+    if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(&slot.provider(), now) {
         return Some(until.remaining(now).min(LONGEST_LOOK));
     }
     let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
-    let policy = &slot.provider().policy;
+    let provider = slot.provider();
+    let policy = provider.policy();
     let due = renewal(&live, policy);
     // An idle key may be used again before it is due, and nobody plans it then.
     let by_itself = policy.refresh != Refresh::OnDemand && (is_kept_fresh(slot, state, now) || !due.is_reached(now));
@@ -179,8 +181,8 @@ fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
 fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
     let provider = slot.provider();
     // A key that somebody merely named, and that may not even exist, is not kept for ever.
-    let known = || provider.accounts == Accounts::Default || state.is_kept() || slot.live().is_some();
-    match provider.policy.refresh {
+    let known = || provider.accounts() == Accounts::Default || state.is_kept() || slot.live().is_some();
+    match provider.policy().refresh {
         Refresh::OnDemand => false,
         Refresh::Ahead => slot.is_in_use(state, now),
         Refresh::Always | Refresh::Every(_) => slot.is_in_use(state, now) || known(),
@@ -190,12 +192,12 @@ fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
 /// Whether a new token is wanted now and may be asked for.
 fn is_wanted(slot: &Slot, state: &State, now: Moment) -> bool {
     let live = slot.live();
-    let gate = state.gate(slot.provider(), now);
+    let gate = state.gate(&slot.provider(), now);
     match decide(classify(live.as_deref(), now, Duration::ZERO), gate) {
         Decision::HandOutAndRefresh | Decision::Wait => true,
         Decision::Decline => false,
         Decision::HandOut => {
-            let is_due = live.is_some_and(|live| renewal(&live, &slot.provider().policy).is_reached(now));
+            let is_due = live.is_some_and(|live| renewal(&live, slot.provider().policy()).is_reached(now));
             is_due && gate == Gate::Open
         }
     }

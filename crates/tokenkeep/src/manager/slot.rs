@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use super::provider::ProviderRuntime;
@@ -23,7 +23,7 @@ use crate::token::{IssuedToken, Token};
 
 pub(crate) struct Slot {
     key: Key,
-    provider: Arc<ProviderRuntime>,
+    provider: ArcSwap<ProviderRuntime>,
     live: ArcSwapOption<IssuedToken>,
     /// The second, on the boot clock, in which somebody asked last; 0: nobody did.
     used_at: AtomicU32,
@@ -73,7 +73,7 @@ impl Slot {
     pub(crate) fn new(key: Key, provider: Arc<ProviderRuntime>) -> Self {
         Self {
             key,
-            provider,
+            provider: ArcSwap::new(provider),
             live: ArcSwapOption::empty(),
             used_at: AtomicU32::new(0),
             wakes_at: AtomicU32::new(0),
@@ -85,8 +85,9 @@ impl Slot {
         &self.key
     }
 
-    pub(crate) fn provider(&self) -> &Arc<ProviderRuntime> {
-        &self.provider
+    /// The provider as it is configured now.
+    pub(crate) fn provider(&self) -> Arc<ProviderRuntime> {
+        self.provider.load_full()
     }
 
     /// The token, for somebody who asks, if it is good and nothing is to be done: the path that almost every call takes.

@@ -1,14 +1,14 @@
 //! `memory:` — records of one process, gone with it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Holder, LeaseOutcome, Record, SaveOutcome, Spending, Store, StoreError, Version, Versioned};
-use crate::budget::Budget;
+use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use crate::budget::{Budget, Spending, Window};
 use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
 use crate::key::Key;
@@ -27,8 +27,7 @@ struct State {
     by_version: BTreeMap<Version, Key>,
     leases: HashMap<Key, Lease>,
     credentials: BTreeMap<Key, Credentials>,
-    /// When, on the boot clock, requests of each budget were counted, the oldest first.
-    spent: HashMap<Box<str>, VecDeque<i64>>,
+    spent: HashMap<Box<str>, Window>,
 }
 
 /// Ends by the boot clock alone: nobody reads it after this process, and a wall clock that is set is no time that passed.
@@ -163,20 +162,8 @@ impl Store for MemoryStore {
     }
 
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
-        let now_ms = self.clock.now().boot_ms;
-        let window_ms = i64::try_from(budget.window().as_millis()).unwrap_or(i64::MAX);
-        Ok(self.with_state(|state| {
-            let spent = state.spent.entry(name.into()).or_default();
-            while spent.front().is_some_and(|at| now_ms.saturating_sub(*at) >= window_ms) {
-                spent.pop_front();
-            }
-            if let Some(at) = spent.len().checked_sub(budget.requests() as usize).and_then(|over| spent.get(over)) {
-                let left_ms = at.saturating_add(window_ms).saturating_sub(now_ms);
-                return Spending::Exhausted(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)));
-            }
-            spent.push_back(now_ms);
-            Spending::Counted
-        }))
+        let now = self.clock.now();
+        Ok(self.with_state(|state| state.spent.entry(name.into()).or_default().spend(budget, now)))
     }
 
     async fn close(&self) {}

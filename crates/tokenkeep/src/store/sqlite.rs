@@ -27,8 +27,8 @@ use sqlx::{Executor as _, Sqlite, SqlitePool};
 
 use self::fault::Fault;
 use self::row::Unreadable;
-use super::{Holder, LeaseOutcome, Record, SaveOutcome, Spending, Store, StoreError, Version, Versioned};
-use crate::budget::Budget;
+use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use crate::budget::{Budget, Spending};
 use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::key::Key;

@@ -12,9 +12,12 @@
     reason = "a test says what it expects by panicking"
 )]
 
+mod accounts;
 mod background;
+mod budgets;
 mod clocks;
 mod failures;
+mod fallbacks;
 mod flights;
 mod handing_out;
 mod processes;

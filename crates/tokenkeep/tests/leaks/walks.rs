@@ -9,10 +9,10 @@ use futures_util::future::join_all;
 use tokenkeep::clock::SystemClock;
 use tokenkeep::expiry::Policy;
 use tokenkeep::fingerprint::Fingerprint;
-use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::provider::{ClientAuth, Grant, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::source::{Ask, Expiry, FetchError, Fetched, TokenSource};
 use tokenkeep::store::{StoreUrl, open};
-use tokenkeep::{Accounts, Clock, Secret, TokenHandle, TokenManager};
+use tokenkeep::{Accounts, Clock, Secret, SourceSettings, TokenHandle, TokenManager};
 use tokenkeep_sandbox::{Client, Fault, OddBody, Sandbox};
 
 use crate::{Planted, Shown};
@@ -35,7 +35,7 @@ pub(crate) async fn walk(url: &StoreUrl, planted: &mut Planted, shown: &mut Show
         let store = open(url, &clock).await.unwrap();
         let manager = TokenManager::builder()
             .providers(providers.clone())
-            .source("panics", Arc::new(Panicking), Policy::default(), Accounts::Any)
+            .source("panics", Arc::new(Panicking), SourceSettings::default().with_accounts(Accounts::Any))
             .clock(clock)
             .store(Arc::clone(&store));
         let manager = manager.build().await.unwrap();
@@ -78,8 +78,7 @@ fn providers(sandbox: &Sandbox, secret: &str, password: &str, planted: &mut Plan
     let post = TokenEndpointSettings { client_auth: ClientAuth::ClientSecretPost, ..endpoint("post") };
     let user = |password: &str| Grant::Password {
         endpoint: endpoint("rotating"),
-        username: "ada".to_owned(),
-        password: Secret::new(password),
+        owner: Some(ResourceOwner { username: "ada".to_owned(), password: Secret::new(password) }),
     };
     let seed = planted.secret("configured seed", sandbox.issue_refresh_token("rotating"));
     let unknown = planted.secret("configured wrong seed", "planted-unknown-seed");

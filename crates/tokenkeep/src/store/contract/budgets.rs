@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::{Expected as _, MANY, StoreFixture, handles};
-use crate::budget::Budget;
-use crate::store::{Spending, Store};
+use crate::budget::{Budget, Spending};
+use crate::store::Store;
 
 pub(super) async fn of_64_simultaneous_requests_a_budget_allows_its_number(fixture: &dyn StoreFixture) {
     let handles = handles(fixture).await;

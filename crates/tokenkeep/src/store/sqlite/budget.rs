@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Spending};
 use crate::clock::Moment;
-use crate::store::Spending;
 
 pub(super) async fn spend(
     connection: &mut SqliteConnection,

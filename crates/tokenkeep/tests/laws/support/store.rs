@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokenkeep::budget::Budget;
-use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Spending, Store, StoreError, Version, Versioned};
+use tokenkeep::budget::{Budget, Spending};
+use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
 use tokenkeep::{Credentials, Key};
 
 /// A store that fails when told to, and that can be looked into.
