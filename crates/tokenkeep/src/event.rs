@@ -101,6 +101,11 @@ pub enum Event {
         /// Whose.
         key: Key,
     },
+    /// Tokens that were long over were thrown out of the store.
+    CleanedUp {
+        /// How many.
+        removed: usize,
+    },
     /// The store does not do its work; said once until it does again.
     StoreFailed {
         /// What happened.
@@ -142,6 +147,7 @@ impl Event {
                 warn!(%key, error = what, "the token could not be saved; it is used and saved later");
             }
             Self::Saved { key } => info!(%key, "saved the token that could not be saved before"),
+            Self::CleanedUp { removed } => info!(removed, "threw out tokens that are long over"),
             Self::StoreFailed { what } => warn!(error = what, "the store does not work; tokens go on from memory"),
             Self::StoreRecovered => info!("the store works again"),
         }

@@ -9,11 +9,13 @@
 mod account;
 mod backoff;
 mod build;
+mod cleanup;
 mod flight;
 mod handle;
 mod keep_always;
 mod provider;
 mod record;
+mod reload;
 mod scheduler;
 mod slot;
 mod slots;
@@ -21,15 +23,16 @@ mod statuses;
 mod watch_store;
 mod ways;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
 use tokio_util::task::TaskTracker;
 
 use self::provider::ProviderRuntime;
+use self::reload::Providers;
 use self::scheduler::Scheduler;
 use self::slot::Slot;
 use self::slots::Slots;
@@ -40,12 +43,15 @@ use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
 use crate::provider::Accounts;
 use crate::source::Keep;
+use crate::source::http::HttpClient;
 use crate::status::Status;
 use crate::store::{Holder, Store, StoreError};
 use crate::token::Token;
 
 pub use build::{ManagerBuilder, SourceSettings};
+pub use cleanup::CLEANUP_GRACE;
 pub use handle::{Answer, Demand, TokenHandle};
+pub use reload::Reloaded;
 
 /// Obtains, keeps, renews and hands out the tokens of any number of keys. Cheap to clone; all clones are one manager.
 ///
@@ -117,7 +123,7 @@ impl TokenManager {
     /// The status of all keys that this manager or its store knows, in the order of their keys, at most `limit` from
     /// the first after `after`; fewer only when there are no more. Providers whose key was never used are named too.
     pub async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
-        for (name, provider) in &self.shared.providers {
+        for (name, provider) in self.shared.providers.load_full().iter() {
             if provider.source().keep() == Keep::InMemory {
                 // Had for nothing; if not, the status says why.
                 self.token(name).await.ok();
@@ -127,8 +133,8 @@ impl TokenManager {
     }
 
     /// The names of the configured providers, sorted.
-    pub fn providers(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.shared.providers.keys().map(|name| &**name).collect();
+    pub fn providers(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.shared.providers.load().keys().map(ToString::to_string).collect();
         names.sort_unstable();
         names
     }
@@ -148,7 +154,8 @@ impl TokenManager {
 pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
-    providers: HashMap<Box<str>, Arc<ProviderRuntime>>,
+    providers: ArcSwap<Providers>,
+    http: HttpClient,
     slots: Slots,
     scheduler: Scheduler,
     tasks: TaskTracker,
@@ -163,7 +170,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn slot(self: &Arc<Self>, text: &str) -> Result<Arc<Slot>, Error> {
         if let Some(slot) = self.slots.find(text) {
-            return Ok(slot);
+            return if slot.provider().is_removed { Err(self.unknown_provider(slot.key())) } else { Ok(slot) };
         }
         let key = Key::parse(text).map_err(|error| {
             Error::new(Code::InvalidRequest, format!("{:?} is not a key: {error}", shortened(text)))
@@ -171,28 +178,21 @@ impl Shared {
         })?;
         let provider = self.provider_of(&key)?;
         let slot = self.slots.find_or_insert(Slot::new(key, provider));
+        // The configuration may have changed just before the slot was there to be seen.
+        self.adopt(&slot);
         self.schedule_next(&slot, &mut slot.lock());
         Ok(slot)
     }
 
     fn provider_of(&self, key: &Key) -> Result<Arc<ProviderRuntime>, Error> {
-        let Some(provider) = self.providers.get(key.provider()) else {
-            let mut names: Vec<_> = self.providers.keys().map(|name| &**name).collect();
-            names.sort_unstable();
-            let next = if names.is_empty() {
-                "no provider is configured: add [providers.NAME]".to_owned()
-            } else {
-                names.truncate(20);
-                format!("configured are: {}", names.join(", "))
-            };
-            return Err(Error::new(Code::UnknownKey, "there is no such provider").with_key(key).with_next(next));
-        };
+        let provider = self.providers.load().get(key.provider()).cloned();
+        let provider = provider.ok_or_else(|| self.unknown_provider(key))?;
         if provider.accounts() == Accounts::Default && key.account() != Key::DEFAULT_ACCOUNT {
             return Err(Error::new(Code::UnknownKey, "this provider has no such account")
                 .with_key(key)
                 .with_next(format!("use {}", key.provider())));
         }
-        Ok(Arc::clone(provider))
+        Ok(provider)
     }
 
     async fn clear(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<(), Error> {

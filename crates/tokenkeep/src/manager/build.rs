@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
 use tokio_util::task::TaskTracker;
 
@@ -174,7 +175,8 @@ impl ManagerBuilder {
         let shared = Shared {
             clock,
             store,
-            providers,
+            providers: ArcSwap::from_pointee(providers),
+            http,
             slots: Slots::new(),
             scheduler: Scheduler::default(),
             tasks,

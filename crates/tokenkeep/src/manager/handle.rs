@@ -116,6 +116,9 @@ impl TokenHandle {
     }
 
     async fn refresh_by(&self, choice: Choice) -> Result<Token, Error> {
+        if self.slot.provider().is_removed {
+            return Err(self.shared.unknown_provider(self.key()));
+        }
         let above = {
             let state = self.slot.lock();
             self.slot.live().map_or(0, |live| live.generation()).max(state.obsolete())
@@ -234,6 +237,9 @@ impl TokenHandle {
         let now = self.shared.clock.now();
         self.slot.touch(now);
         let mut state = self.slot.lock();
+        if self.slot.provider().is_removed {
+            return Err(self.shared.unknown_provider(self.key()));
+        }
         let live = self.slot.live();
         let phase = classify(live.as_deref(), now, min_valid);
         let provider = self.slot.provider();

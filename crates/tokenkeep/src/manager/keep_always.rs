@@ -29,9 +29,15 @@ pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
 }
 
 impl Shared {
+    /// Looks for them again, if the background work runs.
+    pub(super) fn find_kept_soon(self: &Arc<Self>) {
+        self.scheduler.spawn(|stop| run(Arc::downgrade(self), stop));
+    }
+
     /// The keys of providers that have but one, and all that the store knows.
     async fn find_always_kept(self: &Arc<Self>) -> Result<(), StoreError> {
-        let always: Vec<_> = self.providers.values().filter(|provider| provider.policy().refresh.is_always()).collect();
+        let providers = self.providers.load_full();
+        let always: Vec<_> = providers.values().filter(|provider| provider.policy().refresh.is_always()).collect();
         if always.is_empty() {
             return Ok(());
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::slot::Slot;
@@ -15,12 +16,16 @@ use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::provider::{Accounts, Provider};
 use crate::source::http::HttpClient;
-use crate::source::{TokenSource, from_grant};
+use crate::source::{Ask, Fault, FetchError, Fetched, Keep, TokenSource, from_grant};
 use crate::token::TokenKind;
 
 #[derive(Debug)]
 pub(crate) struct ProviderRuntime {
     pub(crate) name: Box<str>,
+    /// What it was made of, if that is a configuration.
+    pub(crate) config: Option<Provider>,
+    /// It is configured no more, and only handles on its keys are left.
+    pub(crate) is_removed: bool,
     pub(crate) settings: Settings,
     /// What the first way of authenticating and all others shape.
     pub(crate) fingerprint: Fingerprint,
@@ -41,12 +46,22 @@ impl ProviderRuntime {
         let fallbacks = provider.fallbacks.iter().map(|grant| from_grant(grant, http));
         let ways = Ways::new(from_grant(&provider.grant, http), fallbacks.collect(), provider.max_failures);
         let Provider { policy, accounts, budget, .. } = provider.clone();
-        Self::new(provider.name().into(), ways, Settings { policy, accounts, budget })
+        let runtime = Self::new(provider.name().into(), ways, Settings { policy, accounts, budget });
+        Self { config: Some(provider.clone()), ..runtime }
+    }
+
+    /// What stands in its place once it is configured no more.
+    pub(crate) fn removed(&self) -> Arc<Self> {
+        let ways = Ways::new(Arc::new(Removed), Vec::new(), 1);
+        let settings = Settings { budget: None, ..self.settings.clone() };
+        Arc::new(Self { is_removed: true, ..Self::new(self.name.clone(), ways, settings) })
     }
 
     pub(crate) fn new(name: Box<str>, ways: Ways, settings: Settings) -> Self {
         Self {
             name,
+            config: None,
+            is_removed: false,
             settings,
             fingerprint: ways.fingerprint(),
             ways,
@@ -139,6 +154,29 @@ pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) accounts: Accounts,
     pub(crate) budget: Option<Budget>,
+}
+
+/// The source of a provider that is configured no more.
+#[derive(Debug)]
+struct Removed;
+
+#[async_trait]
+impl TokenSource for Removed {
+    async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        Err(FetchError::new(Fault::Refused, "the provider is configured no more"))
+    }
+
+    fn issuer(&self) -> &'static str {
+        "nobody"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([("provider", "removed")])
+    }
+
+    fn keep(&self) -> Keep {
+        Keep::InMemory
+    }
 }
 
 #[derive(Debug, Default)]

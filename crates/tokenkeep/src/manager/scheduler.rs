@@ -69,6 +69,17 @@ impl Scheduler {
         background.tasks.wait().await;
     }
 
+    /// Runs one more task in the background, if that runs; it ends when told to.
+    pub(super) fn spawn<F>(&self, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(background) = background.as_ref().filter(|background| !background.tasks.is_empty()) {
+            background.tasks.spawn(task(background.stop.clone()));
+        }
+    }
+
     /// Has a slot looked at in this second, or before: whoever looks at it plans it anew.
     fn put(&self, slot: &Arc<Slot>, state: &mut State, second: u32) {
         let planned = (1..=second).contains(&slot.wakes_at());

@@ -90,6 +90,16 @@ impl Slot {
         self.provider.load_full()
     }
 
+    /// Goes over to the provider as it is configured from now on.
+    pub(crate) fn set_provider(&self, _: &mut State, provider: Arc<ProviderRuntime>) {
+        self.provider.store(provider);
+    }
+
+    /// Puts the same token, under another policy, in place of the present one.
+    pub(crate) fn replace_live(&self, _: &mut State, token: IssuedToken) {
+        self.live.store(Some(Arc::new(token)));
+    }
+
     /// The token, for somebody who asks, if it is good and nothing is to be done: the path that almost every call takes.
     #[inline]
     pub(crate) fn fresh(&self, now: Moment) -> Option<Token> {
@@ -157,6 +167,14 @@ impl Slot {
             if let Some(subscribers) = &busy.subscribers {
                 subscribers.send_replace(Some(Token::new(Arc::clone(issued), now)));
             }
+        }
+    }
+
+    /// Takes the present token out of memory; in the store it counts as before.
+    pub(crate) fn set_aside(&self, state: &mut State) {
+        self.live.store(None);
+        if let Some(subscribers) = state.busy_if_any().and_then(|busy| busy.subscribers.as_ref()) {
+            subscribers.send_replace(None);
         }
     }
 

@@ -51,7 +51,7 @@ impl Shared {
                 in_memory.insert(slot.key().clone(), Some(Arc::clone(slot)));
             }
         });
-        for name in self.providers.keys() {
+        for name in self.providers.load().keys() {
             if let Some(key) = Key::parse(name).ok().filter(|key| after.is_none_or(|after| key > after)) {
                 in_memory.entry(key).or_insert(None);
             }

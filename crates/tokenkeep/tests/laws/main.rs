@@ -15,12 +15,14 @@
 mod accounts;
 mod background;
 mod budgets;
+mod cleanup;
 mod clocks;
 mod failures;
 mod fallbacks;
 mod flights;
 mod handing_out;
 mod processes;
+mod reloads;
 mod renewal;
 mod secrets;
 mod simulation;
