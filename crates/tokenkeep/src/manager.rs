@@ -49,7 +49,7 @@ use crate::store::{Holder, Store, StoreError};
 use crate::token::Token;
 
 pub use build::{ManagerBuilder, SourceSettings};
-pub use cleanup::CLEANUP_GRACE;
+pub use cleanup::{CLEANUP_GRACE, CLEANUP_INTERVAL};
 pub use handle::{Answer, Demand, TokenHandle};
 pub use reload::Reloaded;
 
@@ -84,8 +84,8 @@ impl TokenManager {
         }
     }
 
-    /// Starts the background work on this runtime: renewal ahead of time, recovery by itself, and noticing what other
-    /// processes did to a shared store. Does nothing if it runs.
+    /// Starts the background work on this runtime: renewal ahead of time, recovery by itself, noticing what other
+    /// processes did to a shared store, and a clean-up every [`CLEANUP_INTERVAL`]. Does nothing if it runs.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

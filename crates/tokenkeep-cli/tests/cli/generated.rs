@@ -2,8 +2,21 @@
 
 use crate::world::{World, ended};
 
-const COMMANDS: [&str; 10] =
-    ["get", "exec", "status", "refresh", "clear", "config", "serve", "dev", "completions", "man"];
+const COMMANDS: [&str; 13] = [
+    "get",
+    "exec",
+    "status",
+    "refresh",
+    "clear",
+    "cleanup",
+    "stats",
+    "credentials",
+    "config",
+    "serve",
+    "dev",
+    "completions",
+    "man",
+];
 
 #[tokio::test]
 async fn every_shell_can_complete_every_command() {

@@ -19,7 +19,7 @@ use tracing::error;
 use super::flight::forget_rejected;
 use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
-use super::{Shared, keep_always, watch_store};
+use super::{Shared, cleanup, keep_always, watch_store};
 use crate::clock::Moment;
 use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide, renewal};
 use crate::provider::Accounts;
@@ -255,6 +255,7 @@ async fn supervise(shared: Weak<Shared>, stop: CancellationToken) {
         tasks.spawn(tick(Weak::clone(&shared), stop.clone()));
         tasks.spawn(watch_store::run(Weak::clone(&shared), stop.clone()));
         tasks.spawn(keep_always::run(Weak::clone(&shared), stop.clone()));
+        tasks.spawn(cleanup::run(Weak::clone(&shared), stop.clone()));
         let mut panicked = false;
         while let Some(ended) = tasks.join_next().await {
             if ended.is_err() && !panicked {
