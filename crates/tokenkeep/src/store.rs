@@ -8,6 +8,7 @@
 pub mod contract;
 mod memory;
 mod open;
+mod sealed;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -25,7 +26,8 @@ use crate::secret::Secret;
 use crate::token::IssuedToken;
 
 pub use memory::MemoryStore;
-pub use open::{StoreUrl, open};
+pub use open::{StoreUrl, open, open_sealed};
+pub use sealed::{Resealed, SealedStore, WhenUnopenable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `tokenkeep` may name of the others, and why no more. Comments may point anywhere.
-const MODULES: [(&str, &[&str], &str); 17] = [
+const MODULES: [(&str, &[&str], &str); 18] = [
     ("secret", &[], "is a text and nothing else"),
     ("key", &[], "is a name and nothing else"),
     ("fingerprint", &[], "is a hash and nothing else"),
@@ -25,9 +25,10 @@ const MODULES: [(&str, &[&str], &str); 17] = [
         &["clock", "expiry", "fingerprint", "key", "provider", "secret"],
         "asks an issuer once; it never knows what is stored",
     ),
+    ("seal", &["fingerprint", "key", "secret"], "makes texts unreadable; it never knows where they are kept"),
     (
         "store",
-        &["clock", "failure", "fingerprint", "key", "secret", "token"],
+        &["clock", "failure", "fingerprint", "key", "seal", "secret", "token"],
         "keeps records; it never knows where they come from",
     ),
     (
@@ -49,6 +50,7 @@ const MODULES: [(&str, &[&str], &str); 17] = [
             "fingerprint",
             "key",
             "provider",
+            "seal",
             "secret",
             "source",
             "status",

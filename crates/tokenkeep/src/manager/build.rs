@@ -16,6 +16,7 @@ use crate::error::{Code, Error};
 use crate::expiry::Policy;
 use crate::key::check_provider_name;
 use crate::provider::Provider;
+use crate::seal::SealKey;
 use crate::source::http::HttpClient;
 use crate::source::{TokenSource, from_provider};
 use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
@@ -35,6 +36,7 @@ use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
 pub struct ManagerBuilder {
     clock: Option<Arc<dyn Clock>>,
     store: StoreChoice,
+    seal_keys: Vec<SealKey>,
     providers: Vec<Provider>,
     sources: Vec<(String, Arc<dyn TokenSource>, Policy, Accounts)>,
 }
@@ -86,7 +88,15 @@ impl ManagerBuilder {
         self
     }
 
-    /// Keeps records in this store.
+    /// Adds keys for the store at the URL: the first of all seals, each opens. Without one the store makes its own, in
+    /// a file beside it. A store in memory is not sealed.
+    #[must_use]
+    pub fn seal_keys(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
+        self.seal_keys.extend(keys);
+        self
+    }
+
+    /// Keeps records in this store as it is; wrap it in a [`store::SealedStore`] to have them sealed.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = StoreChoice::Open(store);
@@ -108,7 +118,7 @@ impl ManagerBuilder {
         let store = match self.store {
             StoreChoice::Memory => Arc::new(MemoryStore::new(Arc::clone(&clock))),
             StoreChoice::Open(store) => store,
-            StoreChoice::Url(url) => store::open(&url, &clock).await.map_err(|error| {
+            StoreChoice::Url(url) => store::open(&url, &self.seal_keys, &clock).await.map_err(|error| {
                 Error::new(Code::Unavailable, error.to_string()).with_next("mend it, or configure another store")
             })?,
         };

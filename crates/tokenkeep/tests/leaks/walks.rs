@@ -32,7 +32,7 @@ pub(crate) async fn walk(url: &StoreUrl, planted: &mut Planted, shown: &mut Show
     let providers = providers(&sandbox, &secret, &password, planted);
     for _ in 0..2 {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let store = open(url, &clock).await.unwrap();
+        let store = open(url, &[], &clock).await.unwrap();
         let manager = TokenManager::builder()
             .providers(providers.clone())
             .source("panics", Arc::new(Panicking), Policy::default(), Accounts::Any)
