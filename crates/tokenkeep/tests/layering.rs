@@ -33,8 +33,8 @@ const MODULES: [(&str, &[&str], &str); 18] = [
     ),
     (
         "config",
-        &["error", "expiry", "key", "provider", "secret", "store"],
-        "goes from a file to providers and a store's URL; it opens and asks nothing",
+        &["error", "expiry", "key", "provider", "seal", "secret", "store"],
+        "goes from a file to providers, a store's URL and its keys; it opens and asks nothing",
     ),
     ("status", &["clock", "expiry", "failure", "key", "token"], "is what an operator may know, made from facts"),
     ("subscriber", &["clock", "token"], "hands on tokens"),

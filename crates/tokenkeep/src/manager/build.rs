@@ -64,10 +64,11 @@ impl ManagerBuilder {
         self
     }
 
-    /// Takes over what a configuration file says of providers and the store.
+    /// Takes over what a configuration file says of providers, the store and the keys that seal it.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.providers.extend(config.providers);
+        self.seal_keys.extend(config.seal_keys);
         match config.store {
             Some(url) => self.store_url(url),
             None => self,

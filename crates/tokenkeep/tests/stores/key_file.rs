@@ -13,7 +13,7 @@ use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::seal::SealKey;
 use tokenkeep::store::contract::ManualClock;
 use tokenkeep::store::{self, Record, SaveOutcome, Store, StoreError, StoreUrl};
-use tokenkeep::{Clock, Key, Secret};
+use tokenkeep::{Clock, Key, Secret, TokenManager, config};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -119,6 +119,23 @@ async fn with_a_configured_key_no_file_is_made_and_one_that_is_there_still_opens
     let alone = place.open(&[configured]).await.unwrap();
     assert_eq!(refresh_token(&*alone, "new").await.unwrap(), REFRESH, "the configured key seals");
     refresh_token(&*alone, "filed").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_manager_seals_with_the_keys_of_its_configuration() {
+    let place = Place::new();
+    let (key, text) = SealKey::generate().unwrap();
+    let source = "store = 'sqlite:tokenkeep.db'\nseal_keys = [{ env = 'KEY' }]\n\
+                  [providers.legacy]\ngrant = 'command'\ncommand = ['echo', 'planted-token']\n";
+    let env = |name: &str| (name == "KEY").then(|| text.expose_secret().to_owned());
+    let config = config::parse(source, "tokenkeep.toml", place.folder.path(), &env).await.unwrap();
+    let manager = TokenManager::builder().config(config).build().await.unwrap();
+    manager.token("legacy").await.unwrap();
+    manager.close().await.unwrap();
+    assert_eq!(place.names(), ["tokenkeep.db"]);
+    let legacy = Key::parse("legacy").unwrap();
+    assert!(place.open(&[key]).await.unwrap().load(&legacy).await.unwrap().is_some());
+    place.open(&[new_key()]).await.unwrap().load(&legacy).await.unwrap_err();
 }
 
 #[tokio::test]
