@@ -10,6 +10,7 @@ mod man;
 mod refresh;
 mod serve;
 mod status;
+mod store;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ enum Command {
     Refresh(refresh::RefreshArgs),
     Clear(clear::ClearArgs),
     Config(config::ConfigArgs),
+    Store(store::StoreArgs),
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
@@ -69,6 +71,7 @@ impl Cli {
             Command::Refresh(args) => one_shot(refresh::run(global, args)),
             Command::Clear(args) => one_shot(clear::run(global, args)),
             Command::Config(args) => one_shot(config::run(global, args)),
+            Command::Store(args) => one_shot(store::run(global, args)),
             Command::Serve(args) => {
                 let default = match args.log_format {
                     // Where it listens and that it stops is said without the log.
