@@ -84,7 +84,7 @@ pub enum Event {
         /// Whose.
         key: Key,
     },
-    /// The store does not do its work; said once until it does again.
+    /// The store does not do its work, or not for one record; said once until it does again.
     StoreFailed {
         /// What happened.
         what: String,

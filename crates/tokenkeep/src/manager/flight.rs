@@ -106,7 +106,7 @@ impl Shared {
     /// What the store holds of a key, in the terms of this process.
     pub(super) async fn read(&self, slot: &Slot) -> Result<Option<Stored>, StoreError> {
         let loaded = self.store.load(slot.key()).await;
-        self.note_store(StoreTask::Read, &loaded);
+        self.note_read(slot.key(), &loaded).await;
         let now = self.clock.now();
         Ok(loaded?.map(|versioned| normalized(versioned, slot.provider(), &*self.clock, now)))
     }

@@ -282,7 +282,7 @@ impl Shared {
     }
 
     fn answer(&self, slot: &Slot, state: &State, live: &Arc<IssuedToken>, now: Moment) -> Answer {
-        let mut warnings = self.warnings(Some(state));
+        let mut warnings = self.warnings(slot.key(), Some(state));
         warnings.extend(token_warnings(Some(live), state.failure(), &slot.provider().policy, now));
         Answer { token: Token::new(Arc::clone(live), now), warnings }
     }

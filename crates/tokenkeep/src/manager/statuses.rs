@@ -37,7 +37,7 @@ impl Shared {
             generation: live.as_ref().map_or(last, |live| live.generation()),
             failure: failure.as_ref(),
             now,
-            warnings: self.warnings(state.as_deref()),
+            warnings: self.warnings(key, state.as_deref()),
         };
         facts.into_status()
     }
@@ -87,9 +87,9 @@ impl Shared {
         statuses.into_values().take(limit).collect()
     }
 
-    pub(super) fn warnings(&self, state: Option<&State>) -> Vec<Warning> {
+    pub(super) fn warnings(&self, key: &Key, state: Option<&State>) -> Vec<Warning> {
         let unsaved = state.and_then(|state| state.unsaved()).map(|_| Warning::Unsaved);
-        let failing = self.store_trouble().map(|what| Warning::StoreFailing { what });
+        let failing = self.store_trouble_of(key).map(|what| Warning::StoreFailing { what });
         unsaved.into_iter().chain(failing).collect()
     }
 }

@@ -19,6 +19,7 @@ mod flights;
 mod handing_out;
 mod processes;
 mod renewal;
+mod sealing;
 mod secrets;
 mod simulation;
 mod stores_in_trouble;
