@@ -13,6 +13,7 @@ mod refresh;
 mod serve;
 mod stats;
 mod status;
+mod store;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ enum Command {
     Stats(stats::StatsArgs),
     Credentials(credentials::CredentialsArgs),
     Config(config::ConfigArgs),
+    Store(store::StoreArgs),
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
@@ -78,6 +80,7 @@ impl Cli {
             Command::Stats(args) => one_shot(stats::run(global, args)),
             Command::Credentials(args) => one_shot(credentials::run(global, args)),
             Command::Config(args) => one_shot(config::run(global, args)),
+            Command::Store(args) => one_shot(store::run(global, args)),
             Command::Serve(args) => {
                 let default = match args.log_format {
                     // Where it listens and that it stops is said without the log.

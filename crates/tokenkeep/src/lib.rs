@@ -44,6 +44,7 @@ pub mod failure;
 pub mod expiry;
 pub mod clock;
 pub mod source;
+pub mod seal;
 pub mod store;
 mod manager;
 mod subscriber;

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokenkeep::Secret;
 use tokenkeep::config::{self, Color, Config, Environment, Listen, Problems, Severity};
 use tokenkeep::expiry::Refresh;
 use tokenkeep::provider::{Accounts, ClientAuth, Grant};
+use tokenkeep::seal::SealKey;
 use tokenkeep::store::StoreUrl;
 
 #[tokio::test]
@@ -413,7 +415,7 @@ warning: `token` stands in the configuration file
 3 | token = '***'
   |         ^^^^^
   |
-  = help: whoever can read the file has it; write token = { env = \"NAME\" }, { file = \"PATH\" } or { command = \
+  = help: whoever can read the file has it; write in its place { env = \"NAME\" }, { file = \"PATH\" } or { command = \
          [\"PROGRAM\", \"ARGUMENT\"] }"
     );
 }
@@ -422,7 +424,7 @@ warning: `token` stands in the configuration file
 async fn a_literal_that_looks_like_a_reference_is_refused() {
     for literal in ["${SECRET}", "${SECRET:-hunter2}"] {
         let report = report(&format!("[providers.fixed]\ngrant = 'static'\ntoken = '{literal}'")).await;
-        assert!(report.contains("help: write token = { env = \"SECRET\" }"), "{report}");
+        assert!(report.contains("help: write { env = \"SECRET\" } in its place"), "{report}");
         assert!(!report.contains("hunter2"), "{report}");
     }
 }
@@ -506,6 +508,56 @@ async fn secret_commands_of_many_providers_run_side_by_side() {
     assert_eq!(folder.parse(&source).await.unwrap().providers.len(), 2);
 }
 
+#[tokio::test]
+async fn seal_keys_come_from_references_in_their_order() {
+    let folder = Folder::new();
+    folder.write("key", format!("{KEY_2}\n"));
+    let command = format!("{{ command = ['echo', '{KEY_3}'] }}");
+    let config =
+        folder.parse(&format!("seal_keys = [{{ env = 'KEY' }}, {{ file = 'key' }}, {command}]")).await.unwrap();
+    let expected = [KEY, KEY_2, KEY_3].map(|text| SealKey::parse(&Secret::new(text)).unwrap());
+    assert_eq!(config.seal_keys, expected);
+    assert!(config.warnings.is_empty());
+    assert_eq!(folder.parse("store = 'memory:'").await.unwrap().seal_keys, []);
+}
+
+#[tokio::test]
+async fn every_fault_of_seal_keys_is_reported_at_its_key_and_shows_none() {
+    let folder = Folder::new();
+    let source = format!(
+        "seal_keys = [\n  {{ env = 'KEY' }},\n  {{ env = 'SECRET' }},\n  {{ file = 'short' }},\n  {{ env = 'UNSET' }},\n  \
+         5,\n  '{KEY}',\n]"
+    );
+    folder.write("short", "aHVudGVyMg==");
+    let problems = folder.parse(&source).await.unwrap_err();
+    let found: Vec<_> = problems.iter().map(|problem| (problem.line().unwrap(), problem.message())).collect();
+    let not_a_secret = found[3].1;
+    assert!(not_a_secret.starts_with("`seal_keys` must be { env = "), "{not_a_secret}");
+    assert_eq!(
+        found,
+        [
+            (3, "a key of `seal_keys` is not base64"),
+            (4, "a key of `seal_keys` holds 7 bytes and not 32"),
+            (5, "the environment variable `UNSET` is not set"),
+            (6, not_a_secret),
+            (7, "`seal_keys` stands in the configuration file"),
+            (7, "this key stands in `seal_keys` twice"),
+        ]
+    );
+    let report = problems.to_string();
+    assert!(report.contains("{ env = 'SECRET' }") && report.contains("help: make one with: openssl rand"), "{report}");
+    assert!(!report.contains(KEY), "{report}");
+    assert_hides(&"seal_keys", &problems);
+    for (wrong, expected) in [
+        ("[]", "`seal_keys` is empty"),
+        ("{ env = 'KEY' }", "`seal_keys` must be an array"),
+        (&format!("'{KEY}'"), "`seal_keys` must be an array"),
+    ] {
+        let report = folder.parse(&format!("seal_keys = {wrong}")).await.unwrap_err().to_string();
+        assert!(report.contains(expected) && !report.contains(KEY), "{report}");
+    }
+}
+
 /// Every way known to get a secret in front of somebody's eyes.
 #[tokio::test]
 async fn no_secret_is_in_any_report_or_debug() {
@@ -578,11 +630,13 @@ async fn no_secret_is_in_any_report_or_debug() {
     }
     let config = folder
         .parse(
-            "[providers.a]\ngrant = 'static'\ntoken = 'hunter2'\n[providers.b]\ngrant = 'static'\ntoken = { file = 'secret' }",
+            "seal_keys = ['aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ=']\n\
+             [providers.a]\ngrant = 'static'\ntoken = 'hunter2'\n[providers.b]\ngrant = 'static'\ntoken = { file = 'secret' }",
         )
         .await
         .unwrap();
     assert!(!format!("{config:?}{config:#?}").contains("hunter2"), "{config:?}");
+    assert!(!format!("{config:?}{config:#?}").contains("aHVudGVy"), "{config:?}");
 }
 
 #[tokio::test]
@@ -628,6 +682,9 @@ fn reading_can_move_between_threads() {
     is_send(config::parse("", "keep.toml", Path::new(""), &|_: &str| None));
 }
 
+const KEY: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+const KEY_2: &str = "MjIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+const KEY_3: &str = "MzIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
 const ENDPOINT: &str = "token_url = \"https://a.example/t\"\nclient_id = \"me\"\n";
 
 fn provider(options: &str) -> String {
@@ -635,7 +692,9 @@ fn provider(options: &str) -> String {
 }
 
 fn environment() -> HashMap<String, String> {
-    [("SET", "set"), ("SECRET", "hunter2-env"), ("EMPTY", "")].map(|(name, value)| (name.into(), value.into())).into()
+    [("SET", "set"), ("SECRET", "hunter2-env"), ("EMPTY", ""), ("KEY", KEY)]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
 }
 
 async fn config(source: &str) -> Config {

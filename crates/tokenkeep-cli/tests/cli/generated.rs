@@ -2,7 +2,7 @@
 
 use crate::world::{World, ended};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "get",
     "exec",
     "status",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 13] = [
     "stats",
     "credentials",
     "config",
+    "store",
     "serve",
     "dev",
     "completions",
@@ -87,6 +88,7 @@ async fn what_stands_behind_a_hash_in_the_example_is_right_too() {
     std::fs::write(world.path("calendar-refresh-token"), "secret").unwrap();
     let mut check = world.command(&["config", "check"]);
     check.env("GRAPH_CLIENT_SECRET", "1").env("VENDOR_PASSWORD", "2").env("BILLING_API_KEY", "3");
+    check.env("TOKENKEEP_SEAL_KEY", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=");
     let checked = ended(check).await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
 }

@@ -12,6 +12,7 @@ mod get;
 mod manage;
 mod many;
 mod reload;
+mod reseal;
 mod secrets;
 mod serve;
 mod signals;

@@ -19,6 +19,7 @@ use crate::error::{Code, Error};
 use crate::expiry::Policy;
 use crate::key::check_provider_name;
 use crate::provider::{Accounts, DEFAULT_MAX_FAILURES, Provider};
+use crate::seal::SealKey;
 use crate::source::TokenSource;
 use crate::source::http::HttpClient;
 use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
@@ -79,6 +80,7 @@ impl SourceSettings {
 pub struct ManagerBuilder {
     clock: Option<Arc<dyn Clock>>,
     store: StoreChoice,
+    seal_keys: Vec<SealKey>,
     providers: Vec<Provider>,
     sources: Vec<ProviderRuntime>,
 }
@@ -106,10 +108,11 @@ impl ManagerBuilder {
         self
     }
 
-    /// Takes over what a configuration file says of providers and the store.
+    /// Takes over what a configuration file says of providers, the store and the keys that seal it.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.providers.extend(config.providers);
+        self.seal_keys.extend(config.seal_keys);
         match config.store {
             Some(url) => self.store_url(url),
             None => self,
@@ -132,7 +135,15 @@ impl ManagerBuilder {
         self
     }
 
-    /// Keeps records in this store.
+    /// Adds keys for the store at the URL: the first of all seals, each opens. Without one the store makes its own, in
+    /// a file beside it. A store in memory is not sealed.
+    #[must_use]
+    pub fn seal_keys(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
+        self.seal_keys.extend(keys);
+        self
+    }
+
+    /// Keeps records in this store as it is; wrap it in a [`store::SealedStore`] to have them sealed.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = StoreChoice::Open(store);
@@ -154,7 +165,7 @@ impl ManagerBuilder {
         let store = match self.store {
             StoreChoice::Memory => Arc::new(MemoryStore::new(Arc::clone(&clock))),
             StoreChoice::Open(store) => store,
-            StoreChoice::Url(url) => store::open(&url, &clock).await.map_err(|error| {
+            StoreChoice::Url(url) => store::open(&url, &self.seal_keys, &clock).await.map_err(|error| {
                 Error::new(Code::Unavailable, error.to_string()).with_next("mend it, or configure another store")
             })?,
         };

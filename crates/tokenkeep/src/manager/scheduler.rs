@@ -149,14 +149,16 @@ impl Shared {
         }
         self.see_to_rejected(slot, &state);
         // What the store may not know is not let go.
-        let unknown = state.unsaved().is_some() || state.is_rejected() || self.store_trouble().is_some();
+        let unknown = state.unsaved().is_some() || state.is_rejected() || self.is_store_failing();
         if unknown || state.has_subscribers() {
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
             return;
         }
         state.settle(None);
         drop(state);
-        if !self.slots.remove_if_unshared(slot) {
+        if self.slots.remove_if_unshared(slot) {
+            self.forget_trouble_of(slot.key());
+        } else {
             let mut state = slot.lock();
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
         }
