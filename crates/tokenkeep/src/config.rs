@@ -39,6 +39,7 @@ mod read_file;
 mod secret_ref;
 mod server;
 mod suggest;
+mod variables;
 
 /// What a configuration file says.
 #[derive(Debug, Clone)]

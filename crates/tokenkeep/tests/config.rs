@@ -104,6 +104,65 @@ error: the environment variable `TENANT` is not set
 }
 
 #[tokio::test]
+async fn a_value_may_stand_in_any_of_several_variables() {
+    let source = provider("token_url = \"https://a.example${PATH_A|PATH_B:-/oauth2/token}\"\nclient_id = \"me\"");
+    for (variables, path) in [
+        (&[][..], "/oauth2/token"),
+        (&[("PATH_A", "/a")], "/a"),
+        (&[("PATH_B", "/b")], "/b"),
+        (&[("PATH_A", ""), ("PATH_B", "/b")], "/b"),
+        (&[("PATH_A", "/a"), ("PATH_B", "/a")], "/a"),
+    ] {
+        let config = parse_with(&source, variables).await.unwrap();
+        let Grant::ClientCredentials(endpoint) = &config.providers[0].grant else { panic!() };
+        assert_eq!(endpoint.token_url.as_url().path(), path, "{variables:?}");
+    }
+}
+
+#[tokio::test]
+async fn variables_that_mean_the_same_and_differ_are_named_and_their_values_are_not() {
+    let source = provider("token_url = \"https://a.example${PATH_A|PATH_B:-/t}\"\nclient_id = \"me\"");
+    let variables = [("PATH_A", "/hunter2"), ("PATH_B", "/t")];
+    assert_eq!(
+        parse_with(&source, &variables).await.unwrap_err().to_string(),
+        "\
+error: the environment variables `PATH_A` and `PATH_B` mean the same and hold different values; set one of them
+ --> keep.toml:3:31
+  |
+3 | token_url = \"https://a.example${PATH_A|PATH_B:-/t}\"
+  |                               ^^^^^^^^^^^^^^^^^^^^"
+    );
+}
+
+#[tokio::test]
+async fn with_none_of_several_variables_set_all_are_named() {
+    let report = report(&provider("token_url = \"https://a.example/${A|EMPTY|C}\"\nclient_id = \"${D}\"")).await;
+    assert!(report.contains("error: none of the environment variables `A`, `EMPTY` and `C` is set\n"), "{report}");
+    assert!(report.contains("error: the environment variable `D` is not set\n"), "{report}");
+}
+
+#[tokio::test]
+async fn a_secret_may_stand_in_any_of_several_variables() {
+    let source = "[providers.x]\ngrant = 'static'\ntoken = { env = ['A', 'B'] }";
+    for variables in [&[("A", "hunter2")][..], &[("B", "hunter2")], &[("A", "hunter2"), ("B", "hunter2")]] {
+        let config = parse_with(source, variables).await.unwrap();
+        assert!(matches!(&config.providers[0].grant, Grant::Static { token } if token.expose_secret() == "hunter2"));
+    }
+    let differing = parse_with(source, &[("A", "hunter2"), ("B", "hunter2-b")]).await.unwrap_err();
+    assert_eq!(
+        differing.to_string(),
+        "\
+error: the environment variables `A` and `B` mean the same and hold different values; set one of them
+ --> keep.toml:3:17
+  |
+3 | token = { env = ['A', 'B'] }
+  |                 ^^^^^^^^^^"
+    );
+    let missing = parse_with(source, &[]).await.unwrap_err();
+    assert!(missing.to_string().contains("none of the environment variables `A` and `B` is set"), "{missing}");
+}
+
+#[tokio::test]
 async fn a_report_keeps_its_columns_beside_a_masked_secret() {
     let report =
         report(&provider(&format!("{ENDPOINT}client_secret = {{ env = 'SET', value = 'hunter2', x = 1 }}"))).await;
@@ -425,6 +484,8 @@ async fn a_literal_that_looks_like_a_reference_is_refused() {
         assert!(report.contains("help: write token = { env = \"SECRET\" }"), "{report}");
         assert!(!report.contains("hunter2"), "{report}");
     }
+    let report = report("[providers.fixed]\ngrant = 'static'\ntoken = '${SECRET|OLD_NAME}'").await;
+    assert!(report.contains("help: write token = { env = [\"SECRET\", \"OLD_NAME\"] }"), "{report}");
 }
 
 #[tokio::test]
@@ -457,6 +518,9 @@ async fn a_reference_to_no_secret_says_why() {
         ("{ env = 'UNSET' }", "the environment variable `UNSET` is not set"),
         ("{ env = 'EMPTY' }", "the environment variable `EMPTY` is empty"),
         ("{ env = 'not a name' }", "this is not the name of an environment variable"),
+        ("{ env = ['SECRET', 'not hunter2'] }", "this is not the name of an environment variable"),
+        ("{ env = [] }", "`env` is empty"),
+        ("{ env = 5 }", "`env` must be a string, not a number"),
         ("{ file = 'none' }", "none cannot be read: there is no such file"),
         ("{ file = '.' }", "cannot be read: it is a folder"),
         ("{ file = '/dev/zero' }", "is not a regular file"),
@@ -521,6 +585,8 @@ async fn no_secret_is_in_any_report_or_debug() {
         "client_secret = ['hunter2']",
         "client_secret = { value = 'hunter2' }",
         "client_secret = { env = 'hunter2 is my secret' }",
+        "client_secret = { env = ['A', 'hunter2 is my secret'] }",
+        "client_secret = { env = ['SECRET', 'OTHER'] }",
         "client_secret = { env = 'A', file = 'x', token = 'hunter2' }",
         "client_secret = { file = 'binary' }",
         &format!("client_secret = {{ command = ['{program}', 'hunter2'] }}"),
@@ -543,6 +609,7 @@ async fn no_secret_is_in_any_report_or_debug() {
         "timeout = 5 # hunter2",
         // A secret came through a variable into what is no secret.
         "client_auth = '${SECRET}'",
+        "client_auth = '${SECRET|OTHER}'",
         "timeout = '${SECRET}'",
         "insecure = '${SECRET}'",
         "[server]\nlisten = ['${SECRET}', 'unix:${UNSET}${SECRET}']",
@@ -635,7 +702,9 @@ fn provider(options: &str) -> String {
 }
 
 fn environment() -> HashMap<String, String> {
-    [("SET", "set"), ("SECRET", "hunter2-env"), ("EMPTY", "")].map(|(name, value)| (name.into(), value.into())).into()
+    [("SET", "set"), ("SECRET", "hunter2-env"), ("OTHER", "hunter2-other"), ("EMPTY", "")]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
 }
 
 async fn config(source: &str) -> Config {
@@ -658,6 +727,11 @@ async fn report(source: &str) -> String {
 
 async fn parse(source: &str) -> Result<Config, Problems> {
     config::parse(source, "keep.toml", Path::new("/etc/keep"), &environment()).await
+}
+
+async fn parse_with(source: &str, variables: &[(&str, &str)]) -> Result<Config, Problems> {
+    let env: HashMap<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    config::parse(source, "keep.toml", Path::new("/etc/keep"), &env).await
 }
 
 fn assert_hides(what: &dyn std::fmt::Debug, problems: &Problems) {

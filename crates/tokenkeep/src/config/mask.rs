@@ -68,24 +68,21 @@ impl Ink<'_> {
     fn judge_table(&mut self, table: &DeTable<'_>, hide_all: bool) {
         for (key, value) in table {
             self.mark(key.span(), Kind::Shown);
-            let hide = match value.get_ref() {
-                // The options in `extra` are named by the issuer.
-                DeValue::Table(_) => hide_all || key.get_ref() == "extra",
-                _ => hide_all || !is_harmless(key.get_ref(), &self.source[value.span()]),
-            };
-            self.judge_value(value.get_ref(), value.span(), hide);
+            self.judge_value(key.get_ref(), value.get_ref(), value.span(), hide_all);
         }
     }
 
-    fn judge_value(&mut self, value: &DeValue<'_>, span: Range<usize>, hide: bool) {
+    fn judge_value(&mut self, option: &str, value: &DeValue<'_>, span: Range<usize>, hide_all: bool) {
         match value {
-            DeValue::Table(table) => self.judge_table(table, hide),
+            // The options in `extra` are named by the issuer.
+            DeValue::Table(table) => self.judge_table(table, hide_all || option == "extra"),
             DeValue::Array(array) => {
                 for value in array {
-                    self.judge_value(value.get_ref(), value.span(), hide);
+                    self.judge_value(option, value.get_ref(), value.span(), hide_all);
                 }
             }
             _ => {
+                let hide = hide_all || !is_harmless(option, &self.source[span.clone()]);
                 self.mark(span.clone(), Kind::Shown);
                 let inner = self.without_quotes(span);
                 let hidden = if hide { inner } else { credentials(self.source, inner) };
@@ -247,7 +244,9 @@ mod tests {
             ("token = 12345", "token = ***"),
             ("token = '''\nhun\nter2'''", "token = '''\n***\n***'''"),
             ("password = { env = 'PW', x = 'hunter2' }", "password = { env = 'PW', x = '***' }"),
+            ("password = { env = ['A', 'B C'] }", "password = { env = ['A', '***'] }"),
             ("extra = { scope = 'hunter2' }", "extra = { scope = '***' }"),
+            ("extra = [{ scope = 'hunter2' }]", "extra = [{ scope = '***' }]"),
             ("a.token_url = 'https://me:hunt@er2@b/t?code=x'", "a.token_url = 'https://***'"),
             ("token_url = 'https://b/t?code=hunter2'", "token_url = 'https://b/t?***'"),
             ("store = 'postgres://me:hunter2@b/t'", "store = 'postgres://***@b/t'"),
