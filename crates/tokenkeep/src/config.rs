@@ -27,6 +27,7 @@ use self::document::{Context, Table};
 use self::mask::{Masked, Syntax};
 use self::problem::Finding;
 pub use self::problem::{Color, Problem, Problems, Severity};
+pub use self::schema::schema;
 use crate::provider::Provider;
 use crate::store::StoreUrl;
 
@@ -36,6 +37,7 @@ mod mask;
 mod problem;
 mod provider;
 mod read_file;
+mod schema;
 mod secret_ref;
 mod server;
 mod suggest;

@@ -10,6 +10,7 @@ mod generated;
 mod get;
 mod manage;
 mod many;
+mod schema;
 mod secrets;
 mod serve;
 mod signals;

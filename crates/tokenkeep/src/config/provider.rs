@@ -160,7 +160,7 @@ async fn secret(table: &mut Table<'_>, name: &'static str) -> Option<Secret> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum GrantName {
+pub(super) enum GrantName {
     ClientCredentials,
     Password,
     RefreshToken,
@@ -172,9 +172,17 @@ impl GrantName {
     fn as_str(self) -> &'static str {
         GRANTS.iter().find(|(_, grant)| *grant == self).map_or("", |(name, _)| name)
     }
+
+    /// Whether it asks a token endpoint.
+    pub(super) fn has_endpoint(self) -> bool {
+        match self {
+            Self::ClientCredentials | Self::Password | Self::RefreshToken => true,
+            Self::Static | Self::Command => false,
+        }
+    }
 }
 
-const GRANTS: [(&str, GrantName); 5] = [
+pub(super) const GRANTS: [(&str, GrantName); 5] = [
     ("client_credentials", GrantName::ClientCredentials),
     ("password", GrantName::Password),
     ("refresh_token", GrantName::RefreshToken),
@@ -182,7 +190,7 @@ const GRANTS: [(&str, GrantName); 5] = [
     ("command", GrantName::Command),
 ];
 
-const REFRESH: [(&str, Refresh); 3] =
+pub(super) const REFRESH: [(&str, Refresh); 3] =
     [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
 
 /// The options of all grants.
@@ -208,5 +216,5 @@ const OPTIONS: [&str; 18] = [
 ];
 
 /// The form parameters that some grant sets.
-const RESERVED: [&str; 7] =
+pub(super) const RESERVED: [&str; 7] =
     ["grant_type", "client_id", "client_secret", "scope", "username", "password", "refresh_token"];

@@ -1,0 +1,214 @@
+//! The configuration file as a JSON Schema (draft 2020-12), for editors: what they complete, explain and underline.
+//!
+//! Every option is one line here; what belongs to which grant, and what must be there, is derived. Where the reader
+//! replaces `${…}`, the schema lets it stand. `crates/tokenkeep-cli/tests/cli/schema.rs` compares both, option by option.
+
+use serde_json::{Map, Value, json};
+
+use super::provider::{GRANTS, GrantName, REFRESH, RESERVED};
+use crate::provider::ClientAuth;
+
+/// The JSON Schema of a configuration file.
+pub fn schema() -> Value {
+    let mut schema = table(&[
+        option("store", text(&["sqlite:/var/lib/tokenkeep/tokenkeep.db", "memory:"]), "Where tokens are kept."),
+        option("providers", providers(), "The ways to get tokens, each under its name."),
+        option("server", server(), "How tokens are served over HTTP."),
+    ]);
+    schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["title"] = json!("Configuration of tokenkeep");
+    schema["$defs"] = json!({ "provider": provider(), "secret": secret(), "duration": duration() });
+    schema
+}
+
+fn providers() -> Value {
+    json!({
+        "type": "object",
+        "propertyNames": { "pattern": "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$" },
+        "additionalProperties": { "$ref": "#/$defs/provider" },
+    })
+}
+
+/// The options of `[providers.NAME]`, those of the same grants together.
+fn provider_options() -> Vec<OptionSchema> {
+    let grants = GRANTS.map(|(name, _)| name);
+    let auths = ClientAuth::ALL.map(ClientAuth::as_str);
+    let url = json!({ "type": "string", "pattern": or_reference("^https?://") });
+    let flag = json!({ "type": "boolean" });
+    let every_grant = [option("grant", one_of(&grants), "How a token is asked for.").required()];
+    let endpoint = [
+        option("token_url", url, "The token endpoint: https, or http on a loopback host.").required(),
+        option("client_id", text(&[]), "The registered client.").required(),
+        option("client_secret", secret_ref(), "The client's secret; a public client has none."),
+        option("client_auth", one_of(&auths), "How the client proves itself; without a secret it does not."),
+        option("scope", scope(), "What the token shall be good for."),
+        option("extra", extra(), "More form parameters, e.g. audience."),
+        option("insecure", flag, "Allows http to any host.").default(false),
+    ];
+    let password = [
+        option("username", text(&[]), "The resource owner.").required(),
+        option("password", secret_ref(), "The resource owner's password.").required(),
+    ];
+    let refresh_token =
+        [option("refresh_token", secret_ref(), "The first one; what the store has is newer and is used.").required()];
+    let fixed = [option("token", secret_ref(), "The token.").required()];
+    let program = [option("command", words(), "Prints a token, or JSON with access_token and expires_in.").required()];
+    let policy = [
+        option("expiry_buffer", duration_ref(), "A token with less left than this is not handed out."),
+        option("refresh_before", duration_ref(), "A token with less left than this is renewed in the background."),
+        option("refresh", refresh(), "Which tokens are renewed before their end.").default("ahead"),
+        option("lifetime", duration_ref(), "The life of a token whose issuer states none.").default("5m"),
+        option("expected_life", duration_ref(), "The life that tokens should have; another is warned of."),
+        option("timeout", duration_ref(), "For one request, at most 25 s.").default("10s"),
+    ];
+    [
+        of(|_| true, every_grant),
+        of(GrantName::has_endpoint, endpoint),
+        of(|grant| grant == GrantName::Password, password),
+        of(|grant| grant == GrantName::RefreshToken, refresh_token),
+        of(|grant| grant == GrantName::Static, fixed),
+        of(|grant| grant == GrantName::Command, program),
+        of(|grant| grant != GrantName::Static, policy),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Options that belong to some grants only.
+fn of(belongs: fn(GrantName) -> bool, options: impl IntoIterator<Item = OptionSchema>) -> Vec<OptionSchema> {
+    options.into_iter().map(|option| OptionSchema { belongs, ..option }).collect()
+}
+
+/// All options flat, which is what editors complete; the grant then says which of them may and must be there.
+fn provider() -> Value {
+    let options = provider_options();
+    let by_grant = GRANTS.map(|(name, grant)| {
+        let its_own = || options.iter().filter(|option| (option.belongs)(grant));
+        let required = its_own().filter(|option| option.required);
+        json!({
+            "if": { "properties": { "grant": { "const": name } }, "required": ["grant"] },
+            "then": { "required": names(required), "propertyNames": { "enum": names(its_own()) } },
+        })
+    });
+    let mut provider = table(&options);
+    provider["required"] = json!(["grant"]);
+    provider["allOf"] = json!(by_grant);
+    provider
+}
+
+fn server() -> Value {
+    let address = json!({ "type": "string", "pattern": or_reference("^unix:.|:[0-9]+$") });
+    let hash = json!({ "type": "string", "pattern": or_reference("^[0-9A-Fa-f]{64}$") });
+    let key = table(&[option("sha256", hash, "The hex SHA-256 of the key.").required()]);
+    let listen = json!({ "type": "array", "minItems": 1, "items": address });
+    table(&[
+        option("listen", listen, "Loopback addresses, and sockets.").default(json!(["127.0.0.1:8640"])),
+        option("key", key, "The API key that callers send."),
+    ])
+}
+
+fn secret() -> Value {
+    let name = json!({ "type": "string", "minLength": 1 });
+    let mut places = table(&[
+        option(
+            "env",
+            json!({ "anyOf": [name, { "type": "array", "minItems": 1, "items": name }] }),
+            "The variable that holds it, or several names that mean the same.",
+        ),
+        option("file", text(&[]), "The file that holds it; one newline at its end is cut off."),
+        option("command", words(), "The program that prints it in its first line."),
+    ]);
+    places["minProperties"] = json!(1);
+    places["maxProperties"] = json!(1);
+    let literal =
+        json!({ "type": "string", "minLength": 1, "description": "Works, but whoever can read the file has it." });
+    json!({ "anyOf": [places, literal] })
+}
+
+fn duration() -> Value {
+    json!({
+        "type": "string",
+        "pattern": or_reference("^ *[0-9].*[a-zµ]"),
+        "examples": ["30s", "5m", "1h 30m"],
+    })
+}
+
+fn scope() -> Value {
+    json!({ "anyOf": [text(&[]), { "type": "array", "items": { "type": "string", "pattern": r"^\S+$" } }] })
+}
+
+fn extra() -> Value {
+    json!({ "type": "object", "propertyNames": { "not": { "enum": RESERVED } }, "additionalProperties": text(&[]) })
+}
+
+fn refresh() -> Value {
+    let every = option("every", duration_ref(), "Renewed whenever a token is so old, at least 10 s.").required();
+    json!({ "anyOf": [one_of(&REFRESH.map(|(name, _)| name)), table(&[every])] })
+}
+
+/// A table with these options and no others.
+fn table(options: &[OptionSchema]) -> Value {
+    let properties: Map<_, _> = options.iter().map(|option| (option.name.to_owned(), option.schema.clone())).collect();
+    let required = names(options.iter().filter(|option| option.required));
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+fn names<'a>(options: impl Iterator<Item = &'a OptionSchema>) -> Vec<&'static str> {
+    options.map(|option| option.name).collect()
+}
+
+fn option(name: &'static str, mut schema: Value, description: &str) -> OptionSchema {
+    schema["description"] = description.into();
+    OptionSchema { name, schema, required: false, belongs: |_| true }
+}
+
+/// What may stand for one option.
+struct OptionSchema {
+    name: &'static str,
+    schema: Value,
+    required: bool,
+    belongs: fn(GrantName) -> bool,
+}
+
+impl OptionSchema {
+    fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    fn default(mut self, value: impl Into<Value>) -> Self {
+        self.schema["default"] = value.into();
+        self
+    }
+}
+
+fn text(examples: &[&str]) -> Value {
+    let mut text = json!({ "type": "string", "minLength": 1 });
+    if !examples.is_empty() {
+        text["examples"] = json!(examples);
+    }
+    text
+}
+
+fn words() -> Value {
+    json!({ "type": "array", "minItems": 1, "items": text(&[]) })
+}
+
+fn one_of(words: &[&str]) -> Value {
+    json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": REFERENCE }] })
+}
+
+fn secret_ref() -> Value {
+    json!({ "$ref": "#/$defs/secret" })
+}
+
+fn duration_ref() -> Value {
+    json!({ "$ref": "#/$defs/duration" })
+}
+
+fn or_reference(pattern: &str) -> String {
+    format!("{pattern}|{REFERENCE}")
+}
+
+/// A text with a variable in it can become anything.
+const REFERENCE: &str = r"\$\{";
