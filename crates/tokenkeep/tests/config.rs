@@ -194,10 +194,25 @@ async fn broken_toml_is_reported_at_its_place() {
 }
 
 #[tokio::test]
-async fn a_duplicate_option_is_reported_along_with_other_faults() {
-    let problems = faults("store = 'memory:'\nstore = 'memory:'\nservr = 1\n").await;
+async fn an_option_that_stands_twice_is_reported_along_with_other_faults() {
+    let problems = faults("store = 'memory:'\n\"store\" = 'memory:'\nservr = 1\n").await;
     let found: Vec<_> = problems.iter().map(|p| (p.line().unwrap(), p.message())).collect();
-    assert_eq!(found, [(2, "duplicate key"), (3, "unknown option `servr`")]);
+    assert_eq!(found, [(2, "`store` stands here for the second time"), (3, "unknown option `servr`")]);
+}
+
+#[tokio::test]
+async fn a_table_that_stands_twice_is_one_fault_whatever_it_holds() {
+    let table = "[providers.x]\ngrant = 'static'\ntoken = { env = 'SECRET' }\n";
+    let problems = faults(&format!("{table}[server]\nlisten = []\n{table}nonsense = 1\n[servr]\n")).await;
+    let found: Vec<_> = problems.iter().map(|p| (p.line().unwrap(), p.column().unwrap(), p.message())).collect();
+    assert_eq!(
+        found,
+        [
+            (5, 10, "`listen` is empty"),
+            (6, 12, "`x` stands here for the second time"),
+            (10, 2, "unknown option `servr`")
+        ]
+    );
 }
 
 #[tokio::test]
@@ -625,6 +640,11 @@ async fn no_secret_is_in_any_report_or_debug() {
         "client_secret = '''\nhunter2\nhunter2=\n",
         "client_secret = \"hunter2\\q\"",
         "client_secret = 'a'\nclient_secret = 'hunter2'",
+        "client_secret = 'hunter2'\nclient_secret = 'a'",
+        "client_secret = { env = 'A', env = 'hunter2' }",
+        "client_secret = { env = 'A', file = 'x', file = '''\nhunter2''' }",
+        "extra = { a = 'b', a = 'hunter2' }",
+        "scope = 'a'\nscope = '''\nhunter2\n[hunter2]\nscope = 'hunter2'\n'''",
         "scope = 'a', client_secret = 'hunter2'",
         "scope = ['a' # hunter2\n'hunter2'\n",
         "extra = { a = 'hunter2', }, b = 'hunter2'",

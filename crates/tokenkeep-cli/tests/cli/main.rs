@@ -6,6 +6,7 @@ mod config;
 mod dev;
 mod ends;
 mod exec;
+mod faults;
 mod generated;
 mod get;
 mod manage;
