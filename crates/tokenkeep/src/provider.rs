@@ -1,11 +1,14 @@
 //! A configured way to get tokens: what a table `[providers.NAME]` says, in types that cannot be half-right.
 
+mod api;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use url::Url;
 
+pub use self::api::{ApiBase, ApiSettings, InvalidPath};
 use crate::expiry::Policy;
 use crate::key::{InvalidKey, check_provider_name};
 use crate::secret::Secret;
@@ -18,19 +21,28 @@ pub struct Provider {
     pub grant: Grant,
     /// When they are renewed.
     pub policy: Policy,
+    /// The API that they are for.
+    pub api: ApiSettings,
 }
 
 impl Provider {
-    /// A provider with the default policy. Its name is checked as [`crate::Key::parse`] does.
+    /// A provider with the default policy and an API that nothing is known of. Its name is checked as [`crate::Key::parse`] does.
     pub fn new(name: &str, grant: Grant) -> Result<Self, InvalidKey> {
         check_provider_name(name)?;
-        Ok(Self { name: name.into(), grant, policy: Policy::default() })
+        Ok(Self { name: name.into(), grant, policy: Policy::default(), api: ApiSettings::default() })
     }
 
     /// The same with another policy.
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// The same for this API.
+    #[must_use]
+    pub fn with_api(mut self, api: ApiSettings) -> Self {
+        self.api = api;
         self
     }
 
@@ -170,19 +182,14 @@ impl TokenUrl {
     pub fn parse(text: &str, transport: Transport) -> Result<Self, InvalidUrl> {
         let url = Url::parse(text)
             .map_err(|_| InvalidUrl("is not a URL; write e.g. https://login.example.com/oauth2/token"))?;
-        let host = url.host_str().ok_or(InvalidUrl("has no host"))?;
+        check_transport(&url, transport)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidUrl("must not hold a name or password; use client_id and client_secret"));
         }
         if url.fragment().is_some() {
             return Err(InvalidUrl("must not have a fragment (RFC 6749 section 3.2)"));
         }
-        match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if is_loopback(host) || transport == Transport::Insecure => Ok(Self(url)),
-            "http" => Err(InvalidUrl("would send secrets unencrypted; use https, or set insecure = true")),
-            _ => Err(InvalidUrl("is neither https nor http")),
-        }
+        Ok(Self(url))
     }
 
     /// The address.
@@ -192,8 +199,7 @@ impl TokenUrl {
 
     /// Host and, unless it is the scheme's own, port: what messages show.
     pub fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        host(&self.0)
     }
 }
 
@@ -216,6 +222,22 @@ pub enum Transport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidUrl(&'static str);
+
+/// Whether secrets may be sent there.
+fn check_transport(url: &Url, transport: Transport) -> Result<(), InvalidUrl> {
+    let host = url.host_str().ok_or(InvalidUrl("has no host"))?;
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(host) || transport == Transport::Insecure => Ok(()),
+        "http" => Err(InvalidUrl("would send secrets unencrypted; use https, or set insecure = true")),
+        _ => Err(InvalidUrl("is neither https nor http")),
+    }
+}
+
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
 
 /// Whether a URL's host is this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {

@@ -314,6 +314,37 @@ async fn every_way_of_refreshing_is_read() {
 }
 
 #[tokio::test]
+async fn the_api_of_a_provider_is_read_whatever_its_grant() {
+    let fixed = "[providers.x]\ngrant = 'static'\ntoken = { env = 'SECRET' }\n";
+    let config_ = config(&format!("{fixed}api_base = 'https://${{SET}}.example/v1'\nreject_on = [401, 403]")).await;
+    let api = &config_.providers[0].api;
+    let base = api.base.as_ref().unwrap();
+    assert_eq!(base.join("/users?top=1").unwrap().as_str(), "https://set.example/v1/users?top=1");
+    assert_eq!(api.reject_on, [401, 403]);
+
+    let api = &config(fixed).await.providers[0].api;
+    assert!(api.base.is_none());
+    assert_eq!(api.reject_on, [401]);
+    let insecure = config(&format!("{fixed}insecure = true\napi_base = 'http://a.example'")).await;
+    assert_eq!(insecure.providers[0].api.base.as_ref().unwrap().host(), "a.example");
+
+    for (text, expected) in [
+        ("api_base = 'http://a.example'", "`api_base` would send secrets unencrypted"),
+        ("api_base = 'a.example'", "`api_base` is not a URL"),
+        ("api_base = 'https://a.example/?key=hunter2'", "`api_base` must end with its path"),
+        ("api_base = 'https://hunter2@a.example/'", "`api_base` must not hold a name or password"),
+        ("reject_on = 401", "`reject_on` must be an array of numbers, not a number"),
+        ("reject_on = ['401']", "`reject_on` must hold HTTP statuses from 400 to 599 only"),
+        ("reject_on = [401, 200]", "`reject_on` must hold HTTP statuses from 400 to 599 only"),
+    ] {
+        let problems = faults(&format!("{fixed}{text}")).await;
+        assert_hides(&text, &problems);
+        let [problem] = problems.iter().as_slice() else { panic!("{problems}") };
+        assert!(problem.message().starts_with(expected), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn every_grant_is_read_in_the_order_of_the_file() {
     let config = config(&format!(
         r#"

@@ -203,7 +203,8 @@ fn push(text: &mut String, part: &str) -> Range<usize> {
 }
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 16] = [
+const SHOWN_OPTIONS: [&str; 18] = [
+    "api_base",
     "client_auth",
     "client_id",
     "env",
@@ -215,6 +216,7 @@ const SHOWN_OPTIONS: [&str; 16] = [
     "listen",
     "refresh",
     "refresh_before",
+    "reject_on",
     "scope",
     "store",
     "timeout",

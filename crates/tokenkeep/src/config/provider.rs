@@ -1,6 +1,7 @@
 //! A table `[providers.NAME]` and the [`Provider`] it stands for.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use toml::de::DeValue;
 
@@ -9,7 +10,9 @@ use super::problem::Finding;
 use super::secret_ref;
 use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh};
 use crate::key::check_provider_name;
-use crate::provider::{ClientAuth, Grant, MAX_TIMEOUT, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use crate::provider::{
+    ApiBase, ApiSettings, ClientAuth, Grant, MAX_TIMEOUT, Provider, TokenEndpointSettings, TokenUrl, Transport,
+};
 use crate::secret::Secret;
 
 /// Reads a provider, or notes why it is none.
@@ -24,13 +27,15 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
         return None;
     };
     let policy = if grant_name == GrantName::Static { Policy::default() } else { policy(&mut table) };
-    let grant = grant(grant_name, &mut table).await;
+    let transport = if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure };
+    let api = api(&mut table, transport);
+    let grant = grant(grant_name, &mut table, transport).await;
     table.finish(|option| {
         let belongs_elsewhere = OPTIONS.contains(&option);
         belongs_elsewhere.then(|| format!("`{option}` does not belong to grant {}", grant_name.as_str()))
     });
     checked.ok()?;
-    Some(Provider::new(name.name, grant?).ok()?.with_policy(policy))
+    Some(Provider::new(name.name, grant?).ok()?.with_policy(policy).with_api(api))
 }
 
 fn policy(table: &mut Table<'_>) -> Policy {
@@ -64,17 +69,40 @@ fn refresh(field: &Field<'_>) -> Option<Refresh> {
     every.map(Refresh::Every)
 }
 
-async fn grant(name: GrantName, table: &mut Table<'_>) -> Option<Grant> {
+fn api(table: &mut Table<'_>, transport: Transport) -> ApiSettings {
+    let base = table.text("api_base").and_then(|text| {
+        let base = ApiBase::parse(&text.value, transport);
+        base.map_err(|error| text.report(Finding::error(format!("`api_base` {error}")))).ok()
+    });
+    let reject_on = table.take("reject_on").and_then(|field| statuses(&field));
+    ApiSettings { base, reject_on: reject_on.unwrap_or(ApiSettings::default().reject_on) }
+}
+
+fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {
+    let DeValue::Array(values) = field.value else { return field.mismatch("an array of numbers") };
+    let status = |value: &DeValue<'_>| match value {
+        DeValue::Integer(number) => number.as_str().parse().ok().filter(|status| ERRORS.contains(status)),
+        _ => None,
+    };
+    let statuses: Option<Vec<_>> = values.iter().map(|value| status(value.get_ref())).collect();
+    if statuses.is_none() {
+        let finding = Finding::error(format!("`{}` must hold HTTP statuses from 400 to 599 only", field.name));
+        field.report(finding.help("write e.g. [401, 403]"));
+    }
+    statuses
+}
+
+async fn grant(name: GrantName, table: &mut Table<'_>, transport: Transport) -> Option<Grant> {
     Some(match name {
-        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table).await?),
+        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table, transport).await?),
         GrantName::Password => {
-            let endpoint = endpoint(table).await;
+            let endpoint = endpoint(table, transport).await;
             let username = table.require_text("username");
             let password = secret(table, "password").await;
             Grant::Password { endpoint: endpoint?, username: username?.value, password: password? }
         }
         GrantName::RefreshToken => {
-            let endpoint = endpoint(table).await;
+            let endpoint = endpoint(table, transport).await;
             let seed = secret(table, "refresh_token").await;
             Grant::RefreshToken { endpoint: endpoint?, seed: seed? }
         }
@@ -86,8 +114,7 @@ async fn grant(name: GrantName, table: &mut Table<'_>) -> Option<Grant> {
     })
 }
 
-async fn endpoint(table: &mut Table<'_>) -> Option<TokenEndpointSettings> {
-    let transport = if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure };
+async fn endpoint(table: &mut Table<'_>, transport: Transport) -> Option<TokenEndpointSettings> {
     let token_url = table.require_text("token_url").and_then(|text| {
         let url = TokenUrl::parse(&text.value, transport);
         url.map_err(|error| text.report(Finding::error(format!("`token_url` {error}")))).ok()
@@ -194,7 +221,7 @@ pub(super) const REFRESH: [(&str, Refresh); 3] =
     [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
 
 /// The options of all grants.
-const OPTIONS: [&str; 18] = [
+const OPTIONS: [&str; 20] = [
     "token_url",
     "client_id",
     "client_secret",
@@ -213,7 +240,12 @@ const OPTIONS: [&str; 18] = [
     "lifetime",
     "expected_life",
     "timeout",
+    "api_base",
+    "reject_on",
 ];
+
+/// The HTTP statuses of errors.
+const ERRORS: RangeInclusive<u16> = 400..=599;
 
 /// The form parameters that some grant sets.
 pub(super) const RESERVED: [&str; 7] =

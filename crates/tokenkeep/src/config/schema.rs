@@ -34,8 +34,14 @@ fn provider_options() -> Vec<OptionSchema> {
     let grants = GRANTS.map(|(name, _)| name);
     let auths = ClientAuth::ALL.map(ClientAuth::as_str);
     let url = json!({ "type": "string", "pattern": or_reference("^https?://") });
-    let flag = json!({ "type": "boolean" });
-    let every_grant = [option("grant", one_of(&grants), "How a token is asked for.").required()];
+    let status = json!({ "type": "integer", "minimum": 400, "maximum": 599 });
+    let every_grant = [
+        option("grant", one_of(&grants), "How a token is asked for.").required(),
+        option("api_base", url.clone(), "The API that the tokens are for: https, or http on a loopback host."),
+        option("reject_on", json!({ "type": "array", "items": status }), "Statuses by which it refuses a token.")
+            .default(json!([401])),
+        option("insecure", json!({ "type": "boolean" }), "Allows http to any host.").default(false),
+    ];
     let endpoint = [
         option("token_url", url, "The token endpoint: https, or http on a loopback host.").required(),
         option("client_id", text(&[]), "The registered client.").required(),
@@ -43,7 +49,6 @@ fn provider_options() -> Vec<OptionSchema> {
         option("client_auth", one_of(&auths), "How the client proves itself; without a secret it does not."),
         option("scope", scope(), "What the token shall be good for."),
         option("extra", extra(), "More form parameters, e.g. audience."),
-        option("insecure", flag, "Allows http to any host.").default(false),
     ];
     let password = [
         option("username", text(&[]), "The resource owner.").required(),

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::expiry::Policy;
 use crate::key::check_provider_name;
-use crate::provider::Provider;
+use crate::provider::{ApiSettings, Provider};
 use crate::source::http::HttpClient;
 use crate::source::{TokenSource, from_provider};
 use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
@@ -114,13 +114,18 @@ impl ManagerBuilder {
         };
         let http = HttpClient::new(Arc::clone(&clock));
         let mut providers = HashMap::new();
-        let configured = self.providers.iter().map(|provider| {
-            (provider.name().to_owned(), from_provider(provider, &http), provider.policy.clone(), Accounts::Default)
+        let configured = self.providers.into_iter().map(|provider| {
+            let source = from_provider(&provider, &http);
+            (provider.name().to_owned(), source, provider.policy, Accounts::Default, provider.api)
         });
-        for (name, source, policy, accounts) in configured.chain(self.sources) {
+        let own = self
+            .sources
+            .into_iter()
+            .map(|(name, source, policy, accounts)| (name, source, policy, accounts, ApiSettings::default()));
+        for (name, source, policy, accounts, api) in configured.chain(own) {
             check_provider_name(&name)
                 .map_err(|error| Error::new(Code::InvalidRequest, format!("provider {name:?}: {error}")))?;
-            let runtime = ProviderRuntime::new(name.as_str().into(), source, policy, accounts);
+            let runtime = ProviderRuntime::new(name.as_str().into(), source, policy, accounts).with_api(api);
             if providers.insert(runtime.name.clone(), Arc::new(runtime)).is_some() {
                 return Err(Error::new(Code::InvalidRequest, format!("provider {name:?} is there twice")));
             }

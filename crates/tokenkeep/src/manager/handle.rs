@@ -14,6 +14,7 @@ use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::expiry::{Decision, Phase, classify, decide};
 use crate::key::Key;
+use crate::provider::ApiSettings;
 use crate::source::Keep;
 use crate::status::{Status, Warning, token_warnings};
 use crate::subscriber::Subscriber;
@@ -58,6 +59,11 @@ impl TokenHandle {
     /// The key.
     pub fn key(&self) -> &Key {
         self.slot.key()
+    }
+
+    /// The API that its tokens are for.
+    pub fn api(&self) -> &ApiSettings {
+        &self.slot.provider().api
     }
 
     /// A token that can be used now; obtains one if there is none.

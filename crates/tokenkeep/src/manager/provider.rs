@@ -12,6 +12,7 @@ use crate::clock::Moment;
 use crate::expiry::{Gate, Policy};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
+use crate::provider::ApiSettings;
 use crate::source::TokenSource;
 use crate::token::TokenKind;
 
@@ -20,6 +21,7 @@ pub(crate) struct ProviderRuntime {
     pub(crate) name: Box<str>,
     pub(crate) source: Arc<dyn TokenSource>,
     pub(crate) policy: Policy,
+    pub(crate) api: ApiSettings,
     pub(crate) accounts: Accounts,
     pub(crate) fingerprint: Fingerprint,
     /// Bounds the requests that are under way, so that one slow issuer can neither use up this process nor delay
@@ -38,12 +40,17 @@ impl ProviderRuntime {
             fingerprint: source.fingerprint(),
             source,
             policy,
+            api: ApiSettings::default(),
             accounts,
             permits: Arc::new(Semaphore::new(MAX_FLIGHTS)),
             waiting: Mutex::default(),
             hold: ArcSwapOption::empty(),
             kind: Mutex::default(),
         }
+    }
+
+    pub(super) fn with_api(self, api: ApiSettings) -> Self {
+        Self { api, ..self }
     }
 
     /// Has a key wait for its renewal; whether somebody has to be found who serves those that wait.
