@@ -11,6 +11,7 @@ mod generated;
 mod get;
 mod manage;
 mod many;
+mod request;
 mod schema;
 mod secrets;
 mod serve;
