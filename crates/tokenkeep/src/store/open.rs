@@ -1,5 +1,6 @@
 //! From a store's URL to the store.
 
+use std::fmt;
 use std::path::Path;
 #[cfg(feature = "sqlite")]
 use std::path::PathBuf;
@@ -21,6 +22,16 @@ pub enum StoreUrl {
     /// `sqlite:PATH`
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
 }
 
 impl StoreUrl {
