@@ -107,8 +107,8 @@ impl Obstacle {
             Self::NoFolder => {}
             Self::Folder => fs::create_dir(file).unwrap(),
             Self::Link => {
-                fs::write(self.target(file), "").unwrap();
-                symlink(self.target(file), file).unwrap();
+                fs::write(target(file), "").unwrap();
+                symlink(target(file), file).unwrap();
             }
             Self::Foreign => fs::write(file, database(0x1234_5678, 7)).unwrap(),
             Self::Newer => fs::write(file, database(0x746f_6b6b, 999)).unwrap(),
@@ -134,7 +134,7 @@ impl Obstacle {
         match self {
             Self::NoFolder => fs::read(file.parent().unwrap()).unwrap(),
             Self::Folder => fs::read_dir(file).unwrap().map(|_| 1).collect(),
-            Self::Link => fs::read(self.target(file)).unwrap(),
+            Self::Link => fs::read(target(file)).unwrap(),
             Self::Foreign | Self::Newer | Self::Corrupt => fs::read(file).unwrap(),
         }
     }
@@ -146,10 +146,11 @@ impl Obstacle {
             Self::Link | Self::Foreign | Self::Newer | Self::Corrupt => fs::remove_file(file).unwrap(),
         }
     }
+}
 
-    fn target(self, file: &Path) -> PathBuf {
-        file.with_extension("target")
-    }
+/// Where the link leads.
+fn target(file: &Path) -> PathBuf {
+    file.with_extension("target")
 }
 
 /// The first page of an otherwise empty database: <https://www.sqlite.org/fileformat.html#the_database_header>.
