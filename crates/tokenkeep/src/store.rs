@@ -8,6 +8,7 @@
 pub mod contract;
 mod memory;
 mod open;
+mod private;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
