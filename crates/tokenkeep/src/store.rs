@@ -6,6 +6,7 @@
 
 #[cfg(any(test, feature = "store-contract"))]
 pub mod contract;
+mod file;
 mod memory;
 mod open;
 mod private;
@@ -25,6 +26,7 @@ use crate::key::Key;
 use crate::secret::Secret;
 use crate::token::IssuedToken;
 
+pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use open::{StoreUrl, open};
 #[cfg(feature = "sqlite")]

@@ -27,7 +27,7 @@ use super::{Shared, StoreTask};
 use crate::clock::Moment;
 use crate::error::{Code, Error};
 use crate::source::Keep;
-use crate::store::{Holder, StoreError};
+use crate::store::{Holder, SaveOutcome, StoreError};
 use crate::token::IssuedToken;
 
 pub(super) use self::saving::{clear_stored, forget_rejected, save_again};
@@ -107,8 +107,22 @@ impl Shared {
     pub(super) async fn read(&self, slot: &Slot) -> Result<Option<Stored>, StoreError> {
         let loaded = self.store.load(slot.key()).await;
         self.note_store(StoreTask::Read, &loaded);
-        let now = self.clock.now();
-        Ok(loaded?.map(|versioned| normalized(versioned, slot.provider(), &*self.clock, now)))
+        let Some(versioned) = loaded? else { return Ok(None) };
+        let unclaimed = versioned.record.fingerprint.is_any_token() && versioned.record.token.is_some();
+        let had_login = versioned.record.refresh_token.is_some();
+        let stored = normalized(versioned, slot.provider(), &*self.clock, self.clock.now());
+        // A login of another configuration is not for this one to drop.
+        let claims = unclaimed && stored.record.token.is_some() && stored.record.refresh_token.is_some() == had_login;
+        Ok(Some(if claims { self.claim(slot, stored).await } else { stored }))
+    }
+
+    /// Writes down that a token which another program left is this configuration's, so that it is no other's later.
+    /// If that fails, the next look tries again.
+    async fn claim(&self, slot: &Slot, stored: Stored) -> Stored {
+        match self.store.save(slot.key(), &stored.record, Some(stored.version)).await {
+            Ok(SaveOutcome::Saved(version)) => Stored { version, ..stored },
+            Ok(SaveOutcome::Conflict) | Err(_) => stored,
+        }
     }
 }
 

@@ -1,20 +1,22 @@
 //! From a store's URL to the store.
 
-use std::path::Path;
-#[cfg(feature = "sqlite")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use tracing::info;
 
 #[cfg(feature = "sqlite")]
 use super::SqliteStore;
-use super::{MemoryStore, Store, StoreError};
+use super::{FileStore, MemoryStore, Store, StoreError};
 use crate::clock::Clock;
 
-/// Which store, and where: `memory:` or `sqlite:PATH`.
+/// Which store, and where: `memory:`, `file:DIR` or `sqlite:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `memory:`
     Memory,
+    /// `file:DIR`
+    File(PathBuf),
     /// `sqlite:PATH`
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
@@ -26,24 +28,25 @@ impl StoreUrl {
         if text == "memory:" || text == "memory" {
             return Ok(Self::Memory);
         }
-        #[cfg(feature = "sqlite")]
-        if let Some(path) = text.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err("sqlite: needs a path, e.g. sqlite:tokenkeep.db".into())
-            } else {
-                Ok(Self::Sqlite(path.into()))
-            };
+        if let Some(path) = path_after("file:", text) {
+            let example = "file: needs a folder, e.g. file:tokens";
+            return path.map(Self::File).ok_or_else(|| example.into());
         }
-        Err(format!("there is no store '{}:'; known are memory: and sqlite:PATH", text.split(':').next().unwrap_or("")))
+        #[cfg(feature = "sqlite")]
+        if let Some(path) = path_after("sqlite:", text) {
+            let example = "sqlite: needs a path, e.g. sqlite:tokenkeep.db";
+            return path.map(Self::Sqlite).ok_or_else(|| example.into());
+        }
+        let known = if cfg!(feature = "sqlite") { "memory:, file:DIR and sqlite:PATH" } else { "memory: and file:DIR" };
+        Err(format!("there is no store '{}:'; known are {known}", text.split(':').next().unwrap_or("")))
     }
 
     /// The same with a relative path taken from `base`.
     #[must_use]
-    #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file has a place"))]
     pub fn resolved(self, base: &Path) -> Self {
         match self {
             Self::Memory => Self::Memory,
+            Self::File(path) => Self::File(base.join(path)),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => Self::Sqlite(base.join(path)),
         }
@@ -52,9 +55,22 @@ impl StoreUrl {
 
 /// Opens a store; one that is not there yet is made.
 pub async fn open(url: &StoreUrl, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
-    match url {
-        StoreUrl::Memory => Ok(Arc::new(MemoryStore::new(Arc::clone(clock)))),
+    let store: Arc<dyn Store> = match url {
+        StoreUrl::Memory => Arc::new(MemoryStore::new(Arc::clone(clock))),
+        StoreUrl::File(path) => Arc::new(FileStore::open(path, Arc::clone(clock)).await?),
         #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, Arc::clone(clock)).await?)),
+        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, Arc::clone(clock)).await?),
+    };
+    match url {
+        StoreUrl::Memory => info!("tokens are kept in memory only"),
+        _ => info!(store = store.label(), "tokens are kept over restarts"),
     }
+    Ok(store)
+}
+
+/// The path after a URL's scheme, if it has this scheme; `None` inside if there is none.
+fn path_after(scheme: &str, text: &str) -> Option<Option<PathBuf>> {
+    let path = text.strip_prefix(scheme)?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some((!path.is_empty()).then(|| path.into()))
 }
