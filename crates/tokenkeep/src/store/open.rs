@@ -28,14 +28,13 @@ impl StoreUrl {
         if text == "memory:" || text == "memory" {
             return Ok(Self::Memory);
         }
-        if let Some(path) = path_after("file:", text) {
-            let example = "file: needs a folder, e.g. file:tokens";
-            return path.map(Self::File).ok_or_else(|| example.into());
+        if let Some(path) = text.strip_prefix("file:") {
+            return path_in(path).map(Self::File).ok_or_else(|| "file: needs a folder, e.g. file:tokens".into());
         }
         #[cfg(feature = "sqlite")]
-        if let Some(path) = path_after("sqlite:", text) {
+        if let Some(path) = text.strip_prefix("sqlite:") {
             let example = "sqlite: needs a path, e.g. sqlite:tokenkeep.db";
-            return path.map(Self::Sqlite).ok_or_else(|| example.into());
+            return path_in(path).map(Self::Sqlite).ok_or_else(|| example.into());
         }
         let known = if cfg!(feature = "sqlite") { "memory:, file:DIR and sqlite:PATH" } else { "memory: and file:DIR" };
         Err(format!("there is no store '{}:'; known are {known}", text.split(':').next().unwrap_or("")))
@@ -61,16 +60,16 @@ pub async fn open(url: &StoreUrl, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Stor
         #[cfg(feature = "sqlite")]
         StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, Arc::clone(clock)).await?),
     };
-    match url {
-        StoreUrl::Memory => info!("tokens are kept in memory only"),
-        _ => info!(store = store.label(), "tokens are kept over restarts"),
+    if *url == StoreUrl::Memory {
+        info!("tokens are kept in memory only");
+    } else {
+        info!(store = store.label(), "tokens are kept over restarts");
     }
     Ok(store)
 }
 
-/// The path after a URL's scheme, if it has this scheme; `None` inside if there is none.
-fn path_after(scheme: &str, text: &str) -> Option<Option<PathBuf>> {
-    let path = text.strip_prefix(scheme)?;
-    let path = path.strip_prefix("//").unwrap_or(path);
-    Some((!path.is_empty()).then(|| path.into()))
+/// The path that stands behind a URL's scheme, if any.
+fn path_in(text: &str) -> Option<PathBuf> {
+    let path = text.strip_prefix("//").unwrap_or(text);
+    (!path.is_empty()).then(|| path.into())
 }

@@ -24,3 +24,4 @@ mod simulation;
 mod stores_in_trouble;
 mod subscribers;
 mod support;
+mod token_files;

@@ -150,6 +150,19 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, Fault> {
     names.filter_map(Result::transpose).collect::<Result<_, _>>().map_err(failed)
 }
 
+/// Gives the owner of a file back what a strict umask took away; there need not be a file.
+pub(super) fn open_to_owner(path: &Path) -> Result<(), Fault> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let is_closed = |found: &Metadata| found.is_file() && found.permissions().mode() & FILE_MODE != FILE_MODE;
+        if path.symlink_metadata().is_ok_and(|found| is_closed(&found)) {
+            own(path, FILE_MODE).map_err(|error| Fault::of("open", path, &error))?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes others' right to open a folder away, and says so.
 pub(super) fn close_folder_to_others(folder: &Path) {
     if let Ok(found) = folder.metadata() {
@@ -166,7 +179,7 @@ fn close_to_others(path: &Path, found: &Metadata) {
 fn close(path: &Path, found: &Metadata, wanted: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = found.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    if mode | 0o700 == 0o700 {
         return;
     }
     let (path_shown, mode) = (path.display(), format_args!("{mode:03o}").to_string());

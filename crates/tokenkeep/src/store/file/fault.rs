@@ -38,7 +38,9 @@ fn in_words(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::FileTooLarge => "this process may not write so much to a file; see its limits (ulimit -f)",
         ErrorKind::ReadOnlyFilesystem => "the disk cannot be written; mount it for writing, or use another folder",
         ErrorKind::PermissionDenied => "this user may not; give it the folder and all that is in it (chown)",
-        ErrorKind::NotADirectory => "what should be a folder is a file; move it away, or use another folder",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "what should be a folder is a file; move it away, or use another folder"
+        }
         ErrorKind::IsADirectory => "there is a folder of this name; move it away",
         ErrorKind::NotFound => "the folder was taken away meanwhile",
         ErrorKind::Unsupported => "the file system does not offer it; use a local disk",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::changes::Index;
 use super::disk::{self, Durability};
@@ -187,7 +187,7 @@ impl Folder {
         let before = disk::read(&paths.sidecar)?;
         let sidecar = match before.as_ref().map(|content| Sidecar::parse(&content.bytes, key)) {
             None => FoundSidecar::Missing,
-            Some(Ok(sidecar)) => FoundSidecar::Known(sidecar),
+            Some(Ok(sidecar)) => FoundSidecar::Known(Box::new(sidecar)),
             Some(Err(Unreadable::Damaged)) => FoundSidecar::Damaged,
             Some(Err(Unreadable::Later)) => {
                 return Err(Fault::new(format!("a later tokenkeep has written the record of '{key}'; use that one")));
@@ -218,7 +218,10 @@ impl Folder {
             match found.verdict(now_ms) {
                 Verdict::Settled => return Ok(found),
                 Verdict::Unfinished => disk::put(&paths.next_token, &paths.token, Durability::PowerCut)?,
-                Verdict::Spent => disk::remove(&paths.token)?,
+                Verdict::Spent => {
+                    disk::remove(&paths.token)?;
+                    debug!(%key, "removed the file of a token that is over or cleared");
+                }
                 verdict @ (Verdict::Written | Verdict::Gone) => {
                     if let Some((sidecar, _)) = found.view(now_ms) {
                         self.write_sidecar(lock, &paths, sidecar)?;

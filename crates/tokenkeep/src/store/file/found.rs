@@ -22,7 +22,7 @@ pub(super) struct Found {
 pub(super) enum FoundSidecar {
     Missing,
     Damaged,
-    Known(Sidecar),
+    Known(Box<Sidecar>),
 }
 
 /// A token file, as it was read.
@@ -59,7 +59,7 @@ impl Found {
         let sidecar = match &self.sidecar {
             FoundSidecar::Damaged => return Verdict::Damaged,
             FoundSidecar::Missing => None,
-            FoundSidecar::Known(sidecar) => Some(sidecar),
+            FoundSidecar::Known(sidecar) => Some(&**sidecar),
         };
         let wanted = sidecar.and_then(Sidecar::token_hash);
         let replaced = sidecar.and_then(|sidecar| sidecar.replaced.as_deref());
@@ -100,7 +100,7 @@ impl Found {
             FoundSidecar::Missing => None,
             // No count has come as far as the seconds since 1970, so no generation is repeated.
             FoundSidecar::Damaged => Some(Sidecar::bare(&self.key, u64::try_from(now_ms / 1_000).unwrap_or(1))),
-            FoundSidecar::Known(sidecar) => Some(sidecar),
+            FoundSidecar::Known(sidecar) => Some(*sidecar),
         };
         match (verdict, self.token) {
             (Verdict::Settled, FoundToken::Known(file, _)) => Some((sidecar?, Some(file))),

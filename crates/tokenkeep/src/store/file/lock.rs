@@ -19,8 +19,7 @@ impl Lock {
     pub(super) fn take(path: &Path) -> Result<Self, Fault> {
         let mut waited = Duration::ZERO;
         loop {
-            let file = disk::open(path, private_file().read(true).write(true).create(true).truncate(false))?;
-            let file = file.ok_or_else(|| Fault::new("the folder was taken away meanwhile"))?;
+            let file = open(path)?;
             match file.try_lock() {
                 // Somebody may have taken the folder away and made it again: then others lock another file.
                 Ok(()) if disk::is_still_at(&file, path) => return Ok(Self { _file: file }),
@@ -36,6 +35,15 @@ impl Lock {
             waited += pause;
         }
     }
+}
+
+/// Opens the lock's file, or makes it. The first who does may have died, or not come yet, to where he gives its owner
+/// back what a strict umask took away; so whoever opens it does.
+fn open(path: &Path) -> Result<File, Fault> {
+    disk::open_to_owner(path)?;
+    let file = disk::open(path, private_file().read(true).write(true).create(true).truncate(false))?;
+    disk::open_to_owner(path)?;
+    file.ok_or_else(|| Fault::new("the folder was taken away meanwhile"))
 }
 
 /// How long a call waits for other processes.

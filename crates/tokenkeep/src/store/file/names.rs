@@ -79,12 +79,7 @@ fn stem(key: &Key) -> String {
     let mut stem = key.provider().to_owned();
     if key.account() != Key::DEFAULT_ACCOUNT {
         stem.push('@');
-        for byte in key.account().bytes() {
-            match byte {
-                b'-' | b'_' | b'.' | b'@' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => stem.push(byte.into()),
-                _ => stem.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        stem.extend(key.account().bytes().map(escaped));
     }
     if stem.len() <= MAX_STEM {
         return stem;
@@ -93,6 +88,13 @@ fn stem(key: &Key) -> String {
     // Half of an escape would read as another character.
     let start = start.rfind('%').filter(|at| at + 3 > start.len()).map_or(start, |at| &start[..at]);
     format!("{start}{HASHED}{}", &hash(key.as_str().as_bytes())[..HASH_LEN])
+}
+
+fn escaped(byte: u8) -> String {
+    match byte {
+        b'-' | b'_' | b'.' | b'@' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).into(),
+        _ => format!("%{byte:02X}"),
+    }
 }
 
 fn decoded(text: &str) -> Option<String> {

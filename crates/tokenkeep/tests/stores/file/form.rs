@@ -1,0 +1,127 @@
+//! Names, content and modes of the files.
+
+use super::*;
+
+#[tokio::test]
+async fn a_token_file_says_what_other_programs_read_and_nothing_else() {
+    let place = Place::new();
+    save(&place.open().await, "graph", &place.record(7), None).await;
+    let expected = r#"{"access_token":"t7","token_data":{"access_token":"t7","token_type":"Bearer","expires_in":3600},"token_expiry":1700003600,"saved_at":1700000000}"#;
+    assert_eq!(place.read(GRAPH), expected);
+    for secret in ["t7", "refresh"] {
+        assert_eq!(place.read(SIDECAR).contains(secret), secret == "refresh", "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn every_key_has_a_file_of_its_own() {
+    let place = Place::new();
+    let store = place.open().await;
+    let long = format!("long:{}", "é".repeat(120));
+    let names = ["graph", "graph:7", "graph:ada@example.com", "graph:urn:x", &long];
+    for (number, name) in names.iter().enumerate() {
+        save(&store, name, &place.record(number as u64), None).await;
+    }
+    let files = place.names();
+    for file in
+        ["graph_token.json", "graph@7_token.json", "graph@ada@example.com_token.json", "graph@urn%3Ax_token.json"]
+    {
+        assert!(files.iter().any(|name| name == file), "{file} is not in {files:?}");
+    }
+    assert_eq!(files.len(), 2 * names.len(), "{files:?}");
+    let mut keys: Vec<_> = store.page(None, 10).await.unwrap().into_iter().map(|(key, _)| key).collect();
+    keys.sort_by_key(|found| names.iter().position(|name| key(name) == *found));
+    assert_eq!(keys, names.map(key));
+    assert_eq!(told(&load(&store, &long).await).1, Some("t4"));
+}
+
+#[tokio::test]
+async fn a_cleared_token_has_no_file() {
+    let place = Place::new();
+    let store = place.open().await;
+    let version = save(&store, "graph", &place.record(7), None).await;
+    save(&store, "graph", &Record { token: None, ..place.record(7) }, Some(version)).await;
+    assert_eq!(place.names(), ["graph.json"]);
+    assert_eq!(told(&load(&store, "graph").await), (7, None, Some("r7")));
+}
+
+#[tokio::test]
+async fn the_file_of_a_token_that_is_over_goes_and_its_login_stays() {
+    for restarts in [false, true] {
+        let place = Place::new();
+        let mut store = place.open().await;
+        let version = save(&store, "graph", &place.record(7), None).await;
+        place.clock.advance(Duration::from_mins(61));
+        if restarts {
+            store = place.open().await;
+        } else {
+            load(&store, "graph").await;
+        }
+        assert_eq!(place.names(), ["graph.json"], "restarts: {restarts}");
+        let found = load(&store, "graph").await;
+        assert_eq!((found.version, told(&found)), (version, (7, None, Some("r7"))));
+        save(&store, "graph", &place.record(8), Some(version)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_with_the_same_token_leaves_the_token_file_as_it_is() {
+    let place = Place::new();
+    let store = place.open().await;
+    let record = place.record(7);
+    let version = save(&store, "graph", &record, None).await;
+    let before = place.read(GRAPH);
+    place.clock.advance(Duration::from_mins(1));
+    let changed = Record { refresh_token: Some(Secret::new("another")), ..record };
+    save(&store, "graph", &changed, Some(version)).await;
+    assert_eq!(place.read(GRAPH), before);
+    assert_eq!(told(&load(&store, "graph").await), (7, Some("t7"), Some("another")));
+}
+
+#[tokio::test]
+async fn files_and_folders_are_private_whatever_the_umask() {
+    for umask in ["000", "177", "777"] {
+        let mut place = Place::new();
+        place.folder = place.outer.path().join("new/folders/tokens");
+        let mut process = place.process_after(&format!("umask {umask}"), "form::open_and_save");
+        assert!(process.status().unwrap().success(), "under umask {umask}");
+        for folder in ["../..", "..", "", ".tokenkeep"] {
+            assert_eq!(mode(&place.path(folder).canonicalize().unwrap()), 0o700, "{folder} under umask {umask}");
+        }
+        for file in [GRAPH, SIDECAR, ".tokenkeep/lock", ".tokenkeep/version"] {
+            assert_eq!(mode(&place.path(file)), 0o600, "{file} under umask {umask}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "run in a process of its own by files_and_folders_are_private_whatever_the_umask"]
+async fn open_and_save() {
+    let Some(folder) = given_folder() else { return };
+    let clock = Arc::new(ManualClock::new());
+    let store = FileStore::open(&folder, Arc::<ManualClock>::clone(&clock)).await.unwrap();
+    save(&store, "graph", &record(&*clock, 1), None).await;
+}
+
+#[tokio::test]
+async fn what_others_may_open_is_closed_to_them() {
+    let place = Place::made();
+    set_mode(&place.folder, 0o755);
+    place.write(GRAPH, &place.content("old", 60));
+    set_mode(&place.path(GRAPH), 0o644);
+    let store = place.open().await;
+    assert_eq!((mode(&place.folder), mode(&place.path(GRAPH))), (0o700, 0o600), "at the start");
+    set_mode(&place.path(GRAPH), 0o666);
+    load(&store, "graph").await;
+    assert_eq!(mode(&place.path(GRAPH)), 0o600, "later");
+}
+
+#[tokio::test]
+async fn a_folder_that_holds_other_things_too_keeps_its_mode() {
+    let place = Place::made();
+    place.write("letter.txt", "");
+    set_mode(&place.folder, 0o755);
+    save(&place.open().await, "graph", &place.record(1), None).await;
+    assert_eq!((mode(&place.folder), mode(&place.path("letter.txt"))), (0o755, 0o644));
+    assert_eq!((mode(&place.path(".tokenkeep")), mode(&place.path(GRAPH))), (0o700, 0o600));
+}
