@@ -60,18 +60,16 @@ impl FileStore {
     /// Opens a folder, or makes it with those that it lies in, for their owner alone. Leases end by this clock. What
     /// others may open is closed to them, with a warning.
     ///
-    /// A path that is something else than a folder is an error. A folder that cannot be written now, because the disk is
+    /// A path that is something else than a folder is an error, and so is another user's folder. A folder that cannot be written now, because the disk is
     /// full or this user may not, is opened all the same, with a warning: calls fail until it can be, and work then.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let label: Box<str> = format!("file:{}", path.display()).into();
-        let root = match std::path::absolute(path) {
-            Ok(root) if root.is_dir() || root.symlink_metadata().is_err() => root,
-            Ok(_) => return Err(error(&label, Fault::new("it is not a folder; name another"))),
-            Err(cause) => return Err(error(&label, Fault::new(format!("is no path: {cause}")))),
-        };
+        let root = std::path::absolute(path);
+        let root = root.map_err(|cause| error(&label, Fault::new(format!("is no path: {cause}"))))?;
         let folder = Arc::new(Folder::new(root, clock));
         let turn = Arc::new(Semaphore::new(1));
         let store = Self { label, folder, turn, warned: Mutex::default() };
+        store.work(Folder::inspect).await?;
         if let Err(error) = store.work(Folder::open).await {
             warn!(store = %store.label, error = error.what, "the folder cannot be written; tokens are kept in memory until it can");
         }

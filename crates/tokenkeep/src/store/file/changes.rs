@@ -68,7 +68,7 @@ impl Folder {
 
 /// Whether a file that is written from now on has another stamp for certain: clocks of file systems are coarse.
 fn is_old(stamp: &Stamp, now_ms: i64) -> bool {
-    now_ms / 1_000 > stamp.modified_s().saturating_add(COARSEST_S)
+    now_ms / 1_000 > stamp.changed_s().saturating_add(COARSEST_S)
 }
 
 /// The coarsest file system's clock goes in steps of two seconds.

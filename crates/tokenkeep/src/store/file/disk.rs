@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Content>, Fault> {
     close_to_others(path, &found);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0).min(MAX_LEN)));
     (&mut file).take(MAX_LEN as u64).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(Content { bytes, modified_s: Stamp::of(&found).modified_s() }))
+    Ok(Some(Content { bytes, modified_s: Stamp::of(&found).modified_s }))
 }
 
 /// Opens a regular file, whatever may have taken its name meanwhile; `None` if there is none and none is made.
@@ -125,12 +125,40 @@ pub(super) fn sync_folder_of(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether a path can be the store's: a folder that no other user could have filled, or nothing yet.
+pub(super) fn inspect(root: &Path) -> Result<(), Fault> {
+    match root.metadata() {
+        Ok(found) if !found.is_dir() => Err(Fault::new("it is not a folder; move it away, or name another")),
+        // Whoever owns the folder, e.g. one made in advance in /tmp, could put tokens there.
+        Ok(found) if !is_trusted(&found) => Err(Fault::new(
+            "the folder belongs to another user; name one of this user's, or give it to this user (chown)",
+        )),
+        Err(_) if root.is_symlink() => Err(Fault::new("it is a link that leads to no folder; name a folder")),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn is_trusted(folder: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    is_trusted_owner(folder.uid(), rustix::process::geteuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn is_trusted(_folder: &Metadata) -> bool {
+    true
+}
+
+/// Root may look after any user's folder, and any user may use one that root made.
+#[cfg(unix)]
+fn is_trusted_owner(owner: u32, user: u32) -> bool {
+    const ROOT: u32 = 0;
+    [owner, ROOT].contains(&user) || owner == ROOT
+}
+
 /// Sees to it that there are both folders, for their owner alone. The outer one may be a link; the inner one, of which
 /// only this program knows, may not.
 pub(super) fn prepare(root: &Path, inner: &Path) -> Result<(), Fault> {
-    if root.symlink_metadata().is_ok_and(|_| !root.is_dir()) {
-        return Err(Fault::new("it is not a folder; move it away, or name another"));
-    }
     make_folder(root).map_err(|error| Fault::of("make the folder", root, &error))?;
     match inner.symlink_metadata() {
         Ok(found) if found.is_dir() => Ok(()),
@@ -199,7 +227,9 @@ fn close(_path: &Path, _found: &Metadata, _wanted: u32) {}
 pub(super) struct Stamp {
     file: (u64, u64),
     len: u64,
-    modified_ns: i128,
+    modified_s: i64,
+    /// When its content, name or mode was changed, which nobody can set: seconds, and their fraction.
+    changed: (i64, i64),
 }
 
 impl Stamp {
@@ -211,20 +241,26 @@ impl Stamp {
     #[cfg(unix)]
     fn of(found: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
-        let modified_ns = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
-        Self { file: (found.dev(), found.ino()), len: found.len(), modified_ns }
+        Self {
+            file: (found.dev(), found.ino()),
+            len: found.len(),
+            modified_s: found.mtime(),
+            changed: (found.ctime(), found.ctime_nsec()),
+        }
     }
 
     #[cfg(not(unix))]
     fn of(found: &Metadata) -> Self {
         let since = |time: std::time::SystemTime| time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok();
         let modified = found.modified().ok().and_then(since).unwrap_or_default();
-        Self { file: (0, 0), len: found.len(), modified_ns: i128::try_from(modified.as_nanos()).unwrap_or(0) }
+        let modified_s = i64::try_from(modified.as_secs()).unwrap_or(i64::MAX);
+        let changed = (modified_s, modified.subsec_nanos().into());
+        Self { file: (0, 0), len: found.len(), modified_s, changed }
     }
 
-    /// When the file was written, in Unix seconds.
-    pub(super) fn modified_s(&self) -> i64 {
-        i64::try_from(self.modified_ns.div_euclid(1_000_000_000)).unwrap_or(0)
+    /// When the file was changed last, in Unix seconds.
+    pub(super) fn changed_s(&self) -> i64 {
+        self.changed.0
     }
 }
 
@@ -245,3 +281,14 @@ pub(super) enum Durability {
 
 /// More than any token file or sidecar has.
 const MAX_LEN: usize = 8 << 20;
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_another_user_is_not_trusted_unless_one_of_both_is_root() {
+        assert!(is_trusted_owner(1_000, 1_000) && is_trusted_owner(0, 1_000) && is_trusted_owner(1_000, 0));
+        assert!(!is_trusted_owner(1_001, 1_000));
+    }
+}

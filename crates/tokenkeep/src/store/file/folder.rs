@@ -5,9 +5,10 @@
 //! the same afterwards; what is not in order then is looked at again under the lock, where nobody writes.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
@@ -49,6 +50,11 @@ impl Folder {
         let inner = names::inner(&root);
         let (leases, index) = (Leases::default(), Index::default());
         Self { root, inner, clock, leases, index, newest_seen: AtomicU64::new(0) }
+    }
+
+    /// Whether the path can be the store's at all.
+    pub(super) fn inspect(&self) -> Result<(), Fault> {
+        disk::inspect(&self.root)
     }
 
     /// Makes the folders, closes what is in them to others, and finds the newest version.
@@ -212,6 +218,7 @@ impl Folder {
     /// Carries out what the files of a key demand, one step at a time, until they are in order.
     fn in_order(&self, lock: &Lock, key: &Key) -> Result<Found, Fault> {
         let paths = self.paths(key);
+        let mut doubted = None;
         for _ in 0..MAX_STEPS {
             let now_ms = self.clock.now().wall_ms;
             let (found, _) = self.find(key)?;
@@ -231,6 +238,11 @@ impl Folder {
                     } else {
                         info!(%key, "the token's file was taken away; the token counts as cleared");
                     }
+                }
+                Verdict::Unusable(_) if doubted.as_deref() != found.token.hash() => {
+                    // Not all programs write a file at once: what looks cut off may be whole a moment later.
+                    doubted = found.token.hash().map(str::to_owned);
+                    std::thread::sleep(PATIENCE);
                 }
                 Verdict::Unusable(why) => {
                     let aside = disk::set_aside(&paths.token, now_ms)?;
@@ -266,15 +278,11 @@ impl Folder {
     }
 }
 
-impl AsRef<Path> for Folder {
-    fn as_ref(&self) -> &Path {
-        &self.root
-    }
-}
-
 const LOCK: &str = "lock";
 const VERSION: &str = "version";
 /// How often files that change meanwhile are read before the lock is taken.
 const MAX_LOOKS: u32 = 3;
+/// How long another program may take to write a token file.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// More than any state of a key's files needs to be brought in order.
 const MAX_STEPS: u32 = 8;
