@@ -20,7 +20,7 @@ async fn of_200_kills_at_any_moment_of_a_save_none_leaves_half_a_record() {
         let mut saved = numbers(&mut lines);
         newest = saved.by_ref().nth(round % 5).unwrap();
         // Some work of uneven length, so that the kill comes at another point of the next save each time.
-        (0..fastrand::u32(0..40_000)).for_each(|number| _ = std::hint::black_box(number));
+        (0..fastrand::u32(0..600_000)).for_each(|number| _ = std::hint::black_box(number));
         child.kill().unwrap();
         newest = saved.last().unwrap_or(newest);
         child.wait().unwrap();
