@@ -16,6 +16,7 @@
 //! All work is done on threads that may block, and goes on to its end when the caller goes away.
 
 mod changes;
+mod content;
 mod disk;
 mod fault;
 mod folder;
@@ -23,6 +24,7 @@ mod found;
 mod lease;
 mod lock;
 mod names;
+mod rights;
 mod sidecar;
 mod token_file;
 

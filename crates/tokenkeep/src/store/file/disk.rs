@@ -1,15 +1,14 @@
-//! Reads and writes files so that none is ever half there, none but regular ones are used, and nobody but their owner
-//! can open them.
+//! Reads and writes files so that none is ever half there, and none but regular ones are used.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::fault::Fault;
-use crate::store::private::{FILE_MODE, FOLDER_MODE, make_folder, own, private_file};
+use super::rights::close_file_to_others;
+use crate::store::private::{FILE_MODE, own, private_file};
 
 /// A file that was read.
 pub(super) struct Content {
@@ -23,7 +22,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Content>, Fault> {
     let Some(mut file) = open(path, OpenOptions::new().read(true))? else { return Ok(None) };
     let failed = |error| Fault::of("read", path, &error);
     let found = file.metadata().map_err(failed)?;
-    close_to_others(path, &found);
+    close_file_to_others(path, &found);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0).min(MAX_LEN)));
     (&mut file).take(MAX_LEN as u64).read_to_end(&mut bytes).map_err(failed)?;
     Ok(Some(Content { bytes, modified_s: Stamp::of(&found).modified_s }))
@@ -125,48 +124,6 @@ pub(super) fn sync_folder_of(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether a path can be the store's: a folder that no other user could have filled, or nothing yet.
-pub(super) fn inspect(root: &Path) -> Result<(), Fault> {
-    match root.metadata() {
-        Ok(found) if !found.is_dir() => Err(Fault::new("it is not a folder; move it away, or name another")),
-        // Whoever owns the folder, e.g. one made in advance in /tmp, could put tokens there.
-        Ok(found) if !is_trusted(&found) => Err(Fault::new(
-            "the folder belongs to another user; name one of this user's, or give it to this user (chown)",
-        )),
-        Err(_) if root.is_symlink() => Err(Fault::new("it is a link that leads to no folder; name a folder")),
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-#[cfg(unix)]
-fn is_trusted(folder: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    is_trusted_owner(folder.uid(), rustix::process::geteuid().as_raw())
-}
-
-#[cfg(not(unix))]
-fn is_trusted(_folder: &Metadata) -> bool {
-    true
-}
-
-/// Root may look after any user's folder, and any user may use one that root made.
-#[cfg(unix)]
-fn is_trusted_owner(owner: u32, user: u32) -> bool {
-    const ROOT: u32 = 0;
-    [owner, ROOT].contains(&user) || owner == ROOT
-}
-
-/// Sees to it that there are both folders, for their owner alone. The outer one may be a link; the inner one, of which
-/// only this program knows, may not.
-pub(super) fn prepare(root: &Path, inner: &Path) -> Result<(), Fault> {
-    make_folder(root).map_err(|error| Fault::of("make the folder", root, &error))?;
-    match inner.symlink_metadata() {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Fault::new(format!("{} in it is not a folder; move it away", inner.display()))),
-        Err(_) => make_folder(inner).map_err(|error| Fault::of("make the folder", inner, &error)),
-    }
-}
-
 /// The names in a folder; none if it is not there.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, Fault> {
     let failed = |error| Fault::of("read the folder", folder, &error);
@@ -177,50 +134,6 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, Fault> {
     let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
     names.filter_map(Result::transpose).collect::<Result<_, _>>().map_err(failed)
 }
-
-/// Gives the owner of a file back what a strict umask took away; there need not be a file.
-pub(super) fn open_to_owner(path: &Path) -> Result<(), Fault> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let is_closed = |found: &Metadata| found.is_file() && found.permissions().mode() & FILE_MODE != FILE_MODE;
-        if path.symlink_metadata().is_ok_and(|found| is_closed(&found)) {
-            own(path, FILE_MODE).map_err(|error| Fault::of("open", path, &error))?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes others' right to open a folder away, and says so.
-pub(super) fn close_folder_to_others(folder: &Path) {
-    if let Ok(found) = folder.metadata() {
-        close(folder, &found, FOLDER_MODE);
-    }
-}
-
-/// Takes others' right to open a file away, and says so.
-fn close_to_others(path: &Path, found: &Metadata) {
-    close(path, found, FILE_MODE);
-}
-
-#[cfg(unix)]
-fn close(path: &Path, found: &Metadata, wanted: u32) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = found.permissions().mode() & 0o777;
-    if mode | 0o700 == 0o700 {
-        return;
-    }
-    let (path_shown, mode) = (path.display(), format_args!("{mode:03o}").to_string());
-    match own(path, wanted) {
-        Ok(()) => warn!(path = %path_shown, mode, "others could open what keeps tokens; now only its owner can"),
-        Err(error) => {
-            warn!(path = %path_shown, mode, %error, "others can open what keeps tokens, and this user may not close it");
-        }
-    }
-}
-
-#[cfg(not(unix))]
-fn close(_path: &Path, _found: &Metadata, _wanted: u32) {}
 
 /// Tells a file from any that has its name later, or another content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,14 +194,3 @@ pub(super) enum Durability {
 
 /// More than any token file or sidecar has.
 const MAX_LEN: usize = 8 << 20;
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_of_another_user_is_not_trusted_unless_one_of_both_is_root() {
-        assert!(is_trusted_owner(1_000, 1_000) && is_trusted_owner(0, 1_000) && is_trusted_owner(1_000, 0));
-        assert!(!is_trusted_owner(1_001, 1_000));
-    }
-}

@@ -13,12 +13,14 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::changes::Index;
+use super::content::hash;
 use super::disk::{self, Durability};
 use super::fault::Fault;
 use super::found::{Found, FoundSidecar, FoundToken, Verdict};
 use super::lease::Leases;
 use super::lock::Lock;
 use super::names::{self, Owner, Paths};
+use super::rights;
 use super::sidecar::{self, Sidecar, Unreadable};
 use super::token_file::TokenFile;
 use crate::clock::Clock;
@@ -54,16 +56,16 @@ impl Folder {
 
     /// Whether the path can be the store's at all.
     pub(super) fn inspect(&self) -> Result<(), Fault> {
-        disk::inspect(&self.root)
+        rights::inspect(&self.root)
     }
 
     /// Makes the folders, closes what is in them to others, and finds the newest version.
     pub(super) fn open(&self) -> Result<(), Fault> {
         let lock = self.lock()?;
-        disk::close_folder_to_others(&self.inner);
+        rights::close_folder_to_others(&self.inner);
         // A folder that holds other things too, e.g. a home folder, is not this program's to close.
         if !disk::names(&self.root)?.iter().any(|name| names::is_foreign(name)) {
-            disk::close_folder_to_others(&self.root);
+            rights::close_folder_to_others(&self.root);
         }
         for key in self.keys()? {
             // What is wrong with one key is said to whoever wants it.
@@ -76,7 +78,7 @@ impl Folder {
 
     /// The right to write, in folders that are there.
     pub(super) fn lock(&self) -> Result<Lock, Fault> {
-        disk::prepare(&self.root, &self.inner)?;
+        rights::prepare(&self.root, &self.inner)?;
         Lock::take(&self.inner.join(LOCK))
     }
 
@@ -129,8 +131,8 @@ impl Folder {
         let (hash, content) = match (&record.token, kept) {
             (Some(_), Some(kept)) => (Some(kept.hash.clone()), None),
             (Some(token), None) => {
-                let content = TokenFile::content(token, now_s);
-                (Some(super::token_file::hash(&content)), Some(content))
+                let content = TokenFile::content(token, now_s)?;
+                (Some(hash(&content)), Some(content))
             }
             (None, _) => (None, None),
         };
@@ -268,7 +270,7 @@ impl Folder {
         let count = self.inner.join(VERSION);
         disk::replace(&count, &count.with_extension("new"), version.0.to_string().as_bytes(), Durability::Kill)?;
         let new = paths.sidecar.with_extension("json.new");
-        disk::replace(&paths.sidecar, &new, &sidecar.content(), Durability::PowerCut)?;
+        disk::replace(&paths.sidecar, &new, &sidecar.content()?, Durability::PowerCut)?;
         Ok(self.saw(version))
     }
 

@@ -5,6 +5,7 @@
 //!                           └ from here on the save is done, also if the rest is left to whoever comes next
 //! ```
 
+use super::content::hash;
 use super::sidecar::Sidecar;
 use super::token_file::TokenFile;
 use crate::key::Key;
@@ -125,7 +126,7 @@ impl FoundToken {
                 let times = file.times(modified_s);
                 Self::Known(file, times)
             }
-            Err(why) => Self::Unusable(why, super::token_file::hash(content)),
+            Err(why) => Self::Unusable(why, hash(content)),
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::content::json;
 use super::disk::{self, Durability};
 use super::fault::Fault;
 use super::lock::Lock;
@@ -81,7 +82,7 @@ impl Leases {
     fn write(&self, path: &Path, key: &Key, turn: Turn<'_>, boot_id: String, now: i64) -> Result<(), Fault> {
         let lease =
             Lease { holder: turn.holder.as_str().to_owned(), boot_id, end_ms: now.saturating_add(millis(turn.ttl)) };
-        let content = serde_json::to_vec(&lease).unwrap_or_default();
+        let content = json(&lease, 0)?;
         let new = path.with_extension("lease.new");
         let file = disk::write_new(&new, &content, Durability::Kill)?;
         file.try_lock().map_err(|error| Fault::new(format!("cannot lock {}: {error}", new.display())))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::disk;
 use super::fault::Fault;
+use super::rights;
 use crate::store::private::private_file;
 
 /// The right to write to the folder. Whoever has it may be killed at any moment.
@@ -40,9 +41,9 @@ impl Lock {
 /// Opens the lock's file, or makes it. The first who does may have died, or not come yet, to where he gives its owner
 /// back what a strict umask took away; so whoever opens it does.
 fn open(path: &Path) -> Result<File, Fault> {
-    disk::open_to_owner(path)?;
+    rights::open_to_owner(path)?;
     let file = disk::open(path, private_file().read(true).write(true).create(true).truncate(false))?;
-    disk::open_to_owner(path)?;
+    rights::open_to_owner(path)?;
     file.ok_or_else(|| Fault::new("the folder was taken away meanwhile"))
 }
 

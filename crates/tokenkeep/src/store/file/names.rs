@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::content::hash;
 use crate::key::Key;
-use crate::store::file::token_file::hash;
 
 /// Where the files of one key are.
 #[derive(Debug)]

@@ -3,12 +3,14 @@
 //! It names the content of the token file that it belongs to, and the content that was there before. So it can be told
 //! whether a write was cut short, or another program has written the token file since.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use zeroize::Zeroizing;
 
+use super::content::json;
+use super::fault::Fault;
 use super::token_file::TokenFile;
 use crate::clock::Moment;
 use crate::failure::{Failure, FailureKind};
@@ -194,9 +196,8 @@ impl Sidecar {
     }
 
     /// The file's content.
-    pub(super) fn content(&self) -> Zeroizing<Vec<u8>> {
-        // Texts and numbers always have a form in JSON.
-        Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
+    pub(super) fn content(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        json(self, self.refresh_token.as_ref().map_or(0, |token| token.expose_secret().len()))
     }
 }
 

@@ -17,9 +17,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::content::{hash, json};
+use super::fault::Fault;
 use crate::secret::Secret;
 use crate::token::IssuedToken;
 
@@ -63,7 +64,7 @@ impl TokenFile {
     }
 
     /// The content for a token.
-    pub(super) fn content(token: &IssuedToken, saved_at: i64) -> Zeroizing<Vec<u8>> {
+    pub(super) fn content(token: &IssuedToken, saved_at: i64) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let access_token = token.access_token().expose_secret();
         let written = Writing {
             access_token,
@@ -75,8 +76,7 @@ impl TokenFile {
             token_expiry: end_ms(token).map(|ms| ms.div_euclid(1_000)),
             saved_at,
         };
-        // Texts and numbers always have a form in JSON.
-        Zeroizing::new(serde_json::to_vec(&written).unwrap_or_default())
+        json(&written, 2 * access_token.len())
     }
 
     /// Whether this is what would be written for a token, but for when.
@@ -122,11 +122,6 @@ fn millis(value: &Value) -> Result<Option<i64>, &'static str> {
     };
     let time = Duration::try_from_secs_f64(seconds.ok_or(NO_NUMBER)?).map_err(|_| NO_NUMBER)?;
     i64::try_from(time.as_millis()).map(Some).map_err(|_| NO_NUMBER)
-}
-
-/// Tells contents apart, and says nothing of them.
-pub(super) fn hash(content: &[u8]) -> String {
-    Sha256::digest(content).iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 #[derive(Deserialize)]

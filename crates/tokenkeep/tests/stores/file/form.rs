@@ -117,11 +117,15 @@ async fn what_others_may_open_is_closed_to_them() {
 }
 
 #[tokio::test]
-async fn a_folder_that_holds_other_things_too_keeps_its_mode() {
-    let place = Place::made();
-    place.write("letter.txt", "");
-    set_mode(&place.folder, 0o755);
-    save(&place.open().await, "graph", &place.record(1), None).await;
-    assert_eq!((mode(&place.folder), mode(&place.path("letter.txt"))), (0o755, 0o644));
-    assert_eq!((mode(&place.path(".tokenkeep")), mode(&place.path(GRAPH))), (0o700, 0o600));
+async fn a_folder_that_is_not_the_stores_alone_keeps_its_mode() {
+    for (folder_mode, file) in [(0o755, Some("letter.txt")), (0o1777, None)] {
+        let place = Place::made();
+        if let Some(file) = file {
+            place.write(file, "");
+        }
+        set_mode(&place.folder, folder_mode);
+        save(&place.open().await, "graph", &place.record(1), None).await;
+        assert_eq!(mode(&place.folder), folder_mode & 0o777);
+        assert_eq!((mode(&place.path(".tokenkeep")), mode(&place.path(GRAPH))), (0o700, 0o600));
+    }
 }
