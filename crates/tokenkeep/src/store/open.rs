@@ -54,18 +54,19 @@ impl StoreUrl {
 
 /// Opens a store; one that is not there yet is made.
 pub async fn open(url: &StoreUrl, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
-    let store: Arc<dyn Store> = match url {
-        StoreUrl::Memory => Arc::new(MemoryStore::new(Arc::clone(clock))),
-        StoreUrl::File(path) => Arc::new(FileStore::open(path, Arc::clone(clock)).await?),
+    match url {
+        StoreUrl::Memory => {
+            info!("tokens are kept in memory only");
+            Ok(Arc::new(MemoryStore::new(Arc::clone(clock))))
+        }
+        StoreUrl::File(path) => Ok(Arc::new(FileStore::open(path, Arc::clone(clock)).await?)),
         #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite(path) => Arc::new(SqliteStore::open(path, Arc::clone(clock)).await?),
-    };
-    if *url == StoreUrl::Memory {
-        info!("tokens are kept in memory only");
-    } else {
-        info!(store = store.label(), "tokens are kept over restarts");
+        StoreUrl::Sqlite(path) => {
+            let store = SqliteStore::open(path, Arc::clone(clock)).await?;
+            info!(store = store.label(), "tokens are kept over restarts");
+            Ok(Arc::new(store))
+        }
     }
-    Ok(store)
 }
 
 /// The path that stands behind a URL's scheme, if any.

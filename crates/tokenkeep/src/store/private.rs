@@ -1,6 +1,6 @@
 //! Files and folders that nobody but their owner can open, whatever the umask allows.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -35,6 +35,13 @@ pub(super) fn own(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
+/// The same for a file that is open, whatever has its name by now.
+#[cfg(unix)]
+pub(super) fn own_open(file: &File, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
 #[cfg(unix)]
 fn private_folder() -> DirBuilder {
     use std::os::unix::fs::DirBuilderExt as _;
@@ -52,6 +59,12 @@ pub(super) fn private_file() -> OpenOptions {
 /// Does nothing: this system gives files no mode.
 #[cfg(not(unix))]
 pub(super) fn own(_path: &Path, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Does nothing: this system gives files no mode.
+#[cfg(not(unix))]
+pub(super) fn own_open(_file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::fault::Fault;
-use super::rights::close_file_to_others;
-use crate::store::private::{FILE_MODE, own, private_file};
+use super::rights;
+use crate::store::private::{FILE_MODE, own_open, private_file};
 
 /// A file that was read.
 pub(super) struct Content {
@@ -22,7 +22,8 @@ pub(super) fn read(path: &Path) -> Result<Option<Content>, Fault> {
     let Some(mut file) = open(path, OpenOptions::new().read(true))? else { return Ok(None) };
     let failed = |error| Fault::of("read", path, &error);
     let found = file.metadata().map_err(failed)?;
-    close_file_to_others(path, &found);
+    rights::trusted(path, &found)?;
+    rights::close_file_to_others(path, &file, &found);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0).min(MAX_LEN)));
     (&mut file).take(MAX_LEN as u64).read_to_end(&mut bytes).map_err(failed)?;
     Ok(Some(Content { bytes, modified_s: Stamp::of(&found).modified_s }))
@@ -67,7 +68,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> Re
     let failed = |error| Fault::of("write", path, &error);
     remove(path)?;
     let mut file = private_file().write(true).create_new(true).open(path).map_err(failed)?;
-    let written = own(path, FILE_MODE).and_then(|()| file.write_all(bytes)).and_then(|()| match durability {
+    let written = own_open(&file, FILE_MODE).and_then(|()| file.write_all(bytes)).and_then(|()| match durability {
         Durability::PowerCut => file.sync_all(),
         Durability::Kill => Ok(()),
     });

@@ -1,24 +1,32 @@
 //! Who may open the folder and what is in it: nobody but their owner, as far as this program can see to it.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io;
 use std::path::Path;
 
 use tracing::warn;
 
 use super::fault::Fault;
-use crate::store::private::{FILE_MODE, FOLDER_MODE, make_folder, own};
+use crate::store::private::{FILE_MODE, FOLDER_MODE, make_folder, own, own_open};
 
 /// Whether a path can be the store's: a folder that no other user could have filled, or nothing yet.
 pub(super) fn inspect(root: &Path) -> Result<(), Fault> {
     match root.metadata() {
         Ok(found) if !found.is_dir() => Err(Fault::new("it is not a folder; move it away, or name another")),
         // Whoever owns the folder, e.g. one made in advance in /tmp, could put tokens there.
-        Ok(found) if !is_trusted(&found) => Err(Fault::new(
-            "the folder belongs to another user; name one of this user's, or give it to this user (chown)",
-        )),
+        Ok(found) => trusted(root, &found),
         Err(_) if root.is_symlink() => Err(Fault::new("it is a link that leads to no folder; name a folder")),
-        Ok(_) | Err(_) => Ok(()),
+        Err(_) => Ok(()),
     }
+}
+
+/// That it is this user's, or else an error.
+pub(super) fn trusted(path: &Path, found: &Metadata) -> Result<(), Fault> {
+    if is_trusted(found) {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or(path.as_os_str()).display();
+    Err(Fault::new(format!("{name} belongs to another user; name another folder, or give it to this user (chown)")))
 }
 
 #[cfg(unix)]
@@ -44,7 +52,7 @@ fn is_trusted_owner(owner: u32, user: u32) -> bool {
 pub(super) fn prepare(root: &Path, inner: &Path) -> Result<(), Fault> {
     make_folder(root).map_err(|error| Fault::of("make the folder", root, &error))?;
     match inner.symlink_metadata() {
-        Ok(found) if found.is_dir() => Ok(()),
+        Ok(found) if found.is_dir() => trusted(inner, &found),
         Ok(_) => Err(Fault::new(format!("{} in it is not a folder; move it away", inner.display()))),
         Err(_) => make_folder(inner).map_err(|error| Fault::of("make the folder", inner, &error)),
     }
@@ -68,7 +76,7 @@ pub(super) fn close_folder_to_others(folder: &Path) {
     if let Ok(found) = folder.metadata()
         && !is_shared(&found)
     {
-        close(folder, &found, FOLDER_MODE);
+        close(folder, &found, || own(folder, FOLDER_MODE));
     }
 }
 
@@ -85,19 +93,20 @@ fn is_shared(_folder: &Metadata) -> bool {
 }
 
 /// Takes others' right to open a file away, and says so.
-pub(super) fn close_file_to_others(path: &Path, found: &Metadata) {
-    close(path, found, FILE_MODE);
+pub(super) fn close_file_to_others(path: &Path, file: &File, found: &Metadata) {
+    // The open file, not whatever has its name by now.
+    close(path, found, || own_open(file, FILE_MODE));
 }
 
 #[cfg(unix)]
-fn close(path: &Path, found: &Metadata, wanted: u32) {
+fn close(path: &Path, found: &Metadata, close: impl FnOnce() -> io::Result<()>) {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = found.permissions().mode() & 0o777;
     if mode | 0o700 == 0o700 {
         return;
     }
     let (path_shown, mode) = (path.display(), format_args!("{mode:03o}").to_string());
-    match own(path, wanted) {
+    match close() {
         Ok(()) => warn!(path = %path_shown, mode, "others could open what keeps tokens; now only its owner can"),
         Err(error) => {
             warn!(path = %path_shown, mode, %error, "others can open what keeps tokens, and this user may not close it");
@@ -106,7 +115,7 @@ fn close(path: &Path, found: &Metadata, wanted: u32) {
 }
 
 #[cfg(not(unix))]
-fn close(_path: &Path, _found: &Metadata, _wanted: u32) {}
+fn close(_path: &Path, _found: &Metadata, _close: impl FnOnce() -> io::Result<()>) {}
 
 #[cfg(all(test, unix))]
 mod tests {
