@@ -38,7 +38,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::warn;
 
 use self::fault::Fault;
 use self::folder::{Folder, Look};
@@ -72,11 +72,8 @@ impl FileStore {
         let turn = Arc::new(Semaphore::new(1));
         let store = Self { label, folder, turn, warned: Mutex::default() };
         store.work(Folder::inspect).await?;
-        match store.work(Folder::open).await {
-            Ok(()) => info!(store = %store.label, "tokens are kept over restarts"),
-            Err(StoreError { what, .. }) => {
-                warn!(store = %store.label, error = what, "the folder cannot be used; tokens are kept in memory until it can");
-            }
+        if let Err(error) = store.work(Folder::open).await {
+            warn!(store = %store.label, error = error.what, "the folder cannot be used; tokens are kept in memory until it can");
         }
         Ok(store)
     }

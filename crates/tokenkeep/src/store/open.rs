@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracing::info;
-
 #[cfg(feature = "sqlite")]
 use super::SqliteStore;
 use super::{FileStore, MemoryStore, Store, StoreError};
@@ -55,17 +53,10 @@ impl StoreUrl {
 /// Opens a store; one that is not there yet is made.
 pub async fn open(url: &StoreUrl, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
-        StoreUrl::Memory => {
-            info!("tokens are kept in memory only");
-            Ok(Arc::new(MemoryStore::new(Arc::clone(clock))))
-        }
+        StoreUrl::Memory => Ok(Arc::new(MemoryStore::new(Arc::clone(clock)))),
         StoreUrl::File(path) => Ok(Arc::new(FileStore::open(path, Arc::clone(clock)).await?)),
         #[cfg(feature = "sqlite")]
-        StoreUrl::Sqlite(path) => {
-            let store = SqliteStore::open(path, Arc::clone(clock)).await?;
-            info!(store = store.label(), "tokens are kept over restarts");
-            Ok(Arc::new(store))
-        }
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, Arc::clone(clock)).await?)),
     }
 }
 
