@@ -85,7 +85,9 @@ impl Leases {
         let content = json(&lease, 0)?;
         let new = path.with_extension("lease.new");
         let file = disk::write_new(&new, &content, Durability::Kill)?;
-        file.try_lock().map_err(|error| Fault::new(format!("cannot lock {}: {error}", new.display())))?;
+        if SHOWS_LIFE {
+            file.try_lock().map_err(|error| Fault::new(format!("cannot lock {}: {error}", new.display())))?;
+        }
         disk::put(&new, path, Durability::Kill)?;
         self.held().insert(key.clone(), file);
         Ok(())
@@ -117,6 +119,9 @@ fn in_force(path: &Path, boot_id: &str, now: i64) -> Result<Option<Lease>, Fault
     if lease.boot_id != boot_id || lease.end_ms <= now {
         return Ok(None);
     }
+    if !SHOWS_LIFE {
+        return Ok(Some(lease));
+    }
     match file.try_lock() {
         // Its process is gone.
         Ok(()) => Ok(None),
@@ -138,3 +143,7 @@ fn time(clock: &dyn Clock) -> (String, i64) {
     let now_ms = if boot_id.is_empty() { now.wall_ms } else { now.boot_ms };
     (boot_id, now_ms)
 }
+
+/// Whether a lock shows that a lease's holder lives. On systems where nobody can read what somebody has locked, leases
+/// end by the clock alone.
+const SHOWS_LIFE: bool = cfg!(unix);
