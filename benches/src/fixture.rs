@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokenkeep::expiry::Policy;
 use tokenkeep::source::TokenSource;
-use tokenkeep::{Accounts, ManagerBuilder, TokenManager};
+use tokenkeep::{Accounts, ManagerBuilder, TokenManager, SourceSettings};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) use self::clock::MovableClock;
@@ -20,7 +20,7 @@ pub(crate) use self::nothing_kept::NothingKept;
 /// A manager with one provider, [`PROVIDER`], for any account, whose store keeps nothing.
 pub(crate) fn manager_builder(issuer: &Arc<Issuer>, policy: Policy) -> ManagerBuilder {
     let source: Arc<dyn TokenSource> = Arc::<Issuer>::clone(issuer);
-    TokenManager::builder().source(PROVIDER, source, policy, Accounts::Any).store(Arc::new(NothingKept))
+    TokenManager::builder().source(PROVIDER, source, SourceSettings::default().with_policy(policy).with_accounts(Accounts::Any)).store(Arc::new(NothingKept))
 }
 
 /// The name of the `index`th key.

@@ -1,15 +1,19 @@
 //! The commands, one file each.
 
+mod cleanup;
 mod clear;
 mod completions;
 mod config;
+mod credentials;
 mod dev;
 mod exec;
 mod get;
 mod man;
 mod refresh;
 mod serve;
+mod stats;
 mod status;
+mod store;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -48,7 +52,11 @@ enum Command {
     Status(status::StatusArgs),
     Refresh(refresh::RefreshArgs),
     Clear(clear::ClearArgs),
+    Cleanup(cleanup::CleanupArgs),
+    Stats(stats::StatsArgs),
+    Credentials(credentials::CredentialsArgs),
     Config(config::ConfigArgs),
+    Store(store::StoreArgs),
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
@@ -68,7 +76,11 @@ impl Cli {
             Command::Status(args) => one_shot(status::run(global, args)),
             Command::Refresh(args) => one_shot(refresh::run(global, args)),
             Command::Clear(args) => one_shot(clear::run(global, args)),
+            Command::Cleanup(args) => one_shot(cleanup::run(global, args)),
+            Command::Stats(args) => one_shot(stats::run(global, args)),
+            Command::Credentials(args) => one_shot(credentials::run(global, args)),
             Command::Config(args) => one_shot(config::run(global, args)),
+            Command::Store(args) => one_shot(store::run(global, args)),
             Command::Serve(args) => {
                 let default = match args.log_format {
                     // Where it listens and that it stops is said without the log.
@@ -111,7 +123,8 @@ First steps:
   tokenkeep config check    is mine right?
   tokenkeep get graph       the token of the provider 'graph'
 
-A KEY names one token: the name of a provider in the configuration, e.g. graph.
+A KEY names one token: the name of a provider in the configuration, e.g. graph, or with
+accounts of its own provider:account, e.g. bluestakes:123.
 
 The configuration is the first of these that is there:
   --config PATH, $TOKENKEEP_CONFIG

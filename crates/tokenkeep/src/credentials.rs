@@ -7,6 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use jiff::fmt::friendly::SpanParser;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
 use crate::expiry::is_plausible_life;
 use crate::secret::Secret;
 
@@ -31,9 +36,6 @@ impl Credentials {
             if value.expose_secret().is_empty() {
                 return Err(InvalidCredentials("credentials hold an empty value"));
             }
-            if value.expose_secret().len() > MAX_VALUE {
-                return Err(InvalidCredentials("credentials hold a value of more than 64 KiB"));
-            }
             taken.insert(name.into(), value);
         }
         match taken.len() {
@@ -55,6 +57,39 @@ impl Credentials {
         }
         self.lifetime = lifetime;
         Ok(self)
+    }
+
+    /// Reads a JSON object of texts, e.g. `{"username": "…", "password": "…", "lifetime": "1h"}`; a lifetime may also
+    /// be a number of seconds. This is how credentials are written down everywhere: in requests, files and stores.
+    pub fn from_json(json: &str) -> Result<Self, InvalidCredentials> {
+        let parsed: BTreeMap<String, Member> = serde_json::from_str(json)
+            .map_err(|_| InvalidCredentials("credentials are a JSON object of texts, with an optional lifetime"))?;
+        let mut values = Vec::new();
+        let mut lifetime = None;
+        for (name, member) in parsed {
+            match member {
+                Member::Text(text) if name == LIFETIME => lifetime = Some(parse_lifetime(&text)?),
+                Member::Text(text) => values.push((name, Secret::new(text))),
+                Member::Seconds(seconds) if name == LIFETIME => lifetime = Some(Duration::from_secs(seconds)),
+                Member::Seconds(_) => return Err(InvalidCredentials("only lifetime can be a number")),
+            }
+        }
+        Self::new(values)?.with_lifetime(lifetime)
+    }
+
+    /// What [`Credentials::from_json`] reads, with all secrets in it.
+    pub fn expose_json(&self) -> Zeroizing<String> {
+        let lifetime = self.lifetime.map(|lifetime| format!("{}s", lifetime.as_secs()));
+        let secrets = self.iter().map(|(name, value)| (name, value.expose_secret()));
+        let members: BTreeMap<_, _> = secrets.chain(lifetime.as_deref().map(|lifetime| (LIFETIME, lifetime))).collect();
+        // Texts under texts are always JSON.
+        Zeroizing::new(serde_json::to_string(&members).unwrap_or_default())
+    }
+
+    /// The same names, each with another value.
+    pub(crate) fn try_map<E>(&self, mut change: impl FnMut(&str, &Secret) -> Result<Secret, E>) -> Result<Self, E> {
+        let changed = self.values.iter().map(|(name, value)| Ok((name.clone(), change(name, value)?)));
+        Ok(Self { values: changed.collect::<Result<_, E>>()?, lifetime: self.lifetime })
     }
 
     /// The value of a name.
@@ -81,6 +116,20 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// What stands behind a name in JSON.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Member {
+    Seconds(u64),
+    Text(String),
+}
+
+fn parse_lifetime(text: &str) -> Result<Duration, InvalidCredentials> {
+    let span = SpanParser::new().parse_duration(text).ok();
+    let life = span.and_then(|span: SignedDuration| Duration::try_from(span).ok());
+    life.ok_or(InvalidCredentials("the lifetime is not a duration, e.g. \"1h\""))
+}
+
 /// Why something cannot be credentials. It holds nothing of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -99,5 +148,43 @@ pub const PASSWORD: &str = "password";
 pub const LIFETIME: &str = "lifetime";
 
 const MAX_NAME: usize = 64;
-const MAX_VALUE: usize = 64 * 1024;
 const MAX_VALUES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_down_is_read_again(username in "\\PC{1,20}|[\\x00-\\x7f]{1,20}", lifetime in proptest::option::of(1..86_400_u64)) {
+            let credentials = Credentials::with_password(&username, Secret::new("p\u{e4}\"ss\\\n")).unwrap();
+            let credentials = credentials.with_lifetime(lifetime.map(Duration::from_secs)).unwrap();
+            let json = credentials.expose_json();
+            serde_json::from_str::<serde_json::Value>(&json).unwrap();
+            prop_assert!(Credentials::from_json(&json).unwrap() == credentials);
+        }
+    }
+
+    #[test]
+    fn what_is_no_set_of_secrets_is_refused() {
+        for json in [
+            "",
+            "[]",
+            "{}",
+            r#"{"a":""}"#,
+            r#"{"a":7}"#,
+            r#"{"a b":"c"}"#,
+            r#"{"lifetime":"1h"}"#,
+            r#"{"a":"b","lifetime":"soon"}"#,
+            r#"{"a":"b","lifetime":0}"#,
+            r#"{"a":null}"#,
+        ] {
+            assert!(Credentials::from_json(json).is_err(), "{json}");
+        }
+        let credentials = Credentials::from_json(r#"{"a":"hidden","lifetime":"1h 30m"}"#).unwrap();
+        assert_eq!(credentials.lifetime(), Some(Duration::from_mins(90)));
+        assert!(!format!("{credentials:?}").contains("hidden"));
+    }
+}

@@ -72,6 +72,23 @@ pub enum Event {
         /// Whose.
         key: Key,
     },
+    /// An account was given credentials, in place of those before if there were any.
+    CredentialsChanged {
+        /// Whose.
+        key: Key,
+    },
+    /// The credentials of an account were removed.
+    CredentialsRemoved {
+        /// Whose.
+        key: Key,
+    },
+    /// The first way to authenticate failed, and another brought the token.
+    FallbackUsed {
+        /// Whose.
+        key: Key,
+        /// How the first way fails.
+        what: String,
+    },
     /// A token could not be saved; it is handed out and saved later.
     Unsaved {
         /// Whose.
@@ -84,7 +101,12 @@ pub enum Event {
         /// Whose.
         key: Key,
     },
-    /// The store does not do its work; said once until it does again.
+    /// Tokens that were long over were thrown out of the store.
+    CleanedUp {
+        /// How many.
+        removed: usize,
+    },
+    /// The store does not do its work, or not for one record; said once until it does again.
     StoreFailed {
         /// What happened.
         what: String,
@@ -118,10 +140,16 @@ impl Event {
                 info!(%key, generation, "the resource server refused the token; it is renewed");
             }
             Self::Cleared { key } => info!(%key, "cleared the token"),
+            Self::CredentialsChanged { key } => info!(%key, "the account has new credentials"),
+            Self::CredentialsRemoved { key } => info!(%key, "removed the account's credentials"),
+            Self::FallbackUsed { key, what } => {
+                warn!(%key, error = what, "the first way to authenticate fails; a fallback brought the token");
+            }
             Self::Unsaved { key, what } => {
                 warn!(%key, error = what, "the token could not be saved; it is used and saved later");
             }
             Self::Saved { key } => info!(%key, "saved the token that could not be saved before"),
+            Self::CleanedUp { removed } => info!(removed, "threw out tokens that are long over"),
             Self::StoreFailed { what } => warn!(error = what, "the store does not work; tokens go on from memory"),
             Self::StoreRecovered => info!("the store works again"),
         }

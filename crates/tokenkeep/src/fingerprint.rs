@@ -26,7 +26,39 @@ impl Fingerprint {
     /// Adds what shapes the login behind the token; a refresh token is used again as long as this stays the same.
     #[must_use]
     pub fn with_login<'a>(self, parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        Self(format!("{}/{}", self.token(), Self::of(parts).0).into())
+        Self(format!("{}{LOGIN}{}", self.token(), Self::of(parts).0).into())
+    }
+
+    /// Adds what proves the account whose token it is, when that is not configured but kept in the store. The login
+    /// behind the token is then another for other credentials, too.
+    #[must_use]
+    pub fn with_account<'a>(&self, parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let account = Self::of(parts);
+        let token = format!("{}{ACCOUNT}{}", self.token(), account.0);
+        match self.0.split_once(LOGIN) {
+            Some((_, login)) => {
+                let login = Self::of([("login", login), ("account", &account.0)]);
+                Self(format!("{token}{LOGIN}{}", login.0).into())
+            }
+            None => Self(token.into()),
+        }
+    }
+
+    /// Adds what shapes the tokens of further ways to authenticate; the login stays the first one's.
+    #[must_use]
+    pub fn with_fallbacks<'a>(self, others: impl ExactSizeIterator<Item = &'a Self>) -> Self {
+        if others.len() == 0 {
+            return self;
+        }
+        let parts = [("first", self.token())].into_iter().chain(others.map(|other| ("fallback", other.token())));
+        let token = Self::of(parts);
+        let login = self.0.split_once(LOGIN).map_or_else(String::new, |(_, login)| format!("{LOGIN}{login}"));
+        Self(format!("{}{login}", token.0).into())
+    }
+
+    /// Whether the one is a token of the same provider as the other, of whatever account.
+    pub fn is_same_provider(&self, other: &Self) -> bool {
+        self.provider() == other.provider() || self.is_any_token() || other.is_any_token()
     }
 
     /// Of a token that another program has left: nobody has written down what shaped it, so it counts as that of
@@ -38,7 +70,7 @@ impl Fingerprint {
     /// The same login, with a token as of [`Fingerprint::any`].
     #[must_use]
     pub fn with_any_token(&self) -> Self {
-        Self(format!("{ANY}/{}", self.login()).into())
+        Self(format!("{ANY}{LOGIN}{}", self.login()).into())
     }
 
     /// Whether its token is one of [`Fingerprint::any`].
@@ -57,12 +89,16 @@ impl Fingerprint {
     }
 
     fn token(&self) -> &str {
-        self.0.split_once('/').map_or(&self.0, |(token, _)| token)
+        self.0.split_once(LOGIN).map_or(&self.0, |(token, _)| token)
+    }
+
+    fn provider(&self) -> &str {
+        self.token().split_once(ACCOUNT).map_or(self.token(), |(provider, _)| provider)
     }
 
     /// Without a login of its own a token's login is what shapes the token.
     fn login(&self) -> &str {
-        self.0.split_once('/').map_or(&self.0, |(_, login)| login)
+        self.0.split_once(LOGIN).map_or(&self.0, |(_, login)| login)
     }
 
     /// Reads what [`Fingerprint::as_str`] gave, e.g. from a store.
@@ -84,6 +120,11 @@ impl fmt::Debug for Fingerprint {
         write!(f, "Fingerprint({:.8}…)", self.token())
     }
 }
+
+/// Stands before the hash of a login.
+const LOGIN: char = '/';
+/// Stands before the hash of an account.
+const ACCOUNT: char = '@';
 
 #[cfg(test)]
 mod tests {
@@ -114,5 +155,15 @@ mod tests {
             assert!(taken_over.is_same_token(&two) && taken_over.is_same_login(&known));
             assert!(!taken_over.is_same_login(&two));
         }
+    }
+
+    #[test]
+    fn other_credentials_are_another_token_and_login_of_the_same_provider() {
+        let provider = Fingerprint::of([("scope", "a")]).with_login([("seed", "1")]);
+        let (one, two) = (provider.with_account([("password", "1")]), provider.with_account([("password", "2")]));
+        assert!(!one.is_same_token(&two) && !one.is_same_login(&two) && one.is_same_provider(&two));
+        assert!(!one.is_same_token(&provider) && one.is_same_provider(&provider));
+        assert!(one.is_same_login(&provider.with_account([("password", "1")])));
+        assert!(!one.is_same_provider(&Fingerprint::of([("scope", "b")])));
     }
 }

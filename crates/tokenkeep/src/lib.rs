@@ -37,12 +37,14 @@ pub mod provider;
 pub mod key;
 pub mod secret;
 pub mod credentials;
+pub mod budget;
 pub mod fingerprint;
 pub mod token;
 pub mod failure;
 pub mod expiry;
 pub mod clock;
 pub mod source;
+pub mod seal;
 pub mod store;
 mod manager;
 mod subscriber;
@@ -55,8 +57,12 @@ pub use credentials::Credentials;
 pub use error::{Code, Error};
 pub use event::Event;
 pub use key::Key;
-pub use manager::{Accounts, Answer, Demand, ManagerBuilder, TokenHandle, TokenManager};
+pub use manager::{
+    Answer, CLEANUP_GRACE, CLEANUP_INTERVAL, Demand, ManagerBuilder, Reloaded, SourceSettings, TokenHandle,
+    TokenManager,
+};
+pub use provider::Accounts;
 pub use secret::Secret;
-pub use status::{KeyState, Status, Warning};
+pub use status::{KeyState, Stats, Status, Warning};
 pub use subscriber::Subscriber;
 pub use token::Token;

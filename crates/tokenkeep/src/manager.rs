@@ -6,43 +6,56 @@
 //! the pure functions of [`crate::expiry`], in [`handle`]; [`scheduler`] starts flights ahead of time for keys that are
 //! in use.
 
+mod account;
 mod backoff;
 mod build;
+mod cleanup;
 mod flight;
 mod handle;
 mod keep_always;
 mod provider;
 mod record;
+mod reload;
 mod scheduler;
 mod slot;
 mod slots;
 mod statuses;
+mod store_trouble;
 mod watch_store;
+mod ways;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
 use tokio_util::task::TaskTracker;
 
 use self::provider::ProviderRuntime;
+use self::reload::Providers;
 use self::scheduler::Scheduler;
 use self::slot::Slot;
 use self::slots::Slots;
+use self::store_trouble::StoreTrouble;
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
+use crate::provider::Accounts;
 use crate::source::Keep;
+use crate::source::http::HttpClient;
 use crate::status::Status;
-use crate::store::{Holder, Store, StoreError};
+use crate::store::{Holder, Store};
 use crate::token::Token;
 
-pub use build::ManagerBuilder;
+pub(crate) use store_trouble::StoreTask;
+
+pub use build::{ManagerBuilder, SourceSettings};
+pub use cleanup::{CLEANUP_GRACE, CLEANUP_INTERVAL};
 pub use handle::{Answer, Demand, TokenHandle};
+pub use reload::Reloaded;
 
 /// Obtains, keeps, renews and hands out the tokens of any number of keys. Cheap to clone; all clones are one manager.
 ///
@@ -53,15 +66,6 @@ pub use handle::{Answer, Demand, TokenHandle};
 #[derive(Clone)]
 pub struct TokenManager {
     shared: Arc<Shared>,
-}
-
-/// Whose tokens a source can obtain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accounts {
-    /// Those of [`Key::DEFAULT_ACCOUNT`] only.
-    Default,
-    /// Those of whatever account a key names; the source knows who that is.
-    Any,
 }
 
 impl TokenManager {
@@ -84,8 +88,8 @@ impl TokenManager {
         }
     }
 
-    /// Starts the background work on this runtime: renewal ahead of time, recovery by itself, and noticing what other
-    /// processes did to a shared store. Does nothing if it runs.
+    /// Starts the background work on this runtime: renewal ahead of time, recovery by itself, noticing what other
+    /// processes did to a shared store, and a clean-up every [`CLEANUP_INTERVAL`]. Does nothing if it runs.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -126,8 +130,8 @@ impl TokenManager {
     /// The status of all keys that this manager or its store knows, in the order of their keys, at most `limit` from
     /// the first after `after`; fewer only when there are no more. Providers whose key was never used are named too.
     pub async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
-        for (name, provider) in &self.shared.providers {
-            if provider.source.keep() == Keep::InMemory {
+        for (name, provider) in self.shared.providers.load_full().iter() {
+            if provider.source().keep() == Keep::InMemory {
                 // Had for nothing; if not, the status says why.
                 self.token(name).await.ok();
             }
@@ -136,13 +140,13 @@ impl TokenManager {
     }
 
     /// The names of the configured providers, sorted.
-    pub fn providers(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self.shared.providers.keys().map(|name| &**name).collect();
+    pub fn providers(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.shared.providers.load().keys().map(ToString::to_string).collect();
         names.sort_unstable();
         names
     }
 
-    /// What the store does not do, if it does not do its work.
+    /// What the store does not do, if it does not do its work, or what is wrong with a record in it.
     pub fn store_trouble(&self) -> Option<String> {
         self.shared.store_trouble()
     }
@@ -157,14 +161,15 @@ impl TokenManager {
 pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
-    providers: HashMap<Box<str>, Arc<ProviderRuntime>>,
+    providers: ArcSwap<Providers>,
+    http: HttpClient,
     slots: Slots,
     scheduler: Scheduler,
     tasks: TaskTracker,
     events: broadcast::Sender<Event>,
     /// Who this manager is to the other users of its store.
     holder: Holder,
-    store_trouble: Mutex<Option<(StoreTask, String)>>,
+    store_trouble: Mutex<StoreTrouble>,
     /// How many calls of [`TokenManager::stop`] wait: what goes on trying to save ends then.
     finishing: watch::Sender<u32>,
 }
@@ -172,7 +177,7 @@ pub(crate) struct Shared {
 impl Shared {
     fn slot(self: &Arc<Self>, text: &str) -> Result<Arc<Slot>, Error> {
         if let Some(slot) = self.slots.find(text) {
-            return Ok(slot);
+            return if slot.provider().is_removed { Err(self.unknown_provider(slot.key())) } else { Ok(slot) };
         }
         let key = Key::parse(text).map_err(|error| {
             Error::new(Code::InvalidRequest, format!("{:?} is not a key: {error}", shortened(text)))
@@ -180,28 +185,21 @@ impl Shared {
         })?;
         let provider = self.provider_of(&key)?;
         let slot = self.slots.find_or_insert(Slot::new(key, provider));
+        // The configuration may have changed just before the slot was there to be seen.
+        self.adopt(&slot);
         self.schedule_next(&slot, &mut slot.lock());
         Ok(slot)
     }
 
     fn provider_of(&self, key: &Key) -> Result<Arc<ProviderRuntime>, Error> {
-        let Some(provider) = self.providers.get(key.provider()) else {
-            let mut names: Vec<_> = self.providers.keys().map(|name| &**name).collect();
-            names.sort_unstable();
-            let next = if names.is_empty() {
-                "no provider is configured: add [providers.NAME]".to_owned()
-            } else {
-                names.truncate(20);
-                format!("configured are: {}", names.join(", "))
-            };
-            return Err(Error::new(Code::UnknownKey, "there is no such provider").with_key(key).with_next(next));
-        };
-        if provider.accounts == Accounts::Default && key.account() != Key::DEFAULT_ACCOUNT {
+        let provider = self.providers.load().get(key.provider()).cloned();
+        let provider = provider.ok_or_else(|| self.unknown_provider(key))?;
+        if provider.accounts() == Accounts::Default && key.account() != Key::DEFAULT_ACCOUNT {
             return Err(Error::new(Code::UnknownKey, "this provider has no such account")
                 .with_key(key)
                 .with_next(format!("use {}", key.provider())));
         }
-        Ok(Arc::clone(provider))
+        Ok(provider)
     }
 
     async fn clear(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<(), Error> {
@@ -215,7 +213,7 @@ impl Shared {
         self.emit(Event::Cleared { key: slot.key().clone() });
         // On a task of its own, so that a caller who leaves does not leave the store half-told.
         let (shared, own) = (Arc::clone(self), Arc::clone(slot));
-        let cleared = self.tasks.spawn(async move { flight::clear_stored(&shared, &own).await });
+        let cleared = self.tasks.spawn(async move { flight::clear_stored(&shared, &own, flight::Clear::Token).await });
         let outcome = cleared.await.map_err(|_| lost_flight().with_key(slot.key()))?;
         self.wake_soon(slot, &mut slot.lock());
         outcome.map_err(|error| {
@@ -254,42 +252,6 @@ impl Shared {
         // Nobody listening is the normal case.
         self.events.send(event).ok();
     }
-
-    pub(crate) fn store_trouble(&self) -> Option<String> {
-        let trouble = self.store_trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().map(|(_, what)| what.clone())
-    }
-
-    /// Remembers whether the store works, and says so when that changes. What failed is well again when it, or more
-    /// than it, succeeds: a full disk still reads.
-    pub(crate) fn note_store<T>(&self, task: StoreTask, outcome: &Result<T, StoreError>) {
-        let news = {
-            let mut trouble = self.store_trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = trouble.as_ref().map(|(failed, _)| *failed);
-            match (outcome, known) {
-                (Ok(_), Some(failed)) if task >= failed => {
-                    *trouble = None;
-                    Some(Event::StoreRecovered)
-                }
-                (Ok(_), _) => None,
-                (Err(error), known) => {
-                    *trouble = Some((known.map_or(task, |failed| failed.max(task)), error.to_string()));
-                    known.is_none().then(|| Event::StoreFailed { what: error.to_string() })
-                }
-            }
-        };
-        if let Some(event) = news {
-            self.emit(event);
-        }
-    }
-}
-
-/// What a store is asked to do, from the least to the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum StoreTask {
-    Read,
-    Lease,
-    Save,
 }
 
 impl fmt::Debug for TokenManager {

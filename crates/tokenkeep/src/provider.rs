@@ -6,25 +6,54 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::budget::Budget;
 use crate::expiry::Policy;
 use crate::key::{InvalidKey, check_provider_name};
 use crate::secret::Secret;
 
 /// A configured way to get tokens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Provider {
     name: Box<str>,
     /// How tokens are asked for.
     pub grant: Grant,
+    /// Whose tokens they are.
+    pub accounts: Accounts,
     /// When they are renewed.
     pub policy: Policy,
+    /// How many requests the issuer allows, all keys, processes and restarts together.
+    pub budget: Option<Budget>,
+    /// Further ways to ask, in their order, for when the first fails.
+    pub fallbacks: Vec<Grant>,
+    /// After how many failures in a row of the first way the others are used; at least 1.
+    pub max_failures: u32,
+}
+
+/// Whose tokens a provider obtains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accounts {
+    /// Those of [`crate::Key::DEFAULT_ACCOUNT`] only.
+    Default,
+    /// Those of the accounts whose credentials the store has.
+    Stored,
+    /// Those of whatever account a key names; the source knows who that is.
+    Any,
 }
 
 impl Provider {
     /// A provider with the default policy. Its name is checked as [`crate::Key::parse`] does.
     pub fn new(name: &str, grant: Grant) -> Result<Self, InvalidKey> {
         check_provider_name(name)?;
-        Ok(Self { name: name.into(), grant, policy: Policy::default() })
+        Ok(Self {
+            name: name.into(),
+            grant,
+            accounts: Accounts::Default,
+            policy: Policy::default(),
+            budget: None,
+            fallbacks: Vec::new(),
+            max_failures: DEFAULT_MAX_FAILURES,
+        })
     }
 
     /// The same with another policy.
@@ -41,7 +70,7 @@ impl Provider {
 }
 
 /// How a token is asked for.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Grant {
     /// The client's own credentials (RFC 6749 section 4.4).
@@ -51,10 +80,8 @@ pub enum Grant {
     Password {
         /// Where to ask.
         endpoint: TokenEndpointSettings,
-        /// The resource owner.
-        username: String,
-        /// The resource owner's password.
-        password: Secret,
+        /// The resource owner; `None` if each account has its own in the store.
+        owner: Option<ResourceOwner>,
     },
     /// A refresh token from an earlier login (RFC 6749 section 6).
     RefreshToken {
@@ -105,8 +132,17 @@ impl fmt::Debug for Grant {
     }
 }
 
+/// Who logs in with a name and a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceOwner {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
 /// An OAuth token endpoint and the client registered there.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct TokenEndpointSettings {
     /// Its address: https, or http on a loopback host.
     pub token_url: TokenUrl,
@@ -223,6 +259,8 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// After how many failures in a row of the first way the fallbacks are used, unless configured.
+pub const DEFAULT_MAX_FAILURES: u32 = 1;
 /// The longest time that one request to an issuer may be given.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(25);
 

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
-use crate::provider::{Grant, Provider, TokenEndpointSettings};
+use crate::provider::{Grant, TokenEndpointSettings};
 use crate::secret::Secret;
 
 use self::client_credentials::ClientCredentials;
@@ -159,14 +159,12 @@ pub enum Fault {
     LoginRequired,
 }
 
-/// The source that a provider's grant asks for.
-pub(crate) fn from_provider(provider: &Provider, http: &HttpClient) -> Arc<dyn TokenSource> {
+/// The source that asks by a grant.
+pub(crate) fn from_grant(grant: &Grant, http: &HttpClient) -> Arc<dyn TokenSource> {
     let endpoint = |settings: &TokenEndpointSettings| TokenEndpoint::new(settings.clone(), http.clone());
-    match &provider.grant {
+    match grant {
         Grant::ClientCredentials(settings) => Arc::new(ClientCredentials::new(endpoint(settings))),
-        Grant::Password { endpoint: settings, username, password } => {
-            Arc::new(Password::new(endpoint(settings), username.clone(), password.clone()))
-        }
+        Grant::Password { endpoint: settings, owner } => Arc::new(Password::new(endpoint(settings), owner.clone())),
         Grant::RefreshToken { endpoint: settings, seed } => {
             Arc::new(RefreshToken::new(endpoint(settings), seed.clone()))
         }

@@ -22,6 +22,8 @@ pub struct Status {
     pub reason: String,
     /// Of the present or last token; 0 if there was none.
     pub generation: u64,
+    /// Whether there is a token, also one that is over.
+    pub has_token: bool,
     /// Life that is left of the present token; `None` if there is none or it does not end.
     pub expires_in: Option<Duration>,
     /// The end of the present token; `None` if there is none or it does not end.
@@ -38,6 +40,40 @@ pub struct Status {
     pub failure: Option<FailureStatus>,
     /// What is not as it should be, though tokens flow.
     pub warnings: Vec<Warning>,
+}
+
+/// How many tokens are kept, and how they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// All of them; each is one of the following.
+    pub total_cached: usize,
+    /// Good, and not yet to be renewed.
+    pub valid_tokens: usize,
+    /// Over, or refused by the resource server.
+    pub expired_tokens: usize,
+    /// Alive, and to be renewed.
+    pub expiring_soon: usize,
+}
+
+impl Stats {
+    /// Counts those that have a token.
+    pub fn of<'a>(statuses: impl IntoIterator<Item = &'a Status>) -> Self {
+        let mut stats = Self::default();
+        for status in statuses.into_iter().filter(|status| status.has_token) {
+            let counted = match status.state {
+                KeyState::Fresh => &mut stats.valid_tokens,
+                KeyState::Due | KeyState::Expiring => &mut stats.expiring_soon,
+                KeyState::Expired | KeyState::BackingOff | KeyState::Refused | KeyState::LoginRequired => {
+                    &mut stats.expired_tokens
+                }
+                KeyState::Absent => continue,
+            };
+            *counted += 1;
+            stats.total_cached += 1;
+        }
+        stats
+    }
 }
 
 /// What a key is like at a moment.
@@ -119,6 +155,13 @@ pub enum Warning {
         /// What the issuer gives.
         life: Duration,
     },
+    /// The first way to authenticate fails, and another is used.
+    OnFallback {
+        /// What happened last.
+        what: String,
+        /// For how long.
+        lasting: Duration,
+    },
     /// The token is not in the store yet, and would be lost if this process ended.
     Unsaved,
     /// The store does not do its work.
@@ -147,6 +190,9 @@ impl std::fmt::Display for Warning {
                 expected.as_secs_f32()
             ),
             Self::Unsaved => f.write_str("not saved yet: lost if this process ends now"),
+            Self::OnFallback { what, lasting } => {
+                write!(f, "a fallback is used, since the first way fails for {} s: {what}", lasting.as_secs())
+            }
             Self::StoreFailing { what } => write!(f, "the store does not work: {what}"),
         }
     }
@@ -181,6 +227,7 @@ impl Facts<'_> {
             state,
             reason: reason(state, ends, self.failure, self.now),
             generation: self.generation,
+            has_token: self.token.is_some(),
             expires_in: ends.map(|token| token.expires_at().remaining(self.now)),
             expires_at: ends.and_then(|token| token.expires_at().to_system_time()),
             obtained_at: alive.and_then(|token| token.sent_at().to_system_time()),

@@ -10,6 +10,7 @@ mod file;
 mod memory;
 mod open;
 mod private;
+mod sealed;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -19,7 +20,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::budget::{Budget, Spending};
 use crate::clock::Moment;
+use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
@@ -28,11 +31,12 @@ use crate::token::IssuedToken;
 
 pub use file::FileStore;
 pub use memory::MemoryStore;
-pub use open::{StoreUrl, open};
+pub use open::{StoreUrl, open, open_sealed};
+pub use sealed::{Resealed, SealedStore, WhenUnopenable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
-/// Keeps records and leases. All methods may be called from many tasks at once, and dropping a call half-way leaves
+/// Keeps records and leases, and, if it can, credentials of accounts and what was spent of budgets. All methods may be called from many tasks at once, and dropping a call half-way leaves
 /// either everything of it done or nothing.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
@@ -65,6 +69,48 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Ends the lease if it is `holder`'s; nothing happens otherwise.
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError>;
+
+    /// The credentials of an account.
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        let _ = key;
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Writes the credentials of an account in place of those before; they survive as records do.
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        let _ = (key, credentials);
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Writes credentials in place of `before`, unless the account has others by now; whether it did.
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        let _ = (key, before, after);
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Forgets the credentials of an account; whether there were any.
+    async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
+        let _ = key;
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Keys that have credentials, in their order, at most `limit`, from the first after `after`.
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        let _ = (after, limit);
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Counts one request of the budget of this name, unless as many as it allows were counted within its window. Of
+    /// any number of simultaneous calls no more than that are allowed, and what was counted survives as records do.
+    async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        let _ = (name, budget);
+        Err(unsupported(self.label(), "counts no budgets"))
+    }
 
     /// Finishes what is under way and lets go of files and connections.
     async fn close(&self);
@@ -167,4 +213,8 @@ pub struct StoreError {
     pub what: String,
     /// Somebody else is at work on it: it is well, and will answer later.
     pub busy: bool,
+}
+
+fn unsupported(label: &str, what: &str) -> StoreError {
+    StoreError { store: label.into(), what: format!("this store {what}; use another"), busy: false }
 }

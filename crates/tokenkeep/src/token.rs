@@ -152,6 +152,11 @@ impl IssuedToken {
         }
     }
 
+    /// The same token under another policy.
+    pub(crate) fn with_windows_of(&self, windows: Windows) -> Self {
+        self.with_times(self.sent_at, windows)
+    }
+
     /// The same token, counted as another generation.
     pub(crate) fn with_generation(&self, generation: u64) -> Self {
         Self { generation, ..self.with_times(self.sent_at, self.windows) }

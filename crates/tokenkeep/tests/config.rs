@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokenkeep::Secret;
 use tokenkeep::config::{self, Color, Config, Environment, Listen, Problems, Severity};
 use tokenkeep::expiry::Refresh;
-use tokenkeep::provider::{ClientAuth, Grant};
+use tokenkeep::provider::{Accounts, ClientAuth, Grant};
+use tokenkeep::seal::SealKey;
 use tokenkeep::store::StoreUrl;
 
 #[tokio::test]
@@ -262,8 +264,8 @@ command = ["./bin/token", "--for", "${{SET}}"]
     ))
     .await;
     let [z, r, s, a] = &*config.providers else { panic!() };
-    assert!(matches!(&z.grant, Grant::Password { username, password, endpoint }
-        if username == "u" && password.expose_secret() == "hunter2-env" && endpoint.client_auth == ClientAuth::None));
+    assert!(matches!(&z.grant, Grant::Password { owner: Some(owner), endpoint }
+        if owner.username == "u" && owner.password.expose_secret() == "hunter2-env" && endpoint.client_auth == ClientAuth::None));
     assert!(matches!(&r.grant, Grant::RefreshToken { seed, .. } if seed.expose_secret() == "hunter2-env"));
     assert!(matches!(&s.grant, Grant::Static { token } if token.expose_secret() == "hunter2-env"));
     assert!(matches!(&a.grant, Grant::Command { program, args }
@@ -416,7 +418,7 @@ warning: `token` stands in the configuration file
 3 | token = '***'
   |         ^^^^^
   |
-  = help: whoever can read the file has it; write token = { env = \"NAME\" }, { file = \"PATH\" } or { command = \
+  = help: whoever can read the file has it; write in its place { env = \"NAME\" }, { file = \"PATH\" } or { command = \
          [\"PROGRAM\", \"ARGUMENT\"] }"
     );
 }
@@ -425,7 +427,7 @@ warning: `token` stands in the configuration file
 async fn a_literal_that_looks_like_a_reference_is_refused() {
     for literal in ["${SECRET}", "${SECRET:-hunter2}"] {
         let report = report(&format!("[providers.fixed]\ngrant = 'static'\ntoken = '{literal}'")).await;
-        assert!(report.contains("help: write token = { env = \"SECRET\" }"), "{report}");
+        assert!(report.contains("help: write { env = \"SECRET\" } in its place"), "{report}");
         assert!(!report.contains("hunter2"), "{report}");
     }
 }
@@ -509,6 +511,56 @@ async fn secret_commands_of_many_providers_run_side_by_side() {
     assert_eq!(folder.parse(&source).await.unwrap().providers.len(), 2);
 }
 
+#[tokio::test]
+async fn seal_keys_come_from_references_in_their_order() {
+    let folder = Folder::new();
+    folder.write("key", format!("{KEY_2}\n"));
+    let command = format!("{{ command = ['echo', '{KEY_3}'] }}");
+    let config =
+        folder.parse(&format!("seal_keys = [{{ env = 'KEY' }}, {{ file = 'key' }}, {command}]")).await.unwrap();
+    let expected = [KEY, KEY_2, KEY_3].map(|text| SealKey::parse(&Secret::new(text)).unwrap());
+    assert_eq!(config.seal_keys, expected);
+    assert!(config.warnings.is_empty());
+    assert_eq!(folder.parse("store = 'memory:'").await.unwrap().seal_keys, []);
+}
+
+#[tokio::test]
+async fn every_fault_of_seal_keys_is_reported_at_its_key_and_shows_none() {
+    let folder = Folder::new();
+    let source = format!(
+        "seal_keys = [\n  {{ env = 'KEY' }},\n  {{ env = 'SECRET' }},\n  {{ file = 'short' }},\n  {{ env = 'UNSET' }},\n  \
+         5,\n  '{KEY}',\n]"
+    );
+    folder.write("short", "aHVudGVyMg==");
+    let problems = folder.parse(&source).await.unwrap_err();
+    let found: Vec<_> = problems.iter().map(|problem| (problem.line().unwrap(), problem.message())).collect();
+    let not_a_secret = found[3].1;
+    assert!(not_a_secret.starts_with("`seal_keys` must be { env = "), "{not_a_secret}");
+    assert_eq!(
+        found,
+        [
+            (3, "a key of `seal_keys` is not base64"),
+            (4, "a key of `seal_keys` holds 7 bytes and not 32"),
+            (5, "the environment variable `UNSET` is not set"),
+            (6, not_a_secret),
+            (7, "`seal_keys` stands in the configuration file"),
+            (7, "this key stands in `seal_keys` twice"),
+        ]
+    );
+    let report = problems.to_string();
+    assert!(report.contains("{ env = 'SECRET' }") && report.contains("help: make one with: openssl rand"), "{report}");
+    assert!(!report.contains(KEY), "{report}");
+    assert_hides(&"seal_keys", &problems);
+    for (wrong, expected) in [
+        ("[]", "`seal_keys` is empty"),
+        ("{ env = 'KEY' }", "`seal_keys` must be an array"),
+        (&format!("'{KEY}'"), "`seal_keys` must be an array"),
+    ] {
+        let report = folder.parse(&format!("seal_keys = {wrong}")).await.unwrap_err().to_string();
+        assert!(report.contains(expected) && !report.contains(KEY), "{report}");
+    }
+}
+
 /// Every way known to get a secret in front of somebody's eyes.
 #[tokio::test]
 async fn no_secret_is_in_any_report_or_debug() {
@@ -581,11 +633,13 @@ async fn no_secret_is_in_any_report_or_debug() {
     }
     let config = folder
         .parse(
-            "[providers.a]\ngrant = 'static'\ntoken = 'hunter2'\n[providers.b]\ngrant = 'static'\ntoken = { file = 'secret' }",
+            "seal_keys = ['aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ=']\n\
+             [providers.a]\ngrant = 'static'\ntoken = 'hunter2'\n[providers.b]\ngrant = 'static'\ntoken = { file = 'secret' }",
         )
         .await
         .unwrap();
     assert!(!format!("{config:?}{config:#?}").contains("hunter2"), "{config:?}");
+    assert!(!format!("{config:?}{config:#?}").contains("aHVudGVy"), "{config:?}");
 }
 
 #[tokio::test]
@@ -631,6 +685,9 @@ fn reading_can_move_between_threads() {
     is_send(config::parse("", "keep.toml", Path::new(""), &|_: &str| None));
 }
 
+const KEY: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+const KEY_2: &str = "MjIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+const KEY_3: &str = "MzIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
 const ENDPOINT: &str = "token_url = \"https://a.example/t\"\nclient_id = \"me\"\n";
 
 fn provider(options: &str) -> String {
@@ -638,7 +695,9 @@ fn provider(options: &str) -> String {
 }
 
 fn environment() -> HashMap<String, String> {
-    [("SET", "set"), ("SECRET", "hunter2-env"), ("EMPTY", "")].map(|(name, value)| (name.into(), value.into())).into()
+    [("SET", "set"), ("SECRET", "hunter2-env"), ("EMPTY", ""), ("KEY", KEY)]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
 }
 
 async fn config(source: &str) -> Config {
@@ -698,5 +757,64 @@ impl Folder {
         env.insert("HERE".into(), self.0.path().display().to_string());
         let env: &dyn Environment = &env;
         config::parse(source, "keep.toml", self.0.path(), env).await
+    }
+}
+
+#[tokio::test]
+async fn accounts_budgets_and_fallbacks_are_read() {
+    let config = config(
+        r#"
+[providers.tenants]
+grant = "password"
+token_url = "https://a.example/t"
+client_id = "c"
+accounts = "stored"
+budget = "10/1m"
+max_failures = 3
+[[providers.tenants.fallback]]
+grant = "client_credentials"
+token_url = "https://b.example/t"
+client_id = "c"
+[[providers.tenants.fallback]]
+grant = "command"
+command = ["print-token"]
+"#,
+    )
+    .await;
+    let [tenants] = &*config.providers else { panic!() };
+    assert!(matches!(&tenants.grant, Grant::Password { owner: None, .. }));
+    assert_eq!(tenants.accounts, Accounts::Stored);
+    assert_eq!(tenants.budget.map(|budget| (budget.requests(), budget.window())), Some((10, Duration::from_mins(1))));
+    assert_eq!(tenants.max_failures, 3);
+    assert!(matches!(&*tenants.fallbacks, [Grant::ClientCredentials(_), Grant::Command { .. }]));
+}
+
+#[tokio::test]
+async fn accounts_budgets_and_fallbacks_that_make_no_sense_are_refused() {
+    let endpoint = "token_url = 'https://a.example/t'\nclient_id = 'c'";
+    for (text, expected) in [
+        ("grant = 'password'\naccounts = 'stored'\nusername = 'x'", "`username` is each account's own"),
+        ("grant = 'password'\naccounts = 'many'", "unknown accounts"),
+        ("grant = 'client_credentials'\naccounts = 'stored'", "`accounts` does not belong to grant client_credentials"),
+        ("grant = 'client_credentials'\nbudget = '10'", "`budget` is not a budget; write e.g. \"10/1m\""),
+        ("grant = 'client_credentials'\nbudget = 10", "`budget` must be a string, not a number"),
+        ("grant = 'client_credentials'\nmax_failures = 2", "there is none"),
+        ("grant = 'client_credentials'\nmax_failures = 0\nfallback = []", "`max_failures` is out of range"),
+        ("grant = 'client_credentials'\nfallback = [1]", "`fallback` must hold tables only"),
+        (
+            "grant = 'client_credentials'\nfallback = [{ grant = 'refresh_token' }]",
+            "a fallback cannot be a refresh_token",
+        ),
+        (
+            "grant = 'client_credentials'\nfallback = [{ token = 'x' }]",
+            "`grant` is missing in [[providers.graph.fallback]]",
+        ),
+        (
+            "grant = 'client_credentials'\nfallback = [{ grant = 'static', lifetime = '5m' }]",
+            "`lifetime` does not belong",
+        ),
+    ] {
+        let problems = faults(&format!("[providers.graph]\n{text}\n{endpoint}")).await;
+        assert!(problems.to_string().contains(expected), "{text}:\n{problems}");
     }
 }

@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `tokenkeep` may name of the others, and why no more. Comments may point anywhere.
-const MODULES: [(&str, &[&str], &str); 18] = [
+const MODULES: [(&str, &[&str], &str); 20] = [
     ("secret", &[], "is a text and nothing else"),
     ("credentials", &["expiry", "secret"], "is a set of secrets, with the life that goes with them"),
+    ("budget", &["clock"], "is a number of requests in a time"),
     ("key", &[], "is a name and nothing else"),
     ("fingerprint", &[], "is a hash and nothing else"),
     ("clock", &[], "tells the time, decides nothing"),
@@ -20,27 +21,33 @@ const MODULES: [(&str, &[&str], &str); 18] = [
     ("token", &["clock", "expiry", "secret"], "is a value that is stored, with the windows that were fixed for it"),
     ("expiry", &["clock", "failure", "token"], "is pure policy: moments come in, decisions go out"),
     ("event", &["failure", "key"], "tells what happened to whoever listens"),
-    ("provider", &["expiry", "key", "secret"], "is what configuration says; it knows neither who asks nor who stores"),
+    (
+        "provider",
+        &["budget", "expiry", "key", "secret"],
+        "is what configuration says; it knows neither who asks nor who stores",
+    ),
     (
         "source",
         &["clock", "credentials", "expiry", "fingerprint", "key", "provider", "secret"],
         "asks an issuer once; it never knows what is stored",
     ),
+    ("seal", &["fingerprint", "key", "secret"], "makes texts unreadable; it never knows where they are kept"),
     (
         "store",
-        &["clock", "credentials", "failure", "fingerprint", "key", "secret", "token"],
+        &["budget", "clock", "credentials", "failure", "fingerprint", "key", "seal", "secret", "token"],
         "keeps records; it never knows where they come from",
     ),
     (
         "config",
-        &["error", "expiry", "key", "provider", "secret", "store"],
-        "goes from a file to providers and a store's URL; it opens and asks nothing",
+        &["budget", "error", "expiry", "key", "provider", "seal", "secret", "store"],
+        "goes from a file to providers, a store's URL and its keys; it opens and asks nothing",
     ),
     ("status", &["clock", "expiry", "failure", "key", "token"], "is what an operator may know, made from facts"),
     ("subscriber", &["clock", "token"], "hands on tokens"),
     (
         "manager",
         &[
+            "budget",
             "clock",
             "config",
             "credentials",
@@ -51,6 +58,7 @@ const MODULES: [(&str, &[&str], &str); 18] = [
             "fingerprint",
             "key",
             "provider",
+            "seal",
             "secret",
             "source",
             "status",
@@ -250,7 +258,8 @@ fn named_modules(file: &Path, text: &str) -> Vec<(usize, String)> {
                     "Token" => "token".to_owned(),
                     "KeyState" | "Status" | "Warning" => "status".to_owned(),
                     "Subscriber" => "subscriber".to_owned(),
-                    "TokenManager" | "TokenHandle" | "Demand" | "Answer" | "Accounts" => "manager".to_owned(),
+                    "TokenManager" | "TokenHandle" | "Demand" | "Answer" | "SourceSettings" => "manager".to_owned(),
+                    "Accounts" => "provider".to_owned(),
                     _ => name,
                 };
                 assert!(known(&name), "line {number}: `{name}` is not in the table: {line}");

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokenkeep_sandbox::{Client, Sandbox};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 pub(crate) const CLIENT_SECRET: &str = "planted-client-secret-5d1c";
 pub(crate) const PASSWORD: &str = "planted-password-88a0";
@@ -228,6 +228,11 @@ impl Running {
             }
         };
         in_time(hearing).await
+    }
+
+    /// Its stdin, if that is a pipe.
+    pub(crate) fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

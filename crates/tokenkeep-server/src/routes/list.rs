@@ -99,7 +99,7 @@ impl Selection {
 fn provider(name: &str, manager: &TokenManager) -> Result<Key, Problem> {
     let providers = manager.providers();
     match Key::parse(name) {
-        Ok(key) if providers.contains(&name) => Ok(key),
+        Ok(key) if providers.iter().any(|known| known == name) => Ok(key),
         _ => {
             let (name, known) = (shortened(name), providers.join(", "));
             let detail = format!("parameter `provider`: there is no provider `{}`", name.escape_debug());

@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 
 use reqwest::Method;
 use serde_json::json;
-use tokenkeep::Accounts;
-use tokenkeep::expiry::Policy;
+use tokenkeep::{Accounts, SourceSettings};
 
 use crate::fakes::Panicking;
 use crate::world::Setup;
@@ -126,8 +125,11 @@ async fn a_large_body_is_refused_and_a_small_one_is_not_read() {
 async fn a_panic_is_a_500_problem_and_the_server_goes_on() {
     let source = Arc::new(Panicking::default());
     let mut setup = Setup::open();
-    setup.manager =
-        setup.manager.source("panicking", Arc::<Panicking>::clone(&source), Policy::default(), Accounts::Any);
+    setup.manager = setup.manager.source(
+        "panicking",
+        Arc::<Panicking>::clone(&source),
+        SourceSettings::default().with_accounts(Accounts::Any),
+    );
     let world = setup.start().await;
     source.armed.store(true, Ordering::SeqCst);
     assert_eq!(

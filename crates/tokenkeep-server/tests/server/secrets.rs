@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
-use tokenkeep::Accounts;
-use tokenkeep::expiry::Policy;
+use tokenkeep::{Accounts, SourceSettings};
 use tokenkeep_sandbox::Fault;
 
 use crate::fakes::Panicking;
@@ -61,8 +60,11 @@ static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 async fn no_secret_is_in_the_log_or_in_any_answer_but_that_which_hands_it_out() {
     let source = Arc::new(Panicking::default());
     let mut setup = Setup::keyed();
-    setup.manager =
-        setup.manager.source("panicking", Arc::<Panicking>::clone(&source), Policy::default(), Accounts::Any);
+    setup.manager = setup.manager.source(
+        "panicking",
+        Arc::<Panicking>::clone(&source),
+        SourceSettings::default().with_accounts(Accounts::Any),
+    );
     let world = setup.start().await;
     assert!(world.get("/tokens/fixed").await.text().await.unwrap().contains(STATIC_TOKEN));
     assert!(world.get("/tokens/vendor:1").await.text().await.unwrap().contains(VENDOR_TOKEN));

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokenkeep::config::{self, Listen, ServerSettings};
 use tokenkeep::expiry::{Policy, Refresh};
 use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
-use tokenkeep::{Accounts, ManagerBuilder, Secret, TokenManager};
+use tokenkeep::{Accounts, ManagerBuilder, Secret, SourceSettings, TokenManager};
 use tokenkeep_sandbox::{Client, Sandbox};
 use tokenkeep_server::{Limits, Server};
 use tokio::task::JoinSet;
@@ -74,7 +74,11 @@ impl Setup {
             .clock(Arc::<TestClock>::clone(&clock))
             .provider(reports(&sandbox))
             .provider(Provider::new("fixed", Grant::Static { token: Secret::new(secrets::STATIC_TOKEN) }).unwrap())
-            .source("vendor", Arc::new(Vendor), on_demand, Accounts::Any)
+            .source(
+                "vendor",
+                Arc::new(Vendor),
+                SourceSettings::default().with_policy(on_demand).with_accounts(Accounts::Any),
+            )
             .build()
             .await
             .unwrap();

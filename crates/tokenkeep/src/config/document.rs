@@ -3,12 +3,13 @@
 //! An option that is absent and one that is wrong both read as `None`; the second has left a [`Finding`]. A [`Table`]
 //! remembers what it was asked for: in the end the rest is unknown, and what it was asked for is what can be suggested.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::fmt::friendly::SpanParser;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::interpolate::interpolate;
@@ -192,6 +193,19 @@ impl<'d> Field<'d> {
         Some(texts.collect())
     }
 
+    /// What an array holds, each under the name of the array; nothing if it is none.
+    pub(super) fn elements(&self) -> Vec<Self> {
+        let DeValue::Array(values) = self.value else { return Vec::new() };
+        let element = |value: &'d Spanned<DeValue<'d>>| Self {
+            context: self.context,
+            name: self.name,
+            name_span: value.span(),
+            value: value.get_ref(),
+            span: value.span(),
+        };
+        values.iter().map(element).collect()
+    }
+
     /// A program and its arguments.
     pub(super) fn command(&self) -> Option<(String, Vec<String>)> {
         let mut words = self.texts()?.into_iter();
@@ -214,6 +228,31 @@ impl<'d> Field<'d> {
             DeValue::Table(table) => Some(Table::new(table, self.context, title, self.name_span.clone())),
             _ => self.mismatch("a table"),
         }
+    }
+
+    /// The tables of an array of tables, `[[…]]`.
+    pub(super) fn tables(&self, title: &str) -> Option<Vec<Table<'d>>> {
+        let DeValue::Array(values) = self.value else { return self.mismatch("an array of tables") };
+        let tables = values.iter().map(|value| {
+            if let DeValue::Table(table) = value.get_ref() {
+                return Some(Table::new(table, self.context, title.to_owned(), value.span()));
+            }
+            let finding = Finding::error(format!("`{}` must hold tables only", self.name));
+            self.context.report(finding.at(value.span()));
+            None
+        });
+        tables.collect()
+    }
+
+    /// A whole number within bounds.
+    pub(super) fn number(&self, bounds: RangeInclusive<u32>) -> Option<u32> {
+        let DeValue::Integer(number) = self.value else { return self.mismatch("a number") };
+        let value = u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|value| bounds.contains(value));
+        if value.is_none() {
+            let finding = Finding::error(format!("`{}` is out of range", self.name));
+            self.report(finding.help(format!("it can be {} to {}", bounds.start(), bounds.end())));
+        }
+        value
     }
 
     /// One of the words.

@@ -68,21 +68,20 @@ impl Ink<'_> {
     fn judge_table(&mut self, table: &DeTable<'_>, hide_all: bool) {
         for (key, value) in table {
             self.mark(key.span(), Kind::Shown);
-            let hide = match value.get_ref() {
-                // The options in `extra` are named by the issuer.
-                DeValue::Table(_) => hide_all || key.get_ref() == "extra",
-                _ => hide_all || !is_harmless(key.get_ref(), &self.source[value.span()]),
-            };
-            self.judge_value(value.get_ref(), value.span(), hide);
+            // The options in `extra` are named by the issuer.
+            let hide_tables = hide_all || key.get_ref() == "extra";
+            let hide = hide_all || !is_harmless(key.get_ref(), &self.source[value.span()]);
+            self.judge_value(value.get_ref(), value.span(), hide, hide_tables);
         }
     }
 
-    fn judge_value(&mut self, value: &DeValue<'_>, span: Range<usize>, hide: bool) {
+    /// A table says for each of its options by itself what it is, also in an array.
+    fn judge_value(&mut self, value: &DeValue<'_>, span: Range<usize>, hide: bool, hide_tables: bool) {
         match value {
-            DeValue::Table(table) => self.judge_table(table, hide),
+            DeValue::Table(table) => self.judge_table(table, hide_tables),
             DeValue::Array(array) => {
                 for value in array {
-                    self.judge_value(value.get_ref(), value.span(), hide);
+                    self.judge_value(value.get_ref(), value.span(), hide, hide_tables);
                 }
             }
             _ => {
@@ -248,6 +247,8 @@ mod tests {
             ("token = '''\nhun\nter2'''", "token = '''\n***\n***'''"),
             ("password = { env = 'PW', x = 'hunter2' }", "password = { env = 'PW', x = '***' }"),
             ("extra = { scope = 'hunter2' }", "extra = { scope = '***' }"),
+            ("extra = [{ scope = 'hunter2' }]", "extra = [{ scope = '***' }]"),
+            ("seal_keys = [{ env = 'KEY' }, 'hunter2']", "seal_keys = [{ env = 'KEY' }, '***']"),
             ("a.token_url = 'https://me:hunt@er2@b/t?code=x'", "a.token_url = 'https://***'"),
             ("token_url = 'https://b/t?code=hunter2'", "token_url = 'https://b/t?***'"),
             ("store = 'postgres://me:hunter2@b/t'", "store = 'postgres://***@b/t'"),

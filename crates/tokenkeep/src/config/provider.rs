@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
-use super::document::{Field, Table, listed};
+use super::document::{Field, Table, Text, listed};
 use super::problem::Finding;
 use super::secret_ref;
+use crate::budget::Budget;
 use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh};
 use crate::key::check_provider_name;
-use crate::provider::{ClientAuth, Grant, MAX_TIMEOUT, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use crate::provider::{
+    Accounts, ClientAuth, Grant, MAX_TIMEOUT, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport,
+};
 use crate::secret::Secret;
 
 /// Reads a provider, or notes why it is none.
@@ -17,20 +20,92 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
     let checked = check_provider_name(name.name).map_err(|error| name.report_name(Finding::error(error.to_string())));
     let Some(grant_name) = table.require("grant").and_then(|field| field.choice(&GRANTS)) else {
         // What belongs to the grant is unknown. What belongs to none is wrong in any case.
-        for option in OPTIONS {
+        for option in GRANT_OPTIONS.into_iter().chain(PROVIDER_OPTIONS) {
             table.ask(option);
         }
         table.finish(|_| None);
         return None;
     };
-    let policy = if grant_name == GrantName::Static { Policy::default() } else { policy(&mut table) };
-    let grant = grant(grant_name, &mut table).await;
-    table.finish(|option| {
-        let belongs_elsewhere = OPTIONS.contains(&option);
-        belongs_elsewhere.then(|| format!("`{option}` does not belong to grant {}", grant_name.as_str()))
-    });
+    let accounts = accounts(&mut table, grant_name);
+    let asks = grant_name != GrantName::Static;
+    let policy = if asks { policy(&mut table) } else { Policy::default() };
+    let budget = if asks { table.text("budget").and_then(|text| budget(&text)) } else { None };
+    let grant = grant(grant_name, &mut table, accounts).await;
+    let (fallbacks, max_failures) =
+        if asks { fallbacks(&mut table, name.name, accounts).await } else { Default::default() };
+    finish(table, grant_name, accounts);
     checked.ok()?;
-    Some(Provider::new(name.name, grant?).ok()?.with_policy(policy))
+    let mut provider = Provider::new(name.name, grant?).ok()?.with_policy(policy);
+    provider.accounts = accounts;
+    provider.budget = budget;
+    provider.fallbacks = fallbacks;
+    provider.max_failures = max_failures.unwrap_or(provider.max_failures);
+    Some(provider)
+}
+
+/// Reports what is left over, each with why it is out of place.
+fn finish(table: Table<'_>, grant: GrantName, accounts: Accounts) {
+    table.finish(|option| match option {
+        "username" | "password" if accounts == Accounts::Stored => {
+            Some(format!("`{option}` is each account's own, with accounts = \"stored\""))
+        }
+        _ if GRANT_OPTIONS.contains(&option) || PROVIDER_OPTIONS.contains(&option) => {
+            Some(format!("`{option}` does not belong to grant {}", grant.as_str()))
+        }
+        _ => None,
+    });
+}
+
+fn accounts(table: &mut Table<'_>, grant_name: GrantName) -> Accounts {
+    if grant_name != GrantName::Password {
+        return Accounts::Default;
+    }
+    let stored = table.take("accounts").and_then(|field| field.choice(&[("stored", Accounts::Stored)]));
+    stored.unwrap_or(Accounts::Default)
+}
+
+fn budget(text: &Text<'_>) -> Option<Budget> {
+    let budget = Budget::parse(&text.value);
+    budget.map_err(|error| text.report(Finding::error(format!("`budget` {error}")))).ok()
+}
+
+/// The further ways to authenticate, and after how many failures they are used.
+async fn fallbacks(table: &mut Table<'_>, provider: &str, accounts: Accounts) -> (Vec<Grant>, Option<u32>) {
+    let max_failures = table.take("max_failures");
+    let Some(field) = table.take("fallback") else {
+        if let Some(max_failures) = max_failures {
+            let finding = Finding::error("`max_failures` says when a fallback is used, and there is none");
+            max_failures.report_name(finding.help(format!("add [[providers.{}.fallback]]", provider.escape_debug())));
+        }
+        return (Vec::new(), None);
+    };
+    let mut fallbacks = Vec::new();
+    let title = format!("[[providers.{}.fallback]]", provider.escape_debug());
+    for table in field.tables(&title).unwrap_or_default() {
+        fallbacks.extend(fallback(table, accounts).await);
+    }
+    (fallbacks, max_failures.and_then(|field| field.number(1..=MAX_MAX_FAILURES)))
+}
+
+async fn fallback(mut table: Table<'_>, accounts: Accounts) -> Option<Grant> {
+    let field = table.require("grant");
+    let chosen = field.as_ref().and_then(|field| Some((field, field.choice(&GRANTS)?)));
+    let Some((field, name)) = chosen else {
+        for option in GRANT_OPTIONS {
+            table.ask(option);
+        }
+        table.finish(|_| None);
+        return None;
+    };
+    if name == GrantName::RefreshToken {
+        // The store keeps one refresh token for a key, and that is the first way's.
+        let finding = Finding::error("a fallback cannot be a refresh_token");
+        field.report(finding.help("make it the provider's own grant, and the other one the fallback"));
+        return None;
+    }
+    let grant = grant(name, &mut table, accounts).await;
+    finish(table, name, accounts);
+    grant
 }
 
 fn policy(table: &mut Table<'_>) -> Policy {
@@ -64,14 +139,18 @@ fn refresh(field: &Field<'_>) -> Option<Refresh> {
     every.map(Refresh::Every)
 }
 
-async fn grant(name: GrantName, table: &mut Table<'_>) -> Option<Grant> {
+async fn grant(name: GrantName, table: &mut Table<'_>, accounts: Accounts) -> Option<Grant> {
     Some(match name {
         GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table).await?),
         GrantName::Password => {
             let endpoint = endpoint(table).await;
+            if accounts == Accounts::Stored {
+                return Some(Grant::Password { endpoint: endpoint?, owner: None });
+            }
             let username = table.require_text("username");
             let password = secret(table, "password").await;
-            Grant::Password { endpoint: endpoint?, username: username?.value, password: password? }
+            let owner = ResourceOwner { username: username?.value, password: password? };
+            Grant::Password { endpoint: endpoint?, owner: Some(owner) }
         }
         GrantName::RefreshToken => {
             let endpoint = endpoint(table).await;
@@ -186,7 +265,7 @@ const REFRESH: [(&str, Refresh); 3] =
     [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
 
 /// The options of all grants.
-const OPTIONS: [&str; 18] = [
+const GRANT_OPTIONS: [&str; 12] = [
     "token_url",
     "client_id",
     "client_secret",
@@ -199,13 +278,24 @@ const OPTIONS: [&str; 18] = [
     "refresh_token",
     "token",
     "command",
+];
+
+/// The options of a provider whatever its grant, or of most grants.
+const PROVIDER_OPTIONS: [&str; 10] = [
+    "accounts",
     "expiry_buffer",
     "refresh_before",
     "refresh",
     "lifetime",
     "expected_life",
     "timeout",
+    "budget",
+    "fallback",
+    "max_failures",
 ];
+
+/// More failures in a row than anybody would wait for.
+const MAX_MAX_FAILURES: u32 = 1000;
 
 /// The form parameters that some grant sets.
 const RESERVED: [&str; 7] =

@@ -32,13 +32,13 @@ fn from_literal(field: &Field<'_>, literal: &str) -> Option<Secret> {
         return None;
     }
     if let Some(variable) = sole_reference(literal) {
-        let help = format!("write {name} = {{ env = \"{variable}\" }}");
+        let help = format!("write {{ env = \"{variable}\" }} in its place");
         field.report(Finding::error("a secret is not made of `${…}`").help(help));
         return None;
     }
     field.report(
         Finding::warning(format!("`{name}` stands in the configuration file"))
-            .help(format!("whoever can read the file has it; write {name} = {FORMS}")),
+            .help(format!("whoever can read the file has it; write in its place {FORMS}")),
     );
     Some(Secret::new(literal))
 }

@@ -3,22 +3,67 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
 use tokio_util::task::TaskTracker;
 
-use super::provider::ProviderRuntime;
+use super::provider::{ProviderRuntime, Settings};
 use super::scheduler::Scheduler;
 use super::slots::Slots;
-use super::{Accounts, Shared, TokenManager};
+use super::ways::Ways;
+use super::{Shared, TokenManager};
+use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::expiry::Policy;
 use crate::key::check_provider_name;
-use crate::provider::Provider;
+use crate::provider::{Accounts, DEFAULT_MAX_FAILURES, Provider};
+use crate::seal::SealKey;
+use crate::source::TokenSource;
 use crate::source::http::HttpClient;
-use crate::source::{TokenSource, from_provider};
 use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
+
+/// How a source of your own is used; as a provider is configured.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// When its tokens are renewed.
+    pub policy: Policy,
+    /// Whose tokens it can obtain.
+    pub accounts: Accounts,
+    /// How many requests the issuer allows.
+    pub budget: Option<Budget>,
+    /// Further sources, for when it fails.
+    pub fallbacks: Vec<Arc<dyn TokenSource>>,
+    /// After how many failures in a row they are used; at least 1.
+    pub max_failures: u32,
+}
+
+impl Default for SourceSettings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            accounts: Accounts::Default,
+            budget: None,
+            fallbacks: Vec::new(),
+            max_failures: DEFAULT_MAX_FAILURES,
+        }
+    }
+}
+
+impl SourceSettings {
+    /// The default but for the policy.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The default but for the accounts.
+    #[must_use]
+    pub fn with_accounts(self, accounts: Accounts) -> Self {
+        Self { accounts, ..self }
+    }
+}
 
 /// Puts a manager together.
 ///
@@ -35,8 +80,9 @@ use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
 pub struct ManagerBuilder {
     clock: Option<Arc<dyn Clock>>,
     store: StoreChoice,
+    seal_keys: Vec<SealKey>,
     providers: Vec<Provider>,
-    sources: Vec<(String, Arc<dyn TokenSource>, Policy, Accounts)>,
+    sources: Vec<ProviderRuntime>,
 }
 
 #[derive(Debug, Default)]
@@ -62,10 +108,11 @@ impl ManagerBuilder {
         self
     }
 
-    /// Takes over what a configuration file says of providers and the store.
+    /// Takes over what a configuration file says of providers, the store and the keys that seal it.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.providers.extend(config.providers);
+        self.seal_keys.extend(config.seal_keys);
         match config.store {
             Some(url) => self.store_url(url),
             None => self,
@@ -74,8 +121,10 @@ impl ManagerBuilder {
 
     /// Adds a provider whose tokens come from a source of your own.
     #[must_use]
-    pub fn source(mut self, name: &str, source: Arc<dyn TokenSource>, policy: Policy, accounts: Accounts) -> Self {
-        self.sources.push((name.to_owned(), source, policy, accounts));
+    pub fn source(mut self, name: &str, source: Arc<dyn TokenSource>, settings: SourceSettings) -> Self {
+        let SourceSettings { policy, accounts, budget, fallbacks, max_failures } = settings;
+        let ways = Ways::new(source, fallbacks, max_failures);
+        self.sources.push(ProviderRuntime::new(name.into(), ways, Settings { policy, accounts, budget }));
         self
     }
 
@@ -86,7 +135,15 @@ impl ManagerBuilder {
         self
     }
 
-    /// Keeps records in this store.
+    /// Adds keys for the store at the URL: the first of all seals, each opens. Without one the store makes its own, in
+    /// a file beside it. A store in memory is not sealed.
+    #[must_use]
+    pub fn seal_keys(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
+        self.seal_keys.extend(keys);
+        self
+    }
+
+    /// Keeps records in this store as it is; wrap it in a [`store::SealedStore`] to have them sealed.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = StoreChoice::Open(store);
@@ -108,20 +165,18 @@ impl ManagerBuilder {
         let store = match self.store {
             StoreChoice::Memory => Arc::new(MemoryStore::new(Arc::clone(&clock))),
             StoreChoice::Open(store) => store,
-            StoreChoice::Url(url) => store::open(&url, &clock).await.map_err(|error| {
+            StoreChoice::Url(url) => store::open(&url, &self.seal_keys, &clock).await.map_err(|error| {
                 Error::new(Code::Unavailable, error.to_string()).with_next("mend it, or configure another store")
             })?,
         };
         let http = HttpClient::new(Arc::clone(&clock));
         let mut providers = HashMap::new();
-        let configured = self.providers.iter().map(|provider| {
-            (provider.name().to_owned(), from_provider(provider, &http), provider.policy.clone(), Accounts::Default)
-        });
-        for (name, source, policy, accounts) in configured.chain(self.sources) {
-            check_provider_name(&name)
-                .map_err(|error| Error::new(Code::InvalidRequest, format!("provider {name:?}: {error}")))?;
-            let runtime = ProviderRuntime::new(name.as_str().into(), source, policy, accounts);
-            if providers.insert(runtime.name.clone(), Arc::new(runtime)).is_some() {
+        let configured = self.providers.iter().map(|provider| ProviderRuntime::of_config(provider, &http));
+        for runtime in configured.chain(self.sources) {
+            check_provider_name(&runtime.name)
+                .map_err(|error| Error::new(Code::InvalidRequest, format!("provider {:?}: {error}", runtime.name)))?;
+            let name = runtime.name.clone();
+            if providers.insert(name.clone(), Arc::new(runtime)).is_some() {
                 return Err(Error::new(Code::InvalidRequest, format!("provider {name:?} is there twice")));
             }
         }
@@ -131,7 +186,8 @@ impl ManagerBuilder {
         let shared = Shared {
             clock,
             store,
-            providers,
+            providers: ArcSwap::from_pointee(providers),
+            http,
             slots: Slots::new(),
             scheduler: Scheduler::default(),
             tasks,

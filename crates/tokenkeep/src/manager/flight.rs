@@ -11,6 +11,7 @@
 //! used, and saved later.
 
 mod request;
+mod route;
 mod saving;
 mod turn;
 
@@ -20,9 +21,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use self::turn::Ready;
+use super::account::Identity;
 use super::provider::ProviderRuntime;
 use super::record::{Stored, normalized};
 use super::slot::{FlightReceiver, FlightResult, Slot, State};
+use super::ways::Choice;
 use super::{Shared, StoreTask};
 use crate::clock::Moment;
 use crate::error::{Code, Error};
@@ -30,7 +33,7 @@ use crate::source::Keep;
 use crate::store::{Holder, SaveOutcome, StoreError};
 use crate::token::IssuedToken;
 
-pub(super) use self::saving::{clear_stored, forget_rejected, save_again};
+pub(super) use self::saving::{Clear, clear_stored, forget_rejected, save_again};
 
 /// Why a flight starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +55,23 @@ pub(super) struct Start {
     pub(super) above: u64,
     /// Why.
     pub(super) trigger: Trigger,
+    /// By which ways.
+    pub(super) choice: Choice,
+}
+
+impl Start {
+    pub(super) fn new(above: u64, trigger: Trigger) -> Self {
+        Self { above, trigger, choice: Choice::AsConfigured }
+    }
 }
 
 struct Flight {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
+    /// As it was configured when the flight began.
+    provider: Arc<ProviderRuntime>,
+    /// As whom the issuer is asked, once that is known.
+    identity: Option<Identity>,
     start: Start,
     leased: bool,
 }
@@ -73,7 +88,8 @@ impl Shared {
         let (sender, receiver) = watch::channel(None);
         state.busy().flight = Some(receiver.clone());
         let landing = Landing { shared: Arc::clone(self), slot: Arc::clone(slot), sender, landed: false };
-        let flight = Flight { shared: Arc::clone(self), slot: Arc::clone(slot), start, leased: false };
+        let (shared, slot) = (Arc::clone(self), Arc::clone(slot));
+        let flight = Flight { shared, provider: slot.provider(), slot, identity: None, start, leased: false };
         self.tasks.spawn(flight.run(landing, permit));
         receiver
     }
@@ -100,17 +116,21 @@ impl Shared {
         permit: Option<OwnedSemaphorePermit>,
     ) {
         let above = slot.live().map_or(0, |live| live.generation());
-        self.launch(slot, state, Start { above, trigger: Trigger::Ahead }, permit);
+        self.launch(slot, state, Start::new(above, Trigger::Ahead), permit);
     }
 
     /// What the store holds of a key, in the terms of this process.
     pub(super) async fn read(&self, slot: &Slot) -> Result<Option<Stored>, StoreError> {
         let loaded = self.store.load(slot.key()).await;
-        self.note_store(StoreTask::Read, &loaded);
+        self.note_read(slot.key(), &loaded).await;
         let Some(versioned) = loaded? else { return Ok(None) };
+        let provider = slot.provider();
+        // After the record: whoever changes credentials clears the record last.
+        let identity = self.identity(slot.key(), &provider).await?;
         let unclaimed = versioned.record.fingerprint.is_any_token() && versioned.record.token.is_some();
         let had_login = versioned.record.refresh_token.is_some();
-        let stored = normalized(versioned, slot.provider(), &*self.clock, self.clock.now());
+        let now = self.clock.now();
+        let stored = normalized(versioned, &provider, Some(&identity.fingerprint), &*self.clock, now);
         // A login of another configuration is not for this one to drop.
         let claims = unclaimed && stored.record.token.is_some() && stored.record.refresh_token.is_some() == had_login;
         Ok(Some(if claims { self.claim(slot, stored).await } else { stored }))
@@ -213,8 +233,13 @@ impl Flight {
             .with_retry_after(Duration::from_secs(1))
     }
 
+    fn identity(&self) -> Identity {
+        let configured = || Identity { credentials: None, fingerprint: self.provider.fingerprint.clone() };
+        self.identity.clone().unwrap_or_else(configured)
+    }
+
     fn provider(&self) -> &ProviderRuntime {
-        self.slot.provider()
+        &self.provider
     }
 
     /// All flights of a manager are one holder: for a key there is only one of them at a time.
@@ -223,12 +248,12 @@ impl Flight {
     }
 
     fn keep(&self) -> Keep {
-        self.provider().source.keep()
+        self.provider().source().keep()
     }
 
     /// Longer than a request can take, so that a lease ends only when its holder is gone.
     fn lease_ttl(&self) -> Duration {
-        self.provider().policy.timeout + LEASE_MARGIN
+        self.provider().policy().timeout + LEASE_MARGIN
     }
 }
 

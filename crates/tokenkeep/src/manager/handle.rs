@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::flight::{Start, Trigger};
 use super::slot::{FlightReceiver, Slot, State};
+use super::ways::Choice;
 use super::{Shared, declined, lost_flight};
 use crate::clock::Moment;
 use crate::error::{Code, Error};
@@ -99,6 +100,25 @@ impl TokenHandle {
     /// Obtains a new token now, whatever the present one is like, and passes over a back-off or a refusal. If it
     /// fails, the present token stays. Cancel safe.
     pub async fn refresh(&self) -> Result<Token, Error> {
+        self.refresh_by(Choice::AsConfigured).await
+    }
+
+    /// As [`TokenHandle::refresh`], but by the fallbacks only, whether the first way works or not.
+    ///
+    /// `invalid_request` if none is configured.
+    pub async fn refresh_by_fallback(&self) -> Result<Token, Error> {
+        if !self.slot.provider().ways.has_fallback() {
+            return Err(Error::new(Code::InvalidRequest, "this provider has no fallback")
+                .with_key(self.key())
+                .with_next(format!("configure [[providers.{}.fallback]]", self.key().provider())));
+        }
+        self.refresh_by(Choice::FallbackOnly).await
+    }
+
+    async fn refresh_by(&self, choice: Choice) -> Result<Token, Error> {
+        if self.slot.provider().is_removed {
+            return Err(self.shared.unknown_provider(self.key()));
+        }
         let above = {
             let state = self.slot.lock();
             self.slot.live().map_or(0, |live| live.generation()).max(state.obsolete())
@@ -107,13 +127,15 @@ impl TokenHandle {
         if let Some(flight) = under_way {
             // It may have been for less, e.g. to read the store, or turned away by what this call passes over.
             match landed(flight).await {
-                Ok(issued) if issued.generation() > above => return Ok(Token::new(issued, self.shared.clock.now())),
+                Ok(issued) if issued.generation() > above && choice == Choice::AsConfigured => {
+                    return Ok(Token::new(issued, self.shared.clock.now()));
+                }
                 Ok(_) | Err(_) => {}
             }
         }
         let flight = {
             let mut state = self.slot.lock();
-            let start = Start { above, trigger: Trigger::ByHand };
+            let start = Start { above, trigger: Trigger::ByHand, choice };
             state.flight().cloned().unwrap_or_else(|| self.shared.launch(&self.slot, &mut state, start, None))
         };
         landed(flight).await.map(|issued| Token::new(issued, self.shared.clock.now()))
@@ -153,7 +175,7 @@ impl TokenHandle {
     /// The state of this key. A key that is not in memory is looked up in the store; if its tokens are kept in memory
     /// only, it is obtained.
     pub async fn status(&self) -> Status {
-        if self.slot.provider().source.keep() == Keep::InMemory {
+        if self.slot.provider().source().keep() == Keep::InMemory {
             // Had for nothing; if not, the status says why.
             self.token().await.ok();
         }
@@ -215,10 +237,13 @@ impl TokenHandle {
         let now = self.shared.clock.now();
         self.slot.touch(now);
         let mut state = self.slot.lock();
+        if self.slot.provider().is_removed {
+            return Err(self.shared.unknown_provider(self.key()));
+        }
         let live = self.slot.live();
         let phase = classify(live.as_deref(), now, min_valid);
         let provider = self.slot.provider();
-        let decision = decide(phase, state.gate(provider, now));
+        let decision = decide(phase, state.gate(&provider, now));
         if let (Decision::HandOut | Decision::HandOutAndRefresh, Some(live)) = (decision, &live) {
             if decision == Decision::HandOutAndRefresh && self.shared.scheduler.is_running() {
                 self.shared.launch_ahead(&self.slot, &mut state);
@@ -234,18 +259,18 @@ impl TokenHandle {
         }
         let above = live.as_ref().map_or(0, |live| live.generation());
         if decision == Decision::Decline
-            && let Some(failure) = state.obstacle(provider, now)
+            && let Some(failure) = state.obstacle(&provider, now)
         {
             if !self.shared.may_look(&mut state, now) {
                 return Err(declined(self.key(), &failure, now));
             }
-            let start = Start { above, trigger: Trigger::Look };
+            let start = Start::new(above, Trigger::Look);
             return Ok(Step::Wait(self.shared.launch(&self.slot, &mut state, start, None)));
         }
         if let (Phase::MustWait | Phase::Expired, Some(live)) = (phase, &live) {
             self.shared.emit(Event::Expired { key: self.key().clone(), generation: live.generation() });
         }
-        Ok(Step::Wait(self.shared.launch(&self.slot, &mut state, Start { above, trigger: Trigger::Caller }, None)))
+        Ok(Step::Wait(self.shared.launch(&self.slot, &mut state, Start::new(above, Trigger::Caller), None)))
     }
 
     /// No request helps a caller who needs more life than the issuer ever gives.
@@ -282,8 +307,9 @@ impl Shared {
     }
 
     fn answer(&self, slot: &Slot, state: &State, live: &Arc<IssuedToken>, now: Moment) -> Answer {
-        let mut warnings = self.warnings(Some(state));
-        warnings.extend(token_warnings(Some(live), state.failure(), &slot.provider().policy, now));
+        let provider = slot.provider();
+        let mut warnings = self.warnings(slot.key(), &provider, Some(state), now);
+        warnings.extend(token_warnings(Some(live), state.failure(), provider.policy(), now));
         Answer { token: Token::new(Arc::clone(live), now), warnings }
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Accounts, PAGE, Shared, StoreTask};
+use super::{PAGE, Shared, StoreTask};
 use crate::key::Key;
+use crate::provider::Accounts;
 use crate::store::StoreError;
 
 /// Tries until it is done: the store may not work at first.
@@ -28,14 +29,20 @@ pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
 }
 
 impl Shared {
+    /// Looks for them again, if the background work runs.
+    pub(super) fn find_kept_soon(self: &Arc<Self>) {
+        self.scheduler.spawn(|stop| run(Arc::downgrade(self), stop));
+    }
+
     /// The keys of providers that have but one, and all that the store knows.
     async fn find_always_kept(self: &Arc<Self>) -> Result<(), StoreError> {
-        let always: Vec<_> = self.providers.values().filter(|provider| provider.policy.refresh.is_always()).collect();
+        let providers = self.providers.load_full();
+        let always: Vec<_> = providers.values().filter(|provider| provider.policy().refresh.is_always()).collect();
         if always.is_empty() {
             return Ok(());
         }
         for provider in always {
-            if provider.accounts == Accounts::Default {
+            if provider.accounts() == Accounts::Default {
                 self.keep(&provider.name);
             }
         }
@@ -45,7 +52,7 @@ impl Shared {
             self.note_store(StoreTask::Read, &page);
             let page = page?;
             for (key, _) in &page {
-                if self.provider_of(key).is_ok_and(|provider| provider.policy.refresh.is_always()) {
+                if self.provider_of(key).is_ok_and(|provider| provider.policy().refresh.is_always()) {
                     self.keep(key.as_str());
                 }
             }

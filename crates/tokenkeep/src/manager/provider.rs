@@ -4,24 +4,34 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::Accounts;
 use super::slot::Slot;
+use super::ways::Ways;
+use crate::budget::{Budget, Spending, Window};
 use crate::clock::Moment;
 use crate::expiry::{Gate, Policy};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::source::TokenSource;
+use crate::provider::{Accounts, Provider};
+use crate::source::http::HttpClient;
+use crate::source::{Ask, Fault, FetchError, Fetched, Keep, TokenSource, from_grant};
 use crate::token::TokenKind;
 
 #[derive(Debug)]
 pub(crate) struct ProviderRuntime {
     pub(crate) name: Box<str>,
-    pub(crate) source: Arc<dyn TokenSource>,
-    pub(crate) policy: Policy,
-    pub(crate) accounts: Accounts,
+    /// What it was made of, if that is a configuration.
+    pub(crate) config: Option<Provider>,
+    /// It is configured no more, and only handles on its keys are left.
+    pub(crate) is_removed: bool,
+    pub(crate) settings: Settings,
+    /// What the first way of authenticating and all others shape.
     pub(crate) fingerprint: Fingerprint,
+    pub(crate) ways: Ways,
+    /// Requests that this process made, for when the store cannot say what all made.
+    spent: Mutex<Window>,
     /// Bounds the requests that are under way, so that one slow issuer can neither use up this process nor delay
     /// another issuer.
     pub(crate) permits: Arc<Semaphore>,
@@ -32,18 +42,53 @@ pub(crate) struct ProviderRuntime {
 }
 
 impl ProviderRuntime {
-    pub(crate) fn new(name: Box<str>, source: Arc<dyn TokenSource>, policy: Policy, accounts: Accounts) -> Self {
+    pub(crate) fn of_config(provider: &Provider, http: &HttpClient) -> Self {
+        let fallbacks = provider.fallbacks.iter().map(|grant| from_grant(grant, http));
+        let ways = Ways::new(from_grant(&provider.grant, http), fallbacks.collect(), provider.max_failures);
+        let Provider { policy, accounts, budget, .. } = provider.clone();
+        let runtime = Self::new(provider.name().into(), ways, Settings { policy, accounts, budget });
+        Self { config: Some(provider.clone()), ..runtime }
+    }
+
+    /// What stands in its place once it is configured no more.
+    pub(crate) fn removed(&self) -> Arc<Self> {
+        let ways = Ways::new(Arc::new(Removed), Vec::new(), 1);
+        let settings = Settings { budget: None, ..self.settings.clone() };
+        Arc::new(Self { is_removed: true, ..Self::new(self.name.clone(), ways, settings) })
+    }
+
+    pub(crate) fn new(name: Box<str>, ways: Ways, settings: Settings) -> Self {
         Self {
             name,
-            fingerprint: source.fingerprint(),
-            source,
-            policy,
-            accounts,
+            config: None,
+            is_removed: false,
+            settings,
+            fingerprint: ways.fingerprint(),
+            ways,
+            spent: Mutex::default(),
             permits: Arc::new(Semaphore::new(MAX_FLIGHTS)),
             waiting: Mutex::default(),
             hold: ArcSwapOption::empty(),
             kind: Mutex::default(),
         }
+    }
+
+    /// The first way of authenticating.
+    pub(crate) fn source(&self) -> &dyn TokenSource {
+        self.ways.first()
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.settings.policy
+    }
+
+    pub(crate) fn accounts(&self) -> Accounts {
+        self.settings.accounts
+    }
+
+    /// Counts a request among those that this process made.
+    pub(super) fn spend_here(&self, budget: Budget, now: Moment) -> Spending {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).spend(budget, now)
     }
 
     /// Has a key wait for its renewal; whether somebody has to be found who serves those that wait.
@@ -100,6 +145,37 @@ impl ProviderRuntime {
             Some(last) if **last == kind => Arc::clone(last),
             _ => Arc::clone(shared.insert(Arc::new(kind))),
         }
+    }
+}
+
+/// What a provider is told beside its ways of authenticating.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) policy: Policy,
+    pub(crate) accounts: Accounts,
+    pub(crate) budget: Option<Budget>,
+}
+
+/// The source of a provider that is configured no more.
+#[derive(Debug)]
+struct Removed;
+
+#[async_trait]
+impl TokenSource for Removed {
+    async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        Err(FetchError::new(Fault::Refused, "the provider is configured no more"))
+    }
+
+    fn issuer(&self) -> &'static str {
+        "nobody"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([("provider", "removed")])
+    }
+
+    fn keep(&self) -> Keep {
+        Keep::InMemory
     }
 }
 

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::account::Identity;
 use super::provider::ProviderRuntime;
 use crate::clock::{Clock, Moment};
+use crate::credentials::Credentials;
 use crate::expiry::{is_plausible_life, windows};
+use crate::fingerprint::Fingerprint;
 use crate::secret::Secret;
 use crate::source::{Expiry, Fault, FetchError, Fetched, is_header_text};
 use crate::store::{Record, Version, Versioned};
@@ -22,19 +25,31 @@ pub(super) struct Stored {
 
 /// Makes a stored record comparable with what this process has.
 ///
-/// What another configuration obtained is dropped, all but its generation and a login that is this one's too. A token that was issued in the future of
-/// the wall clock is dropped too when no boot clock says how old it is: the clock was set back since.
-pub(super) fn normalized(stored: Versioned, provider: &ProviderRuntime, clock: &dyn Clock, now: Moment) -> Stored {
+/// What another configuration or other credentials obtained is dropped, all but its generation and a login that is this
+/// one's too; without a fingerprint to compare, credentials are not looked at. A token that was issued in the future
+/// of the wall clock is dropped too when no boot clock says how old it is: the clock was set back since.
+pub(super) fn normalized(
+    stored: Versioned,
+    provider: &ProviderRuntime,
+    fingerprint: Option<&Fingerprint>,
+    clock: &dyn Clock,
+    now: Moment,
+) -> Stored {
     let Versioned { version, mut record } = stored;
-    let foreign = !record.fingerprint.is_same_token(&provider.fingerprint);
+    let foreign = match fingerprint {
+        Some(fingerprint) => !record.fingerprint.is_same_token(fingerprint),
+        None => !record.fingerprint.is_same_provider(&provider.fingerprint),
+    };
     if foreign {
         record.token = None;
         record.failure = None;
     }
-    if !record.fingerprint.is_same_login(&provider.fingerprint) {
-        record.refresh_token = None;
+    if let Some(fingerprint) = fingerprint {
+        if !record.fingerprint.is_same_login(fingerprint) {
+            record.refresh_token = None;
+        }
+        record.fingerprint = fingerprint.clone();
     }
-    record.fingerprint = provider.fingerprint.clone();
     let same_boot = !record.boot_id.is_empty() && *record.boot_id == *clock.boot_id();
     let here = |moment: Moment| if same_boot { moment } else { moment.rebased(now) };
     let from_the_future = |moment: Moment| !same_boot && moment.minus(SKEW).is_ahead_of(now);
@@ -48,7 +63,7 @@ pub(super) fn normalized(stored: Versioned, provider: &ProviderRuntime, clock: &
         let sent_at = here(token.sent_at());
         let windows = token
             .life()
-            .map_or_else(Default::default, |life| windows(life, record.refresh_in, record.jitter, &provider.policy));
+            .map_or_else(Default::default, |life| windows(life, record.refresh_in, record.jitter, provider.policy()));
         if (sent_at, windows) == (token.sent_at(), token.windows()) {
             token
         } else {
@@ -66,16 +81,17 @@ pub(super) fn accept(
     generation: u64,
     sent: Moment,
     provider: &ProviderRuntime,
+    identity: &Identity,
     clock: &dyn Clock,
 ) -> Result<Record, FetchError> {
-    let issuer = provider.source.issuer();
+    let issuer = provider.source().issuer();
     let useless =
         |what: String, rotated: Option<Secret>| FetchError { rotated, ..FetchError::new(Fault::Unavailable, what) };
     if !is_header_text(fetched.access_token.expose_secret()) {
         let what = format!("{issuer} answered with a token that no header can carry");
         return Err(useless(what, fetched.refresh_token));
     }
-    let expires_at = match life(fetched.expiry, sent, provider) {
+    let expires_at = match life(fetched.expiry, sent, provider, identity) {
         None => Moment::NEVER,
         Some(life) if is_plausible_life(life) => sent.plus(life),
         Some(life) => {
@@ -87,7 +103,7 @@ pub(super) fn accept(
     let kind = provider.share(TokenKind { token_type: fetched.token_type, scope: fetched.scope });
     let token = IssuedToken::new(fetched.access_token, kind, generation, sent, expires_at);
     let windows =
-        token.life().map_or_else(Default::default, |life| windows(life, fetched.refresh_in, jitter, &provider.policy));
+        token.life().map_or_else(Default::default, |life| windows(life, fetched.refresh_in, jitter, provider.policy()));
     let token = token.with_windows(windows);
     if !token.serves(clock.now()) {
         let what = format!("{issuer} answered with a token that was over when it came: it took longer than it lives");
@@ -95,7 +111,7 @@ pub(super) fn accept(
     }
     Ok(Record {
         generation,
-        fingerprint: provider.fingerprint.clone(),
+        fingerprint: identity.fingerprint.clone(),
         token: Some(Arc::new(token)),
         refresh_in: fetched.refresh_in,
         jitter,
@@ -106,14 +122,17 @@ pub(super) fn accept(
     })
 }
 
-fn life(expiry: Expiry, sent: Moment, provider: &ProviderRuntime) -> Option<Duration> {
+fn life(expiry: Expiry, sent: Moment, provider: &ProviderRuntime, identity: &Identity) -> Option<Duration> {
     match expiry {
         Expiry::In(life) => Some(life),
         Expiry::At(end) => {
             let sent = sent.to_system_time().unwrap_or(SystemTime::UNIX_EPOCH);
             Some(end.duration_since(sent).unwrap_or_default())
         }
-        Expiry::Unstated => Some(provider.policy.lifetime),
+        Expiry::Unstated => {
+            let of_account = identity.credentials.as_ref().and_then(Credentials::lifetime);
+            Some(of_account.unwrap_or(provider.policy().lifetime))
+        }
         Expiry::Never => None,
     }
 }

@@ -19,9 +19,10 @@ use tracing::error;
 use super::flight::forget_rejected;
 use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
-use super::{Accounts, Shared, keep_always, watch_store};
+use super::{Shared, cleanup, keep_always, watch_store};
 use crate::clock::Moment;
 use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide, renewal};
+use crate::provider::Accounts;
 
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
@@ -66,6 +67,17 @@ impl Scheduler {
         let Some(background) = background else { return };
         background.stop.cancel();
         background.tasks.wait().await;
+    }
+
+    /// Runs one more task in the background, if that runs; it ends when told to.
+    pub(super) fn spawn<F>(&self, task: impl FnOnce(CancellationToken) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let background = self.background.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(background) = background.as_ref().filter(|background| !background.tasks.is_empty()) {
+            background.tasks.spawn(task(background.stop.clone()));
+        }
     }
 
     /// Has a slot looked at in this second, or before: whoever looks at it plans it anew.
@@ -126,7 +138,7 @@ impl Shared {
                 self.see_to_rejected(slot, &state);
                 self.schedule_at(slot, &mut state, now);
             } else if !self.launch_ahead(slot, &mut state) && slot.provider().wait_in_line(slot) {
-                self.tasks.spawn(serve_line(Arc::downgrade(self), Arc::clone(slot.provider())));
+                self.tasks.spawn(serve_line(Arc::downgrade(self), slot.provider()));
             }
             return;
         }
@@ -137,14 +149,16 @@ impl Shared {
         }
         self.see_to_rejected(slot, &state);
         // What the store may not know is not let go.
-        let unknown = state.unsaved().is_some() || state.is_rejected() || self.store_trouble().is_some();
+        let unknown = state.unsaved().is_some() || state.is_rejected() || self.is_store_failing();
         if unknown || state.has_subscribers() {
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
             return;
         }
         state.settle(None);
         drop(state);
-        if !self.slots.remove_if_unshared(slot) {
+        if self.slots.remove_if_unshared(slot) {
+            self.forget_trouble_of(slot.key());
+        } else {
             let mut state = slot.lock();
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
         }
@@ -163,11 +177,12 @@ impl Shared {
 
 /// How long until something is to be done for a slot; `None`: nothing by itself.
 fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
-    if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(slot.provider(), now) {
+    if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(&slot.provider(), now) {
         return Some(until.remaining(now).min(LONGEST_LOOK));
     }
     let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
-    let policy = &slot.provider().policy;
+    let provider = slot.provider();
+    let policy = provider.policy();
     let due = renewal(&live, policy);
     // An idle key may be used again before it is due, and nobody plans it then.
     let by_itself = policy.refresh != Refresh::OnDemand && (is_kept_fresh(slot, state, now) || !due.is_reached(now));
@@ -179,8 +194,8 @@ fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
 fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
     let provider = slot.provider();
     // A key that somebody merely named, and that may not even exist, is not kept for ever.
-    let known = || provider.accounts == Accounts::Default || state.is_kept() || slot.live().is_some();
-    match provider.policy.refresh {
+    let known = || provider.accounts() == Accounts::Default || state.is_kept() || slot.live().is_some();
+    match provider.policy().refresh {
         Refresh::OnDemand => false,
         Refresh::Ahead => slot.is_in_use(state, now),
         Refresh::Always | Refresh::Every(_) => slot.is_in_use(state, now) || known(),
@@ -190,12 +205,12 @@ fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
 /// Whether a new token is wanted now and may be asked for.
 fn is_wanted(slot: &Slot, state: &State, now: Moment) -> bool {
     let live = slot.live();
-    let gate = state.gate(slot.provider(), now);
+    let gate = state.gate(&slot.provider(), now);
     match decide(classify(live.as_deref(), now, Duration::ZERO), gate) {
         Decision::HandOutAndRefresh | Decision::Wait => true,
         Decision::Decline => false,
         Decision::HandOut => {
-            let is_due = live.is_some_and(|live| renewal(&live, &slot.provider().policy).is_reached(now));
+            let is_due = live.is_some_and(|live| renewal(&live, slot.provider().policy()).is_reached(now));
             is_due && gate == Gate::Open
         }
     }
@@ -242,6 +257,7 @@ async fn supervise(shared: Weak<Shared>, stop: CancellationToken) {
         tasks.spawn(tick(Weak::clone(&shared), stop.clone()));
         tasks.spawn(watch_store::run(Weak::clone(&shared), stop.clone()));
         tasks.spawn(keep_always::run(Weak::clone(&shared), stop.clone()));
+        tasks.spawn(cleanup::run(Weak::clone(&shared), stop.clone()));
         let mut panicked = false;
         while let Some(ended) = tasks.join_next().await {
             if ended.is_err() && !panicked {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use super::provider::ProviderRuntime;
@@ -23,7 +23,7 @@ use crate::token::{IssuedToken, Token};
 
 pub(crate) struct Slot {
     key: Key,
-    provider: Arc<ProviderRuntime>,
+    provider: ArcSwap<ProviderRuntime>,
     live: ArcSwapOption<IssuedToken>,
     /// The second, on the boot clock, in which somebody asked last; 0: nobody did.
     used_at: AtomicU32,
@@ -73,7 +73,7 @@ impl Slot {
     pub(crate) fn new(key: Key, provider: Arc<ProviderRuntime>) -> Self {
         Self {
             key,
-            provider,
+            provider: ArcSwap::new(provider),
             live: ArcSwapOption::empty(),
             used_at: AtomicU32::new(0),
             wakes_at: AtomicU32::new(0),
@@ -85,8 +85,19 @@ impl Slot {
         &self.key
     }
 
-    pub(crate) fn provider(&self) -> &Arc<ProviderRuntime> {
-        &self.provider
+    /// The provider as it is configured now.
+    pub(crate) fn provider(&self) -> Arc<ProviderRuntime> {
+        self.provider.load_full()
+    }
+
+    /// Goes over to the provider as it is configured from now on.
+    pub(crate) fn set_provider(&self, _: &mut State, provider: Arc<ProviderRuntime>) {
+        self.provider.store(provider);
+    }
+
+    /// Puts the same token, under another policy, in place of the present one.
+    pub(crate) fn replace_live(&self, _: &mut State, token: IssuedToken) {
+        self.live.store(Some(Arc::new(token)));
     }
 
     /// The token, for somebody who asks, if it is good and nothing is to be done: the path that almost every call takes.
@@ -156,6 +167,14 @@ impl Slot {
             if let Some(subscribers) = &busy.subscribers {
                 subscribers.send_replace(Some(Token::new(Arc::clone(issued), now)));
             }
+        }
+    }
+
+    /// Takes the present token out of memory; in the store it counts as before.
+    pub(crate) fn set_aside(&self, state: &mut State) {
+        self.live.store(None);
+        if let Some(subscribers) = state.busy_if_any().and_then(|busy| busy.subscribers.as_ref()) {
+            subscribers.send_replace(None);
         }
     }
 

@@ -7,6 +7,7 @@ use super::provider::ProviderRuntime;
 use super::record::{Stored, normalized};
 use super::slot::{Slot, State};
 use super::{PAGE, Shared, StoreTask};
+use crate::clock::Moment;
 use crate::key::Key;
 use crate::status::{Facts, Status, Warning};
 
@@ -14,7 +15,7 @@ impl Shared {
     pub(super) async fn status(&self, slot: &Slot) -> Status {
         let cold = slot.live().is_none() && slot.lock().failure().is_none();
         let stored = if cold { self.read(slot).await.ok().flatten() } else { None };
-        self.status_of(slot.key(), slot.provider(), Some(slot), stored.as_ref())
+        self.status_of(slot.key(), &slot.provider(), Some(slot), stored.as_ref())
     }
 
     /// The status of a key from what is in memory and what is stored; what is in memory is newer.
@@ -31,13 +32,13 @@ impl Shared {
         let last = stored.map_or(obsolete, |record| record.generation.max(obsolete));
         let facts = Facts {
             key,
-            issuer: provider.source.issuer(),
-            policy: &provider.policy,
+            issuer: provider.source().issuer(),
+            policy: provider.policy(),
             token: live.as_deref(),
             generation: live.as_ref().map_or(last, |live| live.generation()),
             failure: failure.as_ref(),
             now,
-            warnings: self.warnings(state.as_deref()),
+            warnings: self.warnings(key, provider, state.as_deref(), now),
         };
         facts.into_status()
     }
@@ -50,7 +51,7 @@ impl Shared {
                 in_memory.insert(slot.key().clone(), Some(Arc::clone(slot)));
             }
         });
-        for name in self.providers.keys() {
+        for name in self.providers.load().keys() {
             if let Some(key) = Key::parse(name).ok().filter(|key| after.is_none_or(|after| key > after)) {
                 in_memory.entry(key).or_insert(None);
             }
@@ -67,7 +68,7 @@ impl Shared {
             for (key, stored) in page {
                 let slot = in_memory.remove(&key).flatten();
                 if let Ok(provider) = self.provider_of(&key) {
-                    let stored = normalized(stored, &provider, &*self.clock, self.clock.now());
+                    let stored = normalized(stored, &provider, None, &*self.clock, self.clock.now());
                     let cold =
                         slot.as_ref().is_none_or(|slot| slot.live().is_none() && slot.lock().failure().is_none());
                     let status = self.status_of(&key, &provider, slot.as_deref(), cold.then_some(&stored));
@@ -87,9 +88,19 @@ impl Shared {
         statuses.into_values().take(limit).collect()
     }
 
-    pub(super) fn warnings(&self, state: Option<&State>) -> Vec<Warning> {
+    /// What is not as it should be, beside the token itself.
+    pub(super) fn warnings(
+        &self,
+        key: &Key,
+        provider: &ProviderRuntime,
+        state: Option<&State>,
+        now: Moment,
+    ) -> Vec<Warning> {
+        let fallback = provider.ways.bypassed(key);
+        let fallback =
+            fallback.map(|outage| Warning::OnFallback { lasting: now.since(outage.since), what: outage.what });
         let unsaved = state.and_then(|state| state.unsaved()).map(|_| Warning::Unsaved);
-        let failing = self.store_trouble().map(|what| Warning::StoreFailing { what });
-        unsaved.into_iter().chain(failing).collect()
+        let failing = self.store_trouble_of(key).map(|what| Warning::StoreFailing { what });
+        fallback.into_iter().chain(unsaved).chain(failing).collect()
     }
 }

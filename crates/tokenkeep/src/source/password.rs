@@ -1,23 +1,37 @@
 //! `password`: a resource owner's name and password (RFC 6749 section 4.3), or the refresh token that they brought.
+//!
+//! The resource owner is configured, or is the account whose token is wanted.
 
 use async_trait::async_trait;
 
 use super::token_endpoint::TokenEndpoint;
 use super::{Ask, Fault, FetchError, Fetched, TokenSource};
+use crate::credentials::{Credentials, PASSWORD, USERNAME};
 use crate::fingerprint::Fingerprint;
+use crate::provider::ResourceOwner;
 use crate::secret::Secret;
 
 #[derive(Debug)]
-#[expect(clippy::struct_field_names, reason = "RFC 6749's names")]
 pub(super) struct Password {
     endpoint: TokenEndpoint,
-    username: String,
-    password: Secret,
+    owner: Option<ResourceOwner>,
 }
 
 impl Password {
-    pub(super) fn new(endpoint: TokenEndpoint, username: String, password: Secret) -> Self {
-        Self { endpoint, username, password }
+    pub(super) fn new(endpoint: TokenEndpoint, owner: Option<ResourceOwner>) -> Self {
+        Self { endpoint, owner }
+    }
+
+    fn owner<'a>(&'a self, credentials: Option<&'a Credentials>) -> Result<(&'a str, &'a Secret), FetchError> {
+        if let Some(ResourceOwner { username, password }) = &self.owner {
+            return Ok((username, password));
+        }
+        let named = |name| credentials.and_then(|credentials| credentials.get(name));
+        match (named(USERNAME), named(PASSWORD)) {
+            (Some(username), Some(password)) => Ok((username.expose_secret(), password)),
+            _ => Err(FetchError::new(Fault::Refused, "the account's credentials have no username and password")
+                .with_next("give them again")),
+        }
     }
 }
 
@@ -27,9 +41,9 @@ impl TokenSource for Password {
         if let Some(token) = ask.refresh_token {
             return self.endpoint.refresh(token, Fault::RefreshTokenRefused).await;
         }
-        let form = [("grant_type", "password"), ("username", &*self.username)];
-        let password = Some(("password", &self.password));
-        let answer = self.endpoint.exchange(&form, password, Fault::Refused).await;
+        let (username, password) = self.owner(ask.credentials)?;
+        let form = [("grant_type", "password"), ("username", username)];
+        let answer = self.endpoint.exchange(&form, Some(("password", password)), Fault::Refused).await;
         answer.map_err(|error| match error.fault {
             Fault::Refused if error.next.is_none() => error.with_next("check username and password"),
             _ => error,
@@ -41,9 +55,10 @@ impl TokenSource for Password {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        let password = self.password.expose_secret();
-        let username = ("username", &*self.username);
-        let login = self.endpoint.login([username]);
-        self.endpoint.fingerprint("password", [username, ("password", password)]).with_login(login)
+        let owner = self.owner.as_ref();
+        let username = owner.map(|owner| ("username", &*owner.username));
+        let password = owner.map(|owner| ("password", owner.password.expose_secret()));
+        let login = self.endpoint.login(username);
+        self.endpoint.fingerprint("password", username.into_iter().chain(password)).with_login(login)
     }
 }

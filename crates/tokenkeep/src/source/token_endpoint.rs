@@ -76,6 +76,8 @@ impl TokenEndpoint {
             ("token_url", settings.token_url.as_url().as_str()),
             ("client_id", &settings.client_id),
             ("client_secret", secret),
+            // So that a refusal that is remembered is not that of another way to prove oneself.
+            ("client_auth", settings.client_auth.as_str()),
         ];
         let extra = settings.extra.iter().map(|(name, value)| (&**name, &**value));
         Fingerprint::of(client.into_iter().chain(scope).chain(extra).chain(parts))

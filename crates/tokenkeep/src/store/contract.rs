@@ -32,6 +32,8 @@
 //! # }
 //! ```
 
+mod accounts;
+mod budgets;
 mod clock;
 mod leases;
 mod records;
@@ -147,6 +149,17 @@ pub const LAWS: &[Law] = laws![
     leases::leases_of_different_keys_do_not_touch,
     leases::a_clock_set_back_does_not_keep_a_lease_alive,
     leases::a_clock_set_forward_ends_no_lease,
+    accounts::saved_credentials_are_read_as_they_were_written,
+    accounts::credentials_are_replaced_and_removed_for_one_key_only,
+    accounts::credentials_that_are_others_by_now_are_not_replaced,
+    accounts::accounts_are_paged_in_order,
+    accounts::credentials_outlive_closing,
+    budgets::of_64_simultaneous_requests_a_budget_allows_its_number,
+    budgets::a_window_slides,
+    budgets::an_exhausted_budget_names_the_time_until_there_is_room,
+    budgets::budgets_of_different_names_do_not_touch,
+    budgets::what_was_spent_outlives_closing,
+    budgets::a_clock_that_is_set_gives_no_budget_back,
 ];
 
 trait Expected<T> {

@@ -5,6 +5,8 @@
 //! DIR/bluestakes@123_token.json     another account's
 //! DIR/.tokenkeep/graph.json         the sidecar: what the form has no place for, and which token file it belongs to
 //! DIR/.tokenkeep/graph.lease        whose turn it is
+//! DIR/.tokenkeep/graph.credentials  those of the account, if they are kept in the store
+//! DIR/.tokenkeep/….budget           what was spent of a budget
 //! DIR/.tokenkeep/{lock,version}     one writer at a time, and the count of all writes
 //! ```
 //!
@@ -15,6 +17,8 @@
 //!
 //! All work is done on threads that may block, and goes on to its end when the caller goes away.
 
+mod account;
+mod budget;
 mod changes;
 mod content;
 mod disk;
@@ -45,7 +49,9 @@ use self::folder::{Folder, Look};
 use self::lease::Turn;
 use self::lock::Lock;
 use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use crate::budget::{Budget, Spending};
 use crate::clock::Clock;
+use crate::credentials::Credentials;
 use crate::key::Key;
 
 /// Keeps records in a folder of JSON files.
@@ -129,10 +135,10 @@ impl FileStore {
         }
     }
 
-    /// All keys, of one moment if the folder can be locked: while a file is replaced a listing may miss it.
-    async fn keys(&self) -> Result<BTreeSet<Key>, StoreError> {
-        match self.work_locked(|folder, _| folder.keys()).await {
-            Err(error) if !error.busy && !self.turn.is_closed() => self.work(Folder::keys).await,
+    /// All keys of a kind, of one moment if the folder can be locked: while a file is replaced a listing may miss it.
+    async fn listed(&self, list: fn(&Folder) -> Result<BTreeSet<Key>, Fault>) -> Result<BTreeSet<Key>, StoreError> {
+        match self.work_locked(move |folder, _| list(folder)).await {
+            Err(error) if !error.busy && !self.turn.is_closed() => self.work(list).await,
             keys => keys,
         }
     }
@@ -168,7 +174,8 @@ impl Store for FileStore {
 
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
         let mut page = Vec::new();
-        let mut keys = self.keys().await?.into_iter().filter(|key| after.is_none_or(|after| key > after)).peekable();
+        let mut keys =
+            self.listed(Folder::keys).await?.into_iter().filter(|key| after.is_none_or(|after| key > after)).peekable();
         // Keys that are left out are made up for: a page that is not full is the last one.
         while page.len() < limit && keys.peek().is_some() {
             let wanted: Vec<Key> = keys.by_ref().take(limit - page.len()).collect();
@@ -185,7 +192,7 @@ impl Store for FileStore {
     }
 
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
-        let keys = self.keys().await?;
+        let keys = self.listed(Folder::keys).await?;
         let walk = self.work(move |folder| Ok(folder.versions(keys))).await?;
         let mut changes = walk.versions;
         for key in walk.unsettled {
@@ -233,6 +240,41 @@ impl Store for FileStore {
             folder.leases.release(lock, &path, &key, &holder)
         })
         .await
+    }
+
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        let key = key.clone();
+        self.work(move |folder| folder.credentials(&key)).await
+    }
+
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        let (key, credentials) = (key.clone(), credentials.clone());
+        self.work_locked(move |folder, lock| folder.save_credentials(lock, &key, &credentials)).await
+    }
+
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        let (key, before, after) = (key.clone(), before.clone(), after.clone());
+        self.work_locked(move |folder, lock| folder.replace_credentials(lock, &key, &before, &after)).await
+    }
+
+    async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
+        let key = key.clone();
+        self.work_locked(move |folder, lock| folder.remove_credentials(lock, &key)).await
+    }
+
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        let accounts = self.listed(Folder::accounts).await?;
+        Ok(accounts.into_iter().filter(|key| after.is_none_or(|after| key > after)).take(limit).collect())
+    }
+
+    async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        let name = name.to_owned();
+        self.work_locked(move |folder, lock| folder.spend(lock, &name, budget)).await
     }
 
     async fn close(&self) {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use crate::budget::{Budget, Spending, Window};
 use crate::clock::{Clock, Moment};
+use crate::credentials::Credentials;
 use crate::key::Key;
 
 /// Keeps records in memory.
@@ -24,6 +26,8 @@ struct State {
     records: BTreeMap<Key, Versioned>,
     by_version: BTreeMap<Version, Key>,
     leases: HashMap<Key, Lease>,
+    credentials: BTreeMap<Key, Credentials>,
+    spent: HashMap<Box<str>, Window>,
 }
 
 /// Ends by the boot clock alone: nobody reads it after this process, and a wall clock that is set is no time that passed.
@@ -134,6 +138,47 @@ impl Store for MemoryStore {
             }
         });
         Ok(())
+    }
+
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        Ok(self.with_state(|state| state.credentials.get(key).cloned()))
+    }
+
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        self.with_state(|state| state.credentials.insert(key.clone(), credentials.clone()));
+        Ok(())
+    }
+
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        Ok(self.with_state(|state| match state.credentials.get_mut(key) {
+            Some(present) if present == before => {
+                present.clone_from(after);
+                true
+            }
+            _ => false,
+        }))
+    }
+
+    async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
+        Ok(self.with_state(|state| state.credentials.remove(key).is_some()))
+    }
+
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(self.with_state(|state| {
+            let accounts = state.credentials.range::<Key, _>((from, Bound::Unbounded));
+            accounts.take(limit).map(|(key, _)| key.clone()).collect()
+        }))
+    }
+
+    async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        let now = self.clock.now();
+        Ok(self.with_state(|state| state.spent.entry(name.into()).or_default().spend(budget, now)))
     }
 
     async fn close(&self) {}

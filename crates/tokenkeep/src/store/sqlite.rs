@@ -9,6 +9,8 @@
 //! A row that cannot be read, because a person or another program has written it, is an error for those who want that
 //! key, and is left out where many are asked for.
 
+mod account;
+mod budget;
 mod fault;
 mod file;
 mod row;
@@ -26,7 +28,9 @@ use sqlx::{Executor as _, Sqlite, SqlitePool};
 use self::fault::Fault;
 use self::row::Unreadable;
 use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use crate::budget::{Budget, Spending};
 use crate::clock::Clock;
+use crate::credentials::Credentials;
 use crate::key::Key;
 
 /// Keeps records in a `SQLite` file.
@@ -230,6 +234,59 @@ impl Store for SqliteStore {
         };
         released.await.map_err(|error| self.error(error))?;
         Ok(())
+    }
+
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        let found = account::load(key).fetch_optional(&self.readers).await.map_err(|error| self.error(error))?;
+        let read = found.as_ref().map(account::decode).transpose();
+        read.map_err(|_| self.error(Fault::new(format!("the credentials of '{key}' cannot be read; give them again"))))
+    }
+
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        self.check_place()?;
+        let saved = async {
+            let mut connection = self.writer(Durability::PowerCut).await?;
+            account::save(key, credentials).execute(&mut *connection).await
+        };
+        saved.await.map(drop).map_err(|error| self.error(error))
+    }
+
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        self.check_place()?;
+        let replaced = async {
+            let mut connection = self.writer(Durability::PowerCut).await?;
+            account::replace(key, before, after).execute(&mut *connection).await
+        };
+        Ok(replaced.await.map_err(|error| self.error(error))?.rows_affected() > 0)
+    }
+
+    async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
+        self.check_place()?;
+        let removed = async {
+            let mut connection = self.writer(Durability::PowerCut).await?;
+            account::remove(key).execute(&mut *connection).await
+        };
+        Ok(removed.await.map_err(|error| self.error(error))?.rows_affected() > 0)
+    }
+
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        let rows = account::page(after, limit).fetch_all(&self.readers).await.map_err(|error| self.error(error))?;
+        let keys = rows.iter().map(row::key).collect::<Result<_, _>>();
+        keys.map_err(|unreadable| self.unreadable("?", unreadable))
+    }
+
+    async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        self.check_place()?;
+        let spending = async {
+            let mut connection = self.writer(Durability::PowerCut).await?;
+            budget::spend(&mut connection, name, budget, self.clock.boot_id(), self.clock.now()).await
+        };
+        spending.await.map_err(|error| self.error(error))
     }
 
     async fn close(&self) {

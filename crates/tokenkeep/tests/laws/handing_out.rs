@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokenkeep::expiry::Policy;
 use tokenkeep::source::Fault;
-use tokenkeep::{Accounts, Clock, Code, Demand, TokenManager, Warning};
+use tokenkeep::{Clock, Code, Demand, SourceSettings, TokenManager, Warning};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -185,7 +185,7 @@ async fn a_provider_with_one_account_knows_no_other() {
     issuer.set_clock(&clock);
     let manager = TokenManager::builder()
         .clock(clock as Arc<dyn Clock>)
-        .source("graph", Arc::new(issuer), Policy::default(), Accounts::Default)
+        .source("graph", Arc::new(issuer), SourceSettings::default())
         .build()
         .await
         .unwrap();

@@ -12,13 +12,19 @@
     reason = "a test says what it expects by panicking"
 )]
 
+mod accounts;
 mod background;
+mod budgets;
+mod cleanup;
 mod clocks;
 mod failures;
+mod fallbacks;
 mod flights;
 mod handing_out;
 mod processes;
+mod reloads;
 mod renewal;
+mod sealing;
 mod secrets;
 mod simulation;
 mod stores_in_trouble;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokenkeep::expiry::{Policy, Refresh};
 use tokenkeep::source::Expiry;
-use tokenkeep::{Accounts, Clock, Code, Demand, Event, KeyState, TokenManager, Warning};
+use tokenkeep::{Accounts, Clock, Code, Demand, Event, KeyState, SourceSettings, TokenManager, Warning};
 
 use crate::support::*;
 
@@ -178,8 +178,12 @@ async fn one_slow_issuer_delays_no_other_and_its_requests_are_bounded() {
     fast.set_clock(&slow.clock);
     let manager = tokenkeep::TokenManager::builder()
         .clock(std::sync::Arc::clone(&slow.clock) as _)
-        .source("slow", std::sync::Arc::new(slow.issuer.clone()), Policy::default(), tokenkeep::Accounts::Any)
-        .source("fast", std::sync::Arc::new(fast.clone()), Policy::default(), tokenkeep::Accounts::Any)
+        .source(
+            "slow",
+            std::sync::Arc::new(slow.issuer.clone()),
+            SourceSettings::default().with_accounts(Accounts::Any),
+        )
+        .source("fast", std::sync::Arc::new(fast.clone()), SourceSettings::default().with_accounts(Accounts::Any))
         .build()
         .await
         .unwrap();
@@ -348,7 +352,7 @@ async fn a_provider_that_is_always_kept_has_its_token_before_anybody_asks() {
     issuer.set_clock(&clock);
     let manager = TokenManager::builder()
         .clock(Arc::clone(&clock) as Arc<dyn Clock>)
-        .source("graph", Arc::new(issuer.clone()), policy, Accounts::Default)
+        .source("graph", Arc::new(issuer.clone()), SourceSettings::default().with_policy(policy))
         .build()
         .await
         .unwrap();

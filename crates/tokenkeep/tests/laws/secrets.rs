@@ -1,6 +1,6 @@
 //! Promise 12, for the engine's own types: nothing prints a secret.
 
-use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::provider::{ClientAuth, Grant, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::source::{Fault, Fetched};
 use tokenkeep::{Demand, Secret};
 
@@ -43,7 +43,10 @@ fn debug_of_a_provider_shows_no_secret() {
         extra: std::iter::empty().collect(),
     };
     let grants = [
-        Grant::Password { endpoint: endpoint.clone(), username: "a".to_owned(), password: Secret::new("planted") },
+        Grant::Password {
+            endpoint: endpoint.clone(),
+            owner: Some(ResourceOwner { username: "a".to_owned(), password: Secret::new("planted") }),
+        },
         Grant::RefreshToken { endpoint: endpoint.clone(), seed: Secret::new("planted") },
         Grant::ClientCredentials(endpoint),
         Grant::Static { token: Secret::new("planted") },

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokenkeep::expiry::Policy;
 use tokenkeep::store::{MemoryStore, Store};
-use tokenkeep::{Accounts, Clock, Error, Token, TokenHandle, TokenManager};
+use tokenkeep::{Accounts, Clock, Error, SourceSettings, Token, TokenHandle, TokenManager};
 
 pub(crate) use clock::TestClock;
 pub(crate) use issuer::{Issuer, Reply};
@@ -51,14 +51,34 @@ pub(crate) async fn manager(
     issuer: &Issuer,
     policy: Policy,
 ) -> TokenManager {
+    let settings = SourceSettings::default().with_policy(policy).with_accounts(Accounts::Any);
+    manager_with(clock, store, issuer, settings).await
+}
+
+/// The same with other settings.
+pub(crate) async fn manager_with(
+    clock: &Arc<TestClock>,
+    store: &Arc<UnreliableStore>,
+    issuer: &Issuer,
+    settings: SourceSettings,
+) -> TokenManager {
     issuer.set_clock(clock);
     TokenManager::builder()
         .clock(Arc::clone(clock) as Arc<dyn Clock>)
         .store(Arc::clone(store) as Arc<dyn Store>)
-        .source("graph", Arc::new(issuer.clone()), policy, Accounts::Any)
+        .source("graph", Arc::new(issuer.clone()), settings)
         .build()
         .await
         .unwrap()
+}
+
+/// A manager with the provider `graph` of these settings.
+pub(crate) async fn world_of(issuer: Issuer, settings: SourceSettings) -> World {
+    let clock = Arc::new(TestClock::new());
+    let memory = Arc::new(MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let store = Arc::new(UnreliableStore::new(memory));
+    let manager = manager_with(&clock, &store, &issuer, settings).await;
+    World { clock, issuer, store, manager }
 }
 
 impl World {

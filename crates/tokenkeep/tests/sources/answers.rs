@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokenkeep::provider::{Grant, Provider};
+use tokenkeep::provider::{Grant, Provider, ResourceOwner};
 use tokenkeep::store::{MemoryStore, Store as _};
 use tokenkeep::{Clock, Error, Key, Moment, Secret, Token, TokenManager};
 
@@ -73,7 +73,8 @@ impl Case {
         let grant = match &*self.grant {
             "client_credentials" => Grant::ClientCredentials(endpoint),
             "password" => {
-                Grant::Password { endpoint, username: "ada".to_owned(), password: Secret::new("planted-password") }
+                let password = Secret::new("planted-password");
+                Grant::Password { endpoint, owner: Some(ResourceOwner { username: "ada".to_owned(), password }) }
             }
             "refresh_token" => Grant::RefreshToken { endpoint, seed: Secret::new("planted-seed") },
             other => panic!("{}: there is no grant {other}", self.name),

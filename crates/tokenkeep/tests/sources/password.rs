@@ -1,6 +1,6 @@
 //! Grant `password`.
 
-use tokenkeep::provider::{Grant, TokenEndpointSettings};
+use tokenkeep::provider::{Grant, ResourceOwner, TokenEndpointSettings};
 use tokenkeep::{Code, Secret};
 use tokenkeep_sandbox::{Client, Fault, Sandbox};
 
@@ -18,7 +18,8 @@ async fn issuer() -> Sandbox {
 }
 
 fn password(endpoint: TokenEndpointSettings, password: &str) -> Grant {
-    Grant::Password { endpoint, username: "ada".to_owned(), password: Secret::new(password) }
+    let owner = ResourceOwner { username: "ada".to_owned(), password: Secret::new(password) };
+    Grant::Password { endpoint, owner: Some(owner) }
 }
 
 #[tokio::test]

@@ -18,8 +18,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tempfile::TempDir;
 use tokenkeep::fingerprint::Fingerprint;
+use tokenkeep::seal::{SealKey, SealKeys};
 use tokenkeep::store::contract::{self, ManualClock, StoreFixture};
-use tokenkeep::store::{FileStore, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use tokenkeep::store::{FileStore, Record, SaveOutcome, SealedStore, Store, StoreError, Version, Versioned};
 use tokenkeep::token::{IssuedToken, TokenKind};
 use tokenkeep::{Clock, Key, Secret};
 
@@ -54,6 +55,24 @@ async fn the_file_store_keeps_the_laws() {
 #[tokio::test]
 async fn the_file_store_keeps_the_laws_on_one_thread() {
     contract::run_all(async || Files::new()).await;
+}
+
+struct Sealed(Files, SealKey);
+
+#[async_trait]
+impl StoreFixture for Sealed {
+    fn clock(&self) -> &ManualClock {
+        self.0.clock()
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(SealedStore::new(self.0.open().await, SealKeys::new(self.1.clone(), [])))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_sealed_file_store_keeps_the_laws() {
+    contract::run_all(async || Sealed(Files::new(), SealKey::generate().unwrap().0)).await;
 }
 
 /// A folder for one test, in which the store's is, and the clock of its handles.

@@ -2,6 +2,10 @@
 
 mod file;
 #[cfg(feature = "sqlite")]
+mod key_file;
+#[cfg(feature = "sqlite")]
+mod sealed;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::sync::Arc;

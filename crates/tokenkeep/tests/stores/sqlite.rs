@@ -311,7 +311,7 @@ async fn a_write_that_failed_leaves_the_store_usable() {
     let place = Place::new();
     let mut process = Command::new("sh");
     // A file that may not grow is what a full disk looks like, for root too.
-    let script = r#"trap "" XFSZ; ulimit -f 200; exec "$@""#;
+    let script = r#"trap "" XFSZ; ulimit -f 400; exec "$@""#;
     let me = std::env::current_exe().unwrap();
     process.args(["-c", script, "sh"]).arg(me).args(["--exact", "sqlite::fill_the_file", "--ignored", "--nocapture"]);
     process.env(FILE, &place.file).stdin(Stdio::null()).stdout(Stdio::null());

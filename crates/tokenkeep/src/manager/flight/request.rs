@@ -1,22 +1,28 @@
 //! The request, and what becomes of its answer.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tracing::warn;
 
+use super::route::Route;
 use super::turn::{Base, Sight};
 use super::{FLIGHT_TIMEOUT, Flight, remaining};
+use crate::budget::Spending;
 use crate::clock::Moment;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR, missed_life};
 use crate::failure::{Failure, FailureKind};
+use crate::manager::account::no_credentials;
 use crate::manager::backoff::{self, Present};
 use crate::manager::record::{Stored, accept};
 use crate::manager::slot::FlightResult;
-use crate::manager::{StoreTask, declined, lost_flight};
+use crate::manager::ways::{FIRST, Way};
+use crate::manager::{StoreTask, declined};
+use crate::provider::Accounts;
 use crate::secret::Secret;
 use crate::source::{Ask, Fault, FetchError, Fetched};
 
@@ -30,11 +36,12 @@ impl Flight {
             // Another process, or this one before a restart, may have asked just now.
             asked_at = asked_at.or(Some(self.shared.clock.now()));
         }
+        let mut route = self.route();
         let mut attempts = 0;
         let mut turns = 1;
         loop {
             attempts += 1;
-            let waited = self.floor(asked_at).await;
+            let waited = self.floor(asked_at.filter(|_| route.keeps_floor(&self.provider.ways))).await;
             if !self.is_still_its_turn(stored.as_ref(), waited).await {
                 turns += 1;
                 if turns > MAX_TURNS {
@@ -50,14 +57,22 @@ impl Flight {
                 attempts -= 1;
                 continue;
             }
+            if let Some(result) = Box::pin(self.identify_and_spend(stored.as_ref())).await {
+                return result;
+            }
             let sent = self.shared.clock.now();
             asked_at = Some(sent);
             self.slot.lock().busy().asked_at = asked_at;
-            let fault = match self.fetch(refresh_token.as_ref()).await {
-                Ok(fetched) => return self.arrive(fetched, stored.as_ref(), refresh_token, sent, base.sight).await,
+            // Only the first way has a login that outlives the token.
+            let login = refresh_token.as_ref().filter(|_| route.way == FIRST);
+            let fault = match self.fetch(route.way, login).await {
+                Ok(fetched) => {
+                    return self.arrive(&route, fetched, stored.as_ref(), refresh_token, sent, base.sight).await;
+                }
                 Err(fault) => fault,
             };
-            if attempts < MAX_ATTEMPTS && matches!(fault.fault, Fault::LoginRequired | Fault::RefreshTokenRefused) {
+            let login_refused = matches!(fault.fault, Fault::LoginRequired | Fault::RefreshTokenRefused);
+            if route.way == FIRST && attempts < MAX_ATTEMPTS && login_refused {
                 // Somebody else may have rotated it, in spite of the lease or without one.
                 if let Ok(Some(again)) = self.shared.read(&self.slot).await
                     && again.record.refresh_token.is_some()
@@ -74,11 +89,55 @@ impl Flight {
                     continue;
                 }
             }
+            let rotated = fault.rotated.clone().filter(|_| route.way == FIRST);
+            refresh_token = rotated.clone().or(refresh_token);
+            let was_rotated = route.note_failure(fault, rotated.is_some(), &self.provider.ways, self.slot.key(), sent);
+            if route.go_on() {
+                continue;
+            }
+            let fault = route.into_fault();
             let error = self.remember(&fault, stored.as_ref());
-            let kept = fault.rotated.clone().or(refresh_token);
-            self.save_failure(stored.as_ref(), kept, sent, fault.rotated.is_some()).await;
+            self.save_failure(stored.as_ref(), refresh_token, sent, was_rotated).await;
             return Err(error);
         }
+    }
+
+    fn route(&self) -> Route {
+        let now = self.shared.clock.now();
+        Route::new(self.provider.ways.order(self.slot.key(), self.start.choice, now))
+    }
+
+    /// Finds out as whom to ask, and counts the request against the budget; how the flight ends if it may not be made.
+    async fn identify_and_spend(&mut self, stored: Option<&Stored>) -> Option<FlightResult> {
+        let identity = match self.shared.identity(self.slot.key(), &self.provider).await {
+            Ok(identity) => identity,
+            Err(error) => {
+                let what = format!("the account's credentials cannot be read: {error}");
+                return Some(Err(self.remember(&FetchError::new(Fault::Unavailable, what), stored)));
+            }
+        };
+        if identity.credentials.is_none() && self.provider.accounts() == Accounts::Stored {
+            self.slot.lock().busy().kept = false;
+            return Some(Err(no_credentials(self.slot.key())));
+        }
+        self.identity = Some(identity);
+        let budget = self.provider.settings.budget?;
+        let spending = self.shared.store.spend(&self.provider.name, budget).await;
+        self.shared.note_store(StoreTask::Lease, &spending);
+        let now = self.shared.clock.now();
+        // What is counted here holds when the store does not count for all.
+        let here = self.provider.spend_here(budget, now);
+        let Spending::Exhausted(wait) = spending.unwrap_or(here) else { return None };
+        let exhausted = Failure {
+            kind: FailureKind::RateLimited,
+            what: format!("the budget of {budget} to {} is spent", self.provider.source().issuer()),
+            next: None,
+            count: 1,
+            since: now,
+            retry_at: now.plus(wait),
+        };
+        self.provider.hold_all(&exhausted, now);
+        Some(Err(declined(self.slot.key(), &exhausted, now)))
     }
 
     /// Whether the lease is still this process's and the record still the newest: it may have stood still for longer
@@ -86,7 +145,7 @@ impl Flight {
     /// for what another process has got by now. Not worth a write to the store if no refresh token can be lost and
     /// the lease was taken just now.
     async fn is_still_its_turn(&self, stored: Option<&Stored>, waited: bool) -> bool {
-        if !self.leased || !(waited || self.provider().source.rotates()) {
+        if !self.leased || !(waited || self.provider().source().rotates()) {
             return true;
         }
         let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
@@ -128,10 +187,11 @@ impl Flight {
     }
 
     /// One request, with the lease kept alive while it is under way.
-    async fn fetch(&self, refresh_token: Option<&Secret>) -> Result<Fetched, FetchError> {
-        let source = &self.provider().source;
-        let limit = self.provider().policy.timeout;
-        let asking = source.fetch(Ask { key: self.slot.key(), refresh_token, credentials: None });
+    async fn fetch(&self, way: Way, refresh_token: Option<&Secret>) -> Result<Fetched, FetchError> {
+        let source = self.provider.ways.source(way);
+        let limit = self.provider().policy().timeout;
+        let credentials = self.identity.as_ref().and_then(|identity| identity.credentials.as_ref());
+        let asking = source.fetch(Ask { key: self.slot.key(), refresh_token, credentials });
         // A source that panics fails like one that answers nonsense: remembered, backed off, asked again.
         let asking = AssertUnwindSafe(asking).catch_unwind().map(|answer| {
             answer.unwrap_or_else(|_| {
@@ -153,7 +213,8 @@ impl Flight {
     /// Keeps, saves and publishes what the issuer answered.
     async fn arrive(
         &self,
-        fetched: Fetched,
+        route: &Route,
+        mut fetched: Fetched,
         stored: Option<&Stored>,
         refresh_token: Option<Secret>,
         sent: Moment,
@@ -166,7 +227,13 @@ impl Flight {
             generation = u64::try_from(now.wall_ms / 1000).unwrap_or(1);
         }
         let login = refresh_token.clone();
-        let accepted = accept(fetched, refresh_token, generation, sent, self.provider(), &*self.shared.clock);
+        if route.way == FIRST {
+            self.provider.ways.first_works(self.slot.key());
+        } else {
+            fetched.refresh_token = None;
+        }
+        let identity = self.identity();
+        let accepted = accept(fetched, refresh_token, generation, sent, &self.provider, &identity, &*self.shared.clock);
         let record = match accepted {
             Ok(record) => record,
             Err(fault) => {
@@ -179,11 +246,17 @@ impl Flight {
             warn!(key = %self.slot.key(), "the record in the store is of another configuration and is replaced");
         }
         let (record, version) = self.save(record, stored.map(|stored| stored.version)).await;
-        let Some(token) = record.token.clone() else {
-            return Err(lost_flight().with_key(self.slot.key()));
-        };
+        let Some(token) = record.token.clone() else { return Err(self.outdated()) };
+        if route.way != FIRST
+            && let Some(outage) = self.provider.ways.bypassed(self.slot.key())
+        {
+            self.shared.emit(Event::FallbackUsed { key: self.slot.key().clone(), what: outage.what });
+        }
         {
             let mut state = self.slot.lock();
+            if !self.is_current() {
+                return Err(self.outdated());
+            }
             self.slot.publish(&mut state, &token, None, version, self.shared.clock.now());
         }
         self.shared.emit(Event::Obtained {
@@ -193,7 +266,7 @@ impl Flight {
             took: now.since(sent),
         });
         if let Some(life) = token.life()
-            && let Some(expected) = missed_life(life, &self.provider().policy)
+            && let Some(expected) = missed_life(life, self.provider().policy())
         {
             self.shared.emit(Event::UnusualLife { key: self.slot.key().clone(), expected, life });
         }
@@ -209,9 +282,12 @@ impl Flight {
         let present =
             live.filter(|live| live.serves(now)).map_or(Present::Over, |live| Present::Alive(live.serves_for(now)));
         let failure = failure_after(before.as_ref(), fault, present, now);
+        if !self.is_current() {
+            return declined(self.slot.key(), &failure, now);
+        }
         state.busy().failure = Some(failure.clone());
         drop(state);
-        if failure.kind == FailureKind::RateLimited {
+        if failure.kind == FailureKind::RateLimited && !self.provider.ways.has_fallback() {
             self.provider().hold_all(&failure, now);
         }
         self.shared.emit(Event::Failed {
@@ -222,6 +298,18 @@ impl Flight {
             retry_in: (!failure.retry_at.is_never()).then(|| failure.retry_at.remaining(now)),
         });
         declined(self.slot.key(), &failure, now)
+    }
+
+    /// Whether the provider is still configured as it was when the flight began.
+    fn is_current(&self) -> bool {
+        Arc::ptr_eq(&self.slot.provider(), &self.provider)
+    }
+
+    /// The answer to those who wait for a token that is no longer the right one.
+    fn outdated(&self) -> Error {
+        Error::new(Code::Unavailable, "the configuration or the credentials were changed while the token was obtained")
+            .with_key(self.slot.key())
+            .with_retry_after(REQUEST_FLOOR)
     }
 
     fn newest_refresh_token(&self, stored: Option<&Stored>) -> Option<Secret> {

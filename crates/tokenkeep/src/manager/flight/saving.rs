@@ -37,6 +37,10 @@ impl Flight {
                 Err(error) => break error,
                 // Cleared by somebody, a failure noted by a holder whose lease has ended, or overtaken.
                 Ok(SaveOutcome::Conflict) => match self.shared.read(&self.slot).await {
+                    // What was obtained with other credentials, or by another configuration, is nobody's any more.
+                    Ok(Some(theirs)) if !theirs.record.fingerprint.is_same_token(&record.fingerprint) => {
+                        return (Arc::new(theirs.record), Some(theirs.version));
+                    }
                     Ok(Some(theirs))
                         if theirs.record.generation >= record.generation && theirs.record.token.is_some() =>
                     {
@@ -77,7 +81,7 @@ impl Flight {
         let before = stored.map(|stored| &stored.record);
         let record = Record {
             generation: self.last_generation(stored),
-            fingerprint: self.provider().fingerprint.clone(),
+            fingerprint: self.identity().fingerprint,
             // A token that was rejected here must not be found good by the next start.
             token: before.and_then(|record| record.token.clone()).filter(|token| token.generation() > obsolete),
             refresh_in: before.and_then(|record| record.refresh_in),
@@ -183,20 +187,36 @@ pub(in crate::manager) async fn save_again(shared: &Shared, slot: &Slot) -> bool
     true
 }
 
-/// Clears the token and the failure of a key in the store. The refresh token and the generation stay.
-pub(in crate::manager) async fn clear_stored(shared: &Shared, slot: &Slot) -> Result<(), StoreError> {
+/// What of a key is cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::manager) enum Clear {
+    /// The token and the failure. The refresh token stays: it is the login.
+    Token,
+    /// All that came of credentials that were changed; there is a record afterwards even if there was none, so that a
+    /// login that is under way with the old ones cannot be saved.
+    Login,
+}
+
+/// Clears what is in the store of a key. The generation stays.
+pub(in crate::manager) async fn clear_stored(shared: &Shared, slot: &Slot, clear: Clear) -> Result<(), StoreError> {
     if let Some(busy) = slot.lock().busy_if_any()
-        && let Some(unsaved) = &busy.unsaved
+        && let Some(unsaved) = busy.unsaved.take()
+        && clear == Clear::Token
     {
-        busy.unsaved = Some(Arc::new(Record { token: None, failure: None, ..Record::clone(unsaved) }));
+        busy.unsaved = Some(Arc::new(Record { token: None, failure: None, ..Record::clone(&unsaved) }));
     }
-    if slot.provider().source.keep() == Keep::InMemory {
+    if slot.provider().source().keep() == Keep::InMemory {
         return Ok(());
     }
     loop {
-        let Some(stored) = shared.read(slot).await? else { return Ok(()) };
-        let record = Record { token: None, failure: None, ..stored.record };
-        let saved = shared.store.save(slot.key(), &record, Some(stored.version)).await;
+        let stored = shared.read(slot).await?;
+        let version = stored.as_ref().map(|stored| stored.version);
+        let record = match (stored, clear) {
+            (None, Clear::Token) => return Ok(()),
+            (None, Clear::Login) => shared.empty_record(slot).await?,
+            (Some(stored), _) => Record { token: None, failure: None, ..stored.record },
+        };
+        let saved = shared.store.save(slot.key(), &record, version).await;
         shared.note_store(StoreTask::Save, &saved);
         if let SaveOutcome::Saved(version) = saved? {
             let mut state = slot.lock();
@@ -209,6 +229,24 @@ pub(in crate::manager) async fn clear_stored(shared: &Shared, slot: &Slot) -> Re
             }
             return Ok(());
         }
+    }
+}
+
+impl Shared {
+    async fn empty_record(&self, slot: &Slot) -> Result<Record, StoreError> {
+        let identity = self.identity(slot.key(), &slot.provider()).await?;
+        let generation = slot.lock().obsolete();
+        Ok(Record {
+            generation,
+            fingerprint: identity.fingerprint,
+            token: None,
+            refresh_in: None,
+            jitter: 0.0,
+            refresh_token: None,
+            asked_at: None,
+            failure: None,
+            boot_id: self.clock.boot_id().into(),
+        })
     }
 }
 

@@ -130,7 +130,7 @@ impl Flight {
         let serves = self.slot.serves(self.shared.clock.now());
         // A store that is busy will answer soon; others may use it, and the refresh token in it, at this moment.
         let safe = newest_is_known && !serves && !error.busy;
-        if !self.provider().source.rotates() || safe {
+        if !self.provider().source().rotates() || safe {
             return Ok(match stored {
                 Ok(stored) => (stored, Sight::Clear),
                 Err(_) => (None, Sight::Blind),

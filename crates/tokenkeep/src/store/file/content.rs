@@ -1,10 +1,11 @@
 //! What is written to files, as bytes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::fault::Fault;
+use crate::key::Key;
 
 /// A value's form in JSON, with room for secrets of so many bytes from the start: what a buffer that grows leaves
 /// behind is not wiped.
@@ -17,6 +18,16 @@ pub(super) fn json(value: &impl Serialize, secrets: usize) -> Result<Zeroizing<V
 /// Tells contents apart, and says nothing of them.
 pub(super) fn hash(content: &[u8]) -> String {
     Sha256::digest(content).iter().fold(String::with_capacity(64), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+/// Whose a file of the inner folder says that it is.
+pub(super) fn key_in(content: &[u8]) -> Option<Key> {
+    #[derive(Deserialize)]
+    struct Head {
+        key: String,
+    }
+    let head: Head = serde_json::from_slice(content).ok()?;
+    Key::parse(&head.key).ok()
 }
 
 /// What token file and sidecar say beside secrets is shorter, as a rule.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::changes::Index;
-use super::content::hash;
+use super::content::{hash, key_in};
 use super::disk::{self, Durability};
 use super::fault::Fault;
 use super::found::{Found, FoundSidecar, FoundToken, Verdict};
@@ -21,7 +21,7 @@ use super::lease::Leases;
 use super::lock::Lock;
 use super::names::{self, Owner, Paths};
 use super::rights;
-use super::sidecar::{self, Sidecar, Unreadable};
+use super::sidecar::{Sidecar, Unreadable};
 use super::token_file::TokenFile;
 use crate::clock::Clock;
 use crate::key::Key;
@@ -84,6 +84,11 @@ impl Folder {
 
     pub(super) fn paths(&self, key: &Key) -> Paths {
         Paths::of(key, &self.root)
+    }
+
+    /// Where it is counted what was spent of a budget.
+    pub(super) fn budget(&self, name: &str) -> PathBuf {
+        names::budget(name, &self.root)
     }
 
     /// What is kept of a key, without waiting for anybody.
@@ -163,12 +168,19 @@ impl Folder {
                 keys.insert(key);
             }
         }
+        keys.extend(self.inner_keys(names::owner_of_sidecar)?);
+        Ok(keys)
+    }
+
+    /// Keys that have a file of one kind in the inner folder, in their order.
+    pub(super) fn inner_keys(&self, owner: fn(&str) -> Owner) -> Result<BTreeSet<Key>, Fault> {
+        let mut keys = BTreeSet::new();
         for name in disk::names(&self.inner)? {
-            match names::owner_of_sidecar(&name) {
+            match owner(&name) {
                 Owner::Key(key) => _ = keys.insert(key),
                 Owner::LongKey => {
                     let content = disk::read(&self.inner.join(&name)).ok().flatten();
-                    keys.extend(content.and_then(|content| sidecar::key_in(&content.bytes)));
+                    keys.extend(content.and_then(|content| key_in(&content.bytes)));
                 }
                 Owner::Nobody => {}
             }

@@ -16,6 +16,8 @@ pub(super) struct Paths {
     pub(super) sidecar: PathBuf,
     /// Who has the key's lease.
     pub(super) lease: PathBuf,
+    /// The credentials of the account.
+    pub(super) credentials: PathBuf,
 }
 
 impl Paths {
@@ -26,8 +28,14 @@ impl Paths {
             next_token: root.join(format!(".{stem}{TOKEN}.new")),
             sidecar: inner.join(format!("{stem}{SIDECAR}")),
             lease: inner.join(format!("{stem}.lease")),
+            credentials: inner.join(format!("{stem}{CREDENTIALS}")),
         }
     }
+}
+
+/// Where it is counted what was spent of a budget. Its name may be any text.
+pub(super) fn budget(name: &str, root: &Path) -> PathBuf {
+    inner(root).join(format!("{}.budget", &hash(name.as_bytes())[..HASH_LEN]))
 }
 
 /// The folder of what is not for other programs.
@@ -54,6 +62,11 @@ pub(super) fn owner_of_token_file(name: &str) -> Owner {
 /// Whose a sidecar is, by its name.
 pub(super) fn owner_of_sidecar(name: &str) -> Owner {
     name.strip_suffix(SIDECAR).map_or(Owner::Nobody, owner)
+}
+
+/// Whose credentials are in a file, by its name.
+pub(super) fn owner_of_credentials(name: &str) -> Owner {
+    name.strip_suffix(CREDENTIALS).map_or(Owner::Nobody, owner)
 }
 
 /// Whether a folder in which this lies may hold other things than tokens.
@@ -116,6 +129,7 @@ fn decoded(text: &str) -> Option<String> {
 const INNER: &str = ".tokenkeep";
 const TOKEN: &str = "_token.json";
 const SIDECAR: &str = ".json";
+const CREDENTIALS: &str = ".credentials";
 /// Stands between the beginning of a long name and its hash; no escaped name has it.
 const HASHED: char = '~';
 /// Leaves room for the endings, on file systems that allow 255 bytes and on those that allow 143.

@@ -201,16 +201,9 @@ impl Sidecar {
     }
 }
 
-/// Whose a sidecar says that it is.
-pub(super) fn key_in(content: &[u8]) -> Option<Key> {
-    let head: Head = serde_json::from_slice(content).ok()?;
-    Key::parse(&head.key).ok()
-}
-
 #[derive(Deserialize)]
 struct Head {
     form: u32,
-    key: String,
 }
 
 impl From<Moment> for Times {

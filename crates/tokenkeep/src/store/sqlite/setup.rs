@@ -109,7 +109,7 @@ async fn inspect(connection: &mut SqliteConnection) -> Result<usize, Fault> {
 }
 
 /// Each brings the file from the version that is its index to the next, which it writes down itself.
-const MIGRATIONS: [&str; 1] = [include_str!("0001_init.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("0001_init.sql"), include_str!("0002_accounts_and_budgets.sql")];
 /// As the first migration writes it.
 const APPLICATION_ID: i64 = 0x746f_6b6b;
 

@@ -21,6 +21,7 @@ struct Inner {
     held: watch::Sender<bool>,
     rotates: bool,
     secret: String,
+    host: &'static str,
     /// What shapes the login behind the tokens, if they have one.
     login: Option<&'static str>,
 }
@@ -46,6 +47,8 @@ pub(crate) struct Request {
     /// On the boot clock.
     pub(crate) at: Duration,
     pub(crate) refresh_token: Option<String>,
+    /// The password of the account, if it came with one.
+    pub(crate) password: Option<String>,
 }
 
 /// What the issuer does with a request.
@@ -61,6 +64,13 @@ pub(crate) enum Reply {
 impl Issuer {
     pub(crate) fn new(life: Duration) -> Self {
         Self::build(Expiry::In(life), false, "s3cret")
+    }
+
+    /// Another issuer than all the others.
+    pub(crate) fn at(host: &'static str, life: Duration) -> Self {
+        let issuer = Self::build(Expiry::In(life), false, host);
+        let inner = Arc::into_inner(issuer.0).unwrap();
+        Self(Arc::new(Inner { host, ..inner }))
     }
 
     /// One that spends a refresh token with each answer.
@@ -112,6 +122,7 @@ impl Issuer {
             held: watch::channel(false).0,
             rotates,
             secret: secret.to_owned(),
+            host: "issuer.example",
             login,
         }))
     }
@@ -182,7 +193,9 @@ impl Issuer {
         let mut state = self.0.state.lock().unwrap();
         let at = Duration::from_millis(self.0.clock.get().unwrap().now().boot_ms as u64);
         let refresh_token = ask.refresh_token.map(|token| token.expose_secret().to_owned());
-        state.requests.push(Request { key: ask.key.to_string(), at, refresh_token });
+        let password = ask.credentials.and_then(|credentials| credentials.get("password"));
+        let password = password.map(|password| password.expose_secret().to_owned());
+        state.requests.push(Request { key: ask.key.to_string(), at, refresh_token, password });
         state.in_flight += 1;
         state.max_in_flight = state.max_in_flight.max(state.in_flight);
         let arrived = state.requests.len();
@@ -237,7 +250,7 @@ impl TokenSource for Issuer {
     }
 
     fn issuer(&self) -> &'static str {
-        "issuer.example"
+        self.0.host
     }
 
     fn fingerprint(&self) -> Fingerprint {

@@ -3,8 +3,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokenkeep::Key;
+use tokenkeep::budget::{Budget, Spending};
 use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use tokenkeep::{Credentials, Key};
 
 /// A store that fails when told to, and that can be looked into.
 #[derive(Debug)]
@@ -151,6 +152,41 @@ impl Store for UnreliableStore {
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
         self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
         self.inner().release_lease(key, holder).await
+    }
+
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        self.fail_if(&[Trouble::Gone])?;
+        self.inner().credentials(key).await
+    }
+
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.inner().save_credentials(key, credentials).await
+    }
+
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.inner().replace_credentials(key, before, after).await
+    }
+
+    async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.inner().remove_credentials(key).await
+    }
+
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        self.fail_if(&[Trouble::Gone])?;
+        self.inner().accounts(after, limit).await
+    }
+
+    async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.inner().spend(name, budget).await
     }
 
     async fn close(&self) {

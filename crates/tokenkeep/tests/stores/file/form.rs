@@ -1,5 +1,9 @@
 //! Names, content and modes of the files.
 
+use tokenkeep::budget::{Budget, Spending};
+use tokenkeep::credentials::Credentials;
+use tokenkeep::store::StoreUrl;
+
 use super::*;
 
 #[tokio::test]
@@ -128,4 +132,43 @@ async fn a_folder_that_is_not_the_stores_alone_keeps_its_mode() {
         assert_eq!(mode(&place.folder), folder_mode & 0o777);
         assert_eq!((mode(&place.path(".tokenkeep")), mode(&place.path(GRAPH))), (0o700, 0o600));
     }
+}
+
+#[tokio::test]
+async fn tokens_are_plain_without_seal_keys_and_sealed_with_them() {
+    let place = Place::made();
+    place.write(GRAPH, &place.content("left-behind", 3_000));
+    let url = StoreUrl::File(place.folder.clone());
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&place.clock);
+    for (keys, is_plain) in [(vec![], true), (vec![SealKey::generate().unwrap().0], false)] {
+        let store = tokenkeep::store::open(&url, &keys, &clock).await.unwrap();
+        let found = store.load(&key("graph")).await.unwrap().unwrap();
+        assert_eq!(told(&found).1, Some("left-behind"), "what is there is read as it is");
+        let saved = store.save(&key("graph"), &found.record, Some(found.version)).await.unwrap();
+        assert!(matches!(saved, SaveOutcome::Saved(_)));
+        assert_eq!(place.read(GRAPH).contains("left-behind"), is_plain);
+        assert_eq!(told(&store.load(&key("graph")).await.unwrap().unwrap()).1, Some("left-behind"));
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_written_of_accounts_and_budgets_is_private_and_read_only_where_it_belongs() {
+    let place = Place::new();
+    let store = place.open().await;
+    let (company, long) = (key("vendor:7"), key(&format!("vendor:{}", "x".repeat(200))));
+    let credentials = Credentials::with_password("company", Secret::new("secret")).unwrap();
+    for account in [&company, &long] {
+        store.save_credentials(account, &credentials).await.unwrap();
+    }
+    assert_eq!(store.accounts(None, 10).await.unwrap(), [company, long]);
+    let budget = Budget::parse("10/1m").unwrap();
+    assert_eq!(store.spend("../../odd/name", budget).await.unwrap(), Spending::Counted);
+    for name in place.names() {
+        assert_eq!(mode(&place.path(".tokenkeep").join(&name)), 0o600, "{name}");
+    }
+    assert_eq!(place.names().len(), 3, "{:?}", place.names());
+    fs::copy(place.path(".tokenkeep/vendor@7.credentials"), place.path(".tokenkeep/vendor@8.credentials")).unwrap();
+    let error = store.credentials(&key("vendor:8")).await.unwrap_err();
+    assert!(error.what.contains("'vendor:8' cannot be read") && !error.what.contains("secret"), "{error}");
 }

@@ -1,0 +1,141 @@
+//! Accounts whose credentials are kept in the store: who they are, and how they are changed.
+//!
+//! The hard problem is a login that is under way with the old credentials while new ones are given: its token must not
+//! end up as the account's. So what proves the account is part of the record's fingerprint, and whoever changes
+//! credentials writes the record afterwards, so that a save which began before fails to find its version.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::flight::{Clear, clear_stored};
+use super::provider::ProviderRuntime;
+use super::slot::Slot;
+use super::{Shared, TokenManager, lost_flight};
+use crate::credentials::Credentials;
+use crate::error::{Code, Error};
+use crate::event::Event;
+use crate::fingerprint::Fingerprint;
+use crate::key::Key;
+use crate::provider::Accounts;
+use crate::store::StoreError;
+
+/// As whom an issuer is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    /// What the store has for the account; `None` if its provider's credentials are configured, or there are none.
+    pub(super) credentials: Option<Credentials>,
+    /// What shapes the tokens of this account.
+    pub(super) fingerprint: Fingerprint,
+}
+
+impl TokenManager {
+    /// Keeps these credentials for an account, in place of those before, and forgets its token: the next who asks has
+    /// one obtained with them. They are not tried.
+    ///
+    /// `invalid_request` if the provider's credentials are configured, `unavailable` if the store does not work. Cancel
+    /// safe.
+    pub async fn set_credentials(&self, key: &str, credentials: Credentials) -> Result<(), Error> {
+        let slot = self.shared.account(key)?;
+        let own = Arc::clone(&self.shared);
+        self.shared
+            .tasks
+            .spawn(async move { own.set_credentials(&slot, &credentials).await })
+            .await
+            .unwrap_or_else(|_| Err(lost_flight()))
+    }
+
+    /// Forgets the credentials of an account, its token and its login; whether there were any. Cancel safe.
+    pub async fn remove_credentials(&self, key: &str) -> Result<bool, Error> {
+        let slot = self.shared.account(key)?;
+        let own = Arc::clone(&self.shared);
+        self.shared
+            .tasks
+            .spawn(async move { own.remove_credentials(&slot).await })
+            .await
+            .unwrap_or_else(|_| Err(lost_flight()))
+    }
+
+    /// The accounts whose credentials the store has, in the order of their keys, at most `limit` from the first after
+    /// `after`.
+    pub async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
+        self.shared.store.accounts(after, limit).await.map_err(|error| of_store(&error))
+    }
+}
+
+impl Shared {
+    /// As whom an issuer is asked for a key.
+    pub(super) async fn identity(&self, key: &Key, provider: &ProviderRuntime) -> Result<Identity, StoreError> {
+        let fingerprint = &provider.fingerprint;
+        if provider.accounts() != Accounts::Stored {
+            return Ok(Identity { credentials: None, fingerprint: fingerprint.clone() });
+        }
+        let credentials = self.store.credentials(key).await?;
+        let fingerprint =
+            credentials.as_ref().map_or_else(|| fingerprint.clone(), |known| with_account(fingerprint, known));
+        Ok(Identity { credentials, fingerprint })
+    }
+
+    /// The slot of an account whose credentials can be given.
+    fn account(self: &Arc<Self>, key: &str) -> Result<Arc<Slot>, Error> {
+        let slot = self.slot(key)?;
+        if slot.provider().accounts() == Accounts::Stored {
+            return Ok(slot);
+        }
+        Err(Error::new(Code::InvalidRequest, "the credentials of this provider are configured")
+            .with_key(slot.key())
+            .with_next(format!(
+                "change them there, or set accounts = \"stored\" in [providers.{}]",
+                slot.key().provider()
+            )))
+    }
+
+    async fn set_credentials(&self, slot: &Slot, credentials: &Credentials) -> Result<(), Error> {
+        let saved = self.store.save_credentials(slot.key(), credentials).await;
+        saved.map_err(|error| of_store(&error).with_key(slot.key()))?;
+        self.forget_login(slot).await?;
+        self.emit(Event::CredentialsChanged { key: slot.key().clone() });
+        Ok(())
+    }
+
+    async fn remove_credentials(&self, slot: &Slot) -> Result<bool, Error> {
+        let removed = self.store.remove_credentials(slot.key()).await;
+        let removed = removed.map_err(|error| of_store(&error).with_key(slot.key()))?;
+        self.forget_login(slot).await?;
+        if removed {
+            self.emit(Event::CredentialsRemoved { key: slot.key().clone() });
+        }
+        Ok(removed)
+    }
+
+    /// Forgets what the credentials before have brought.
+    async fn forget_login(&self, slot: &Slot) -> Result<(), Error> {
+        {
+            let mut state = slot.lock();
+            slot.withdraw(&mut state);
+            state.busy().failure = None;
+        }
+        clear_stored(self, slot, Clear::Login).await.map_err(|error| {
+            of_store(&error)
+                .with_key(slot.key())
+                .with_next("the credentials are changed; clear the token when the store works")
+        })
+    }
+}
+
+/// The fingerprint of a provider's tokens for one account.
+fn with_account(provider: &Fingerprint, credentials: &Credentials) -> Fingerprint {
+    provider.with_account(credentials.iter().map(|(name, value)| (name, value.expose_secret())))
+}
+
+/// The error of a caller whose account has no credentials.
+pub(super) fn no_credentials(key: &Key) -> Error {
+    Error::new(Code::UnknownKey, "there are no credentials of this account")
+        .with_key(key)
+        .with_next(format!("give them: tokenkeep credentials set {key}"))
+}
+
+fn of_store(error: &StoreError) -> Error {
+    Error::new(Code::Unavailable, error.to_string())
+        .with_next("try again when the store works")
+        .with_retry_after(Duration::from_secs(5))
+}

@@ -1,0 +1,184 @@
+//! Accounts whose credentials are kept in the store: added, changed and removed while the program runs.
+
+use std::time::Duration;
+
+use tokenkeep::expiry::Policy;
+use tokenkeep::source::{Expiry, Fault};
+use tokenkeep::{Accounts, Code, Credentials, KeyState, Secret, SourceSettings};
+use tokio::task::JoinSet;
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_credentials_is_unknown_and_nobody_is_asked() {
+    let world = stored_world().await;
+    for key in ["graph", "graph:7"] {
+        let error = world.manager.token(key).await.unwrap_err();
+        assert_eq!(error.code(), Code::UnknownKey);
+        assert!(error.to_string().contains(&format!("tokenkeep credentials set {key}")), "{error}");
+    }
+    assert_eq!(world.issuer.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_account_logs_in_with_its_own_credentials() {
+    let world = stored_world().await;
+    for (key, password) in [("graph:1", "one"), ("graph:2", "two")] {
+        world.manager.set_credentials(key, credentials(password)).await.unwrap();
+        assert_eq!(world.manager.token(key).await.unwrap().expose_secret().split('-').next(), Some(key));
+    }
+    assert_eq!(passwords(&world), ["one", "two"]);
+    let accounts = world.manager.accounts(None, 10).await.unwrap();
+    assert_eq!(accounts.iter().map(tokenkeep::Key::as_str).collect::<Vec<_>>(), ["graph:1", "graph:2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_process_uses_the_credentials_and_the_token() {
+    let world = stored_world().await;
+    world.manager.set_credentials("graph:1", credentials("one")).await.unwrap();
+    let other = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+    other.token("graph:1").await.unwrap();
+    assert_eq!(world.manager.token("graph:1").await.unwrap().generation(), 1);
+    assert_eq!(passwords(&world), ["one"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_credentials_end_the_token_everywhere_and_are_used_next() {
+    let world = stored_world().await;
+    let other = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+    other.start();
+    world.manager.set_credentials("graph:1", credentials("old")).await.unwrap();
+    let (ours, theirs) = (world.manager.handle("graph:1").unwrap(), other.handle("graph:1").unwrap());
+    ours.token().await.unwrap();
+    theirs.token().await.unwrap();
+    world.manager.set_credentials("graph:1", credentials("new")).await.unwrap();
+    assert!(ours.current().is_none());
+    pass(SECOND * 2).await;
+    assert!(theirs.current().is_none_or(|token| token.generation() > 1), "the old token is still handed out");
+    assert_eq!(theirs.token().await.unwrap().generation(), 2);
+    assert_eq!(passwords(&world), ["old", "new"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_under_way_with_old_credentials_does_not_become_the_token() {
+    for first in [true, false] {
+        let world = stored_world().await;
+        world.manager.set_credentials("graph:1", credentials("old")).await.unwrap();
+        let handle = world.manager.handle("graph:1").unwrap();
+        if !first {
+            handle.token().await.unwrap();
+        }
+        let before = world.issuer.count();
+        world.issuer.hold();
+        let mut login = JoinSet::new();
+        let own = handle.clone();
+        login.spawn(async move { own.refresh().await });
+        world.issuer.arrival(before + 1).await;
+        world.manager.set_credentials("graph:1", credentials("new")).await.unwrap();
+        world.issuer.let_go();
+        let error = login.join_next().await.unwrap().unwrap().unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("were changed"), "{error}");
+        pass(SECOND * 2).await;
+        handle.token().await.unwrap();
+        assert_eq!(passwords(&world).last().unwrap(), "new");
+        let other = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+        other.token("graph:1").await.unwrap();
+        assert_eq!(world.issuer.count(), before + 2, "the stored token is not the new login's");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_credentials_overcome_a_refusal_at_once() {
+    let world = stored_world().await;
+    world.manager.set_credentials("graph:1", credentials("wrong")).await.unwrap();
+    world.issuer.fail(Fault::Refused);
+    assert_eq!(world.manager.token("graph:1").await.unwrap_err().code(), Code::Refused);
+    world.issuer.reply(Reply::Token);
+    assert_eq!(world.manager.token("graph:1").await.unwrap_err().code(), Code::Refused);
+    world.manager.set_credentials("graph:1", credentials("right")).await.unwrap();
+    pass(SECOND).await;
+    world.manager.token("graph:1").await.unwrap();
+    assert_eq!(passwords(&world), ["wrong", "right"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn removed_credentials_take_the_token_with_them() {
+    let world = stored_world().await;
+    world.manager.set_credentials("graph:1", credentials("one")).await.unwrap();
+    world.manager.token("graph:1").await.unwrap();
+    assert!(world.manager.remove_credentials("graph:1").await.unwrap());
+    assert_eq!(world.manager.token("graph:1").await.unwrap_err().code(), Code::UnknownKey);
+    assert!(!world.manager.remove_credentials("graph:1").await.unwrap());
+    assert!(world.store.record("graph:1").await.unwrap().token.is_none());
+    // Given again, the account goes on counting.
+    world.manager.set_credentials("graph:1", credentials("two")).await.unwrap();
+    pass(SECOND).await;
+    assert_eq!(world.manager.token("graph:1").await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_has_a_life_of_its_own_where_the_issuer_states_none() {
+    let world = stored_world().await;
+    world.issuer.set_expiry(Expiry::Unstated);
+    let short = credentials("one").with_lifetime(Some(MINUTE * 10)).unwrap();
+    world.manager.set_credentials("graph:1", short).await.unwrap();
+    world.manager.set_credentials("graph:2", credentials("two")).await.unwrap();
+    assert_eq!(life(&world, "graph:1").await, MINUTE * 10);
+    assert_eq!(life(&world, "graph:2").await, HOUR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_cannot_be_read_are_a_trouble_and_not_unknown() {
+    let world = stored_world().await;
+    world.manager.set_credentials("graph:1", credentials("one")).await.unwrap();
+    world.store.set(Trouble::Gone);
+    let error = world.manager.token("graph:1").await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable, "{error}");
+    assert_eq!(world.issuer.count(), 0);
+    let error = world.manager.set_credentials("graph:1", credentials("two")).await.unwrap_err();
+    assert!(error.is_transient() && !error.to_string().contains("two"), "{error}");
+    world.store.set(Trouble::None);
+    pass(MINUTE).await;
+    world.manager.token("graph:1").await.unwrap();
+    assert_eq!(passwords(&world), ["one"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_with_configured_credentials_takes_no_others() {
+    let world = world(HOUR).await;
+    let error = world.manager.set_credentials("graph", credentials("one")).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert!(error.to_string().contains("accounts = \"stored\""), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_was_never_used_has_a_status() {
+    let world = stored_world().await;
+    world.manager.set_credentials("graph:1", credentials("one")).await.unwrap();
+    let other = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+    let statuses = other.statuses(None, 10).await;
+    let status = statuses.iter().find(|status| status.key.as_str() == "graph:1").unwrap();
+    assert_eq!(status.state, KeyState::Absent);
+}
+
+async fn stored_world() -> World {
+    world_of(Issuer::new(HOUR), stored()).await
+}
+
+fn stored() -> SourceSettings {
+    let policy = Policy { lifetime: HOUR, ..Policy::default() };
+    SourceSettings::default().with_policy(policy).with_accounts(Accounts::Stored)
+}
+
+fn credentials(password: &str) -> Credentials {
+    Credentials::with_password("company", Secret::new(password)).unwrap()
+}
+
+fn passwords(world: &World) -> Vec<String> {
+    world.issuer.requests().into_iter().filter_map(|request| request.password).collect()
+}
+
+async fn life(world: &World, key: &str) -> Duration {
+    let left = world.manager.token(key).await.unwrap().expires_in().unwrap();
+    Duration::from_secs(left.as_secs_f64().round() as u64)
+}

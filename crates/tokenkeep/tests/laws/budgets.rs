@@ -1,0 +1,85 @@
+//! How many requests an issuer allows: of all keys, processes and restarts together.
+
+use std::time::Duration;
+
+use tokenkeep::budget::Budget;
+use tokenkeep::expiry::Policy;
+use tokenkeep::{Accounts, Code, SourceSettings};
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn no_window_has_more_requests_than_the_budget_over_keys_processes_and_restarts() {
+    let world = world_of(Issuer::new(HOUR), limited()).await;
+    let mut managers = vec![world.manager.clone()];
+    for round in 0..60 {
+        if round % 7 == 0 {
+            managers.push(manager_with(&world.clock, &world.store, &world.issuer, limited()).await);
+        }
+        for (at, manager) in managers.iter().enumerate() {
+            manager.token(&format!("graph:{round}-{at}")).await.ok();
+        }
+        pass(SECOND * 3).await;
+    }
+    let times: Vec<_> = world.issuer.requests().iter().map(|request| request.at).collect();
+    assert!(times.len() >= 25, "only {} requests in three minutes", times.len());
+    let most = times.windows(11).map(|window| window[10].saturating_sub(window[0])).min().unwrap();
+    assert!(most >= MINUTE, "11 requests within {most:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_beyond_the_budget_is_told_when_there_is_room() {
+    let world = world_of(Issuer::new(HOUR), limited()).await;
+    for account in 0..10 {
+        world.manager.token(&format!("graph:{account}")).await.unwrap();
+    }
+    pass(SECOND * 20).await;
+    let error = world.manager.token("graph:10").await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
+    assert!(error.to_string().contains("the budget of 10 requests in 60 s"), "{error}");
+    let wait = error.retry_after().unwrap();
+    assert!(wait <= SECOND * 40 && wait > SECOND * 30, "{wait:?}");
+    // Waiting in vain is no failure of the account's.
+    pass(wait).await;
+    world.manager.token("graph:10").await.unwrap();
+    assert_eq!(world.issuer.count(), 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_with_a_good_token_notice_nothing_of_a_spent_budget() {
+    let settings = SourceSettings { budget: Budget::parse("1/10m").ok(), ..limited() };
+    let world = world_of(Issuer::new(HOUR), settings).await;
+    let good = world.get().await.unwrap();
+    world.manager.token("graph:other").await.unwrap_err();
+    pass(MINUTE).await;
+    assert_eq!(world.get().await.unwrap().generation(), good.generation());
+    assert!(world.graph().get(tokenkeep::Demand::default()).await.unwrap().warnings.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_by_hand_does_not_pass_over_the_budget() {
+    let settings = SourceSettings { budget: Budget::parse("2/1m").ok(), ..limited() };
+    let world = world_of(Issuer::new(HOUR), settings).await;
+    world.get().await.unwrap();
+    world.graph().refresh().await.unwrap();
+    let error = world.graph().refresh().await.unwrap_err();
+    assert!(error.to_string().contains("budget"), "{error}");
+    assert_eq!(world.get().await.unwrap().generation(), 2, "the good token stays");
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_store_each_process_keeps_the_budget_by_itself() {
+    let world = world_of(Issuer::new(HOUR), limited()).await;
+    world.store.set(Trouble::Gone);
+    for account in 0..20 {
+        world.manager.token(&format!("graph:{account}")).await.ok();
+    }
+    assert_eq!(world.issuer.count(), 10);
+}
+
+fn limited() -> SourceSettings {
+    let policy = Policy { timeout: Duration::from_secs(5), ..Policy::default() };
+    let budget = Some(Budget::parse("10/1m").unwrap());
+    SourceSettings { budget, policy, accounts: Accounts::Any, ..SourceSettings::default() }
+}
