@@ -10,6 +10,7 @@ mod exec;
 mod get;
 mod man;
 mod refresh;
+mod request;
 mod serve;
 mod stats;
 mod status;
@@ -51,6 +52,7 @@ enum Command {
     Exec(exec::ExecArgs),
     Status(status::StatusArgs),
     Refresh(refresh::RefreshArgs),
+    Request(request::RequestArgs),
     Clear(clear::ClearArgs),
     Cleanup(cleanup::CleanupArgs),
     Stats(stats::StatsArgs),
@@ -75,6 +77,7 @@ impl Cli {
             }
             Command::Status(args) => one_shot(status::run(global, args)),
             Command::Refresh(args) => one_shot(refresh::run(global, args)),
+            Command::Request(args) => one_shot(request::run(global, args)),
             Command::Clear(args) => one_shot(clear::run(global, args)),
             Command::Cleanup(args) => one_shot(cleanup::run(global, args)),
             Command::Stats(args) => one_shot(stats::run(global, args)),
@@ -139,7 +142,8 @@ Exit codes:
   0  done                              5  a person must log in again
   1  a fault of tokenkeep              6  the issuer refuses: fix configuration or credentials
   2  wrong arguments or configuration  7  unavailable now: try later
-  4  no such provider or account       130, 143  ended by a signal
+  4  no such provider or account       10, 11  request: the API answered 4xx, 5xx
+                                       130, 143  ended by a signal
 
 Data goes to stdout, all else to stderr. RUST_LOG sets the level of the log, e.g. RUST_LOG=info;
 NO_COLOR turns colours off.";

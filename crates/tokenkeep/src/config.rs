@@ -24,9 +24,11 @@ use std::task::Poll;
 use toml::de::DeTable;
 
 use self::document::{Context, Table};
-use self::mask::{Masked, Syntax};
+use self::mask::Masked;
 use self::problem::Finding;
 pub use self::problem::{Color, Problem, Problems, Severity};
+pub use self::schema::schema;
+use self::syntax::Syntax;
 use crate::provider::Provider;
 use crate::seal::SealKey;
 use crate::store::StoreUrl;
@@ -37,10 +39,13 @@ mod mask;
 mod problem;
 mod provider;
 mod read_file;
+mod schema;
 mod seal_keys;
 mod secret_ref;
 mod server;
 mod suggest;
+mod syntax;
+mod variables;
 
 /// What a configuration file says.
 #[derive(Debug, Clone)]
@@ -150,16 +155,16 @@ pub async fn parse(source: &str, name: &str, base: &Path, env: &dyn Environment)
     let (document, faults) = DeTable::parse_recoverable(source);
     let document = document.into_inner();
     let context = Context::new(source, base, env);
+    let syntax = Syntax::of(&faults);
     for fault in &faults {
-        let finding = Finding::error(fault.message());
-        context.report(fault.span().into_iter().fold(finding, Finding::at));
+        context.report(syntax::finding(source, fault));
     }
-    // After a syntax error the rest was guessed, and its faults would be guesses too. A duplicate key leaves no doubt.
-    let is_sound = faults.iter().all(|fault| fault.message().starts_with("duplicate key"));
-    let read = if is_sound { Some(read(&document, &context).await) } else { None };
+    // After a syntax error the rest was guessed, and its faults would be guesses too. A repetition leaves no doubt.
+    let read = if syntax == Syntax::Broken { None } else { Some(read(&document, &context).await) };
 
-    let syntax = if faults.is_empty() { Syntax::Sound } else { Syntax::Broken };
-    let problems = Problems::new(name, source, &Masked::new(source, &document, syntax), context.into_findings());
+    let mut findings = context.into_findings();
+    syntax::drop_consequences(source, &faults, &mut findings);
+    let problems = Problems::new(name, source, &Masked::new(source, &document, syntax), findings);
     match read {
         Some(config) if !problems.has_errors() => Ok(Config { warnings: problems.into_vec(), ..config }),
         _ => Err(problems),

@@ -2,11 +2,12 @@
 
 use crate::world::{World, ended};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "get",
     "exec",
     "status",
     "refresh",
+    "request",
     "clear",
     "cleanup",
     "stats",

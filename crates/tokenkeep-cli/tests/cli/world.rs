@@ -74,6 +74,7 @@ impl World {
         let client = format!("token_url = \"{token_url}\"\nclient_secret = {{ env = \"CLIENT_SECRET\" }}\n");
         format!(
             "{graph}\
+             api_base = \"{api}\"\n\
              [providers.people]\n\
              grant = \"password\"\n\
              client_id = \"people\"\n\
@@ -92,6 +93,7 @@ impl World {
              grant = \"command\"\n\
              command = [\"echo\", \"{COMMAND_TOKEN}\"]\n",
             graph = Self::graph_at(&token_url),
+            api = self.sandbox.api_url(),
         )
     }
 

@@ -1,6 +1,7 @@
 //! A table `[providers.NAME]` and the [`Provider`] it stands for.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use toml::de::DeValue;
 
@@ -11,7 +12,8 @@ use crate::budget::Budget;
 use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh};
 use crate::key::check_provider_name;
 use crate::provider::{
-    Accounts, ClientAuth, Grant, MAX_TIMEOUT, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport,
+    Accounts, ApiBase, ApiSettings, ClientAuth, Grant, MAX_TIMEOUT, Provider, ResourceOwner, TokenEndpointSettings,
+    TokenUrl, Transport,
 };
 use crate::secret::Secret;
 
@@ -30,12 +32,14 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
     let asks = grant_name != GrantName::Static;
     let policy = if asks { policy(&mut table) } else { Policy::default() };
     let budget = if asks { table.text("budget").and_then(|text| budget(&text)) } else { None };
-    let grant = grant(grant_name, &mut table, accounts).await;
+    let transport = transport(&mut table);
+    let api = api(&mut table, transport);
+    let grant = grant(grant_name, &mut table, transport, accounts).await;
     let (fallbacks, max_failures) =
         if asks { fallbacks(&mut table, name.name, accounts).await } else { Default::default() };
     finish(table, grant_name, accounts);
     checked.ok()?;
-    let mut provider = Provider::new(name.name, grant?).ok()?.with_policy(policy);
+    let mut provider = Provider::new(name.name, grant?).ok()?.with_policy(policy).with_api(api);
     provider.accounts = accounts;
     provider.budget = budget;
     provider.fallbacks = fallbacks;
@@ -103,7 +107,8 @@ async fn fallback(mut table: Table<'_>, accounts: Accounts) -> Option<Grant> {
         field.report(finding.help("make it the provider's own grant, and the other one the fallback"));
         return None;
     }
-    let grant = grant(name, &mut table, accounts).await;
+    let transport = transport(&mut table);
+    let grant = grant(name, &mut table, transport, accounts).await;
     finish(table, name, accounts);
     grant
 }
@@ -139,11 +144,38 @@ fn refresh(field: &Field<'_>) -> Option<Refresh> {
     every.map(Refresh::Every)
 }
 
-async fn grant(name: GrantName, table: &mut Table<'_>, accounts: Accounts) -> Option<Grant> {
+fn api(table: &mut Table<'_>, transport: Transport) -> ApiSettings {
+    let base = table.text("api_base").and_then(|text| {
+        let base = ApiBase::parse(&text.value, transport);
+        base.map_err(|error| text.report(Finding::error(format!("`api_base` {error}")))).ok()
+    });
+    let reject_on = table.take("reject_on").and_then(|field| statuses(&field));
+    ApiSettings { base, reject_on: reject_on.unwrap_or(ApiSettings::default().reject_on) }
+}
+
+fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {
+    let DeValue::Array(values) = field.value else { return field.mismatch("an array of numbers") };
+    let status = |value: &DeValue<'_>| match value {
+        DeValue::Integer(number) => number.as_str().parse().ok().filter(|status| ERRORS.contains(status)),
+        _ => None,
+    };
+    let statuses: Option<Vec<_>> = values.iter().map(|value| status(value.get_ref())).collect();
+    if statuses.is_none() {
+        let finding = Finding::error(format!("`{}` must hold HTTP statuses from 400 to 599 only", field.name));
+        field.report(finding.help("write e.g. [401, 403]"));
+    }
+    statuses
+}
+
+fn transport(table: &mut Table<'_>) -> Transport {
+    if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure }
+}
+
+async fn grant(name: GrantName, table: &mut Table<'_>, transport: Transport, accounts: Accounts) -> Option<Grant> {
     Some(match name {
-        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table).await?),
+        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table, transport).await?),
         GrantName::Password => {
-            let endpoint = endpoint(table).await;
+            let endpoint = endpoint(table, transport).await;
             if accounts == Accounts::Stored {
                 return Some(Grant::Password { endpoint: endpoint?, owner: None });
             }
@@ -153,7 +185,7 @@ async fn grant(name: GrantName, table: &mut Table<'_>, accounts: Accounts) -> Op
             Grant::Password { endpoint: endpoint?, owner: Some(owner) }
         }
         GrantName::RefreshToken => {
-            let endpoint = endpoint(table).await;
+            let endpoint = endpoint(table, transport).await;
             let seed = secret(table, "refresh_token").await;
             Grant::RefreshToken { endpoint: endpoint?, seed: seed? }
         }
@@ -165,8 +197,7 @@ async fn grant(name: GrantName, table: &mut Table<'_>, accounts: Accounts) -> Op
     })
 }
 
-async fn endpoint(table: &mut Table<'_>) -> Option<TokenEndpointSettings> {
-    let transport = if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure };
+async fn endpoint(table: &mut Table<'_>, transport: Transport) -> Option<TokenEndpointSettings> {
     let token_url = table.require_text("token_url").and_then(|text| {
         let url = TokenUrl::parse(&text.value, transport);
         url.map_err(|error| text.report(Finding::error(format!("`token_url` {error}")))).ok()
@@ -239,7 +270,7 @@ async fn secret(table: &mut Table<'_>, name: &'static str) -> Option<Secret> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum GrantName {
+pub(super) enum GrantName {
     ClientCredentials,
     Password,
     RefreshToken,
@@ -251,9 +282,17 @@ impl GrantName {
     fn as_str(self) -> &'static str {
         GRANTS.iter().find(|(_, grant)| *grant == self).map_or("", |(name, _)| name)
     }
+
+    /// Whether it asks a token endpoint.
+    pub(super) fn has_endpoint(self) -> bool {
+        match self {
+            Self::ClientCredentials | Self::Password | Self::RefreshToken => true,
+            Self::Static | Self::Command => false,
+        }
+    }
 }
 
-const GRANTS: [(&str, GrantName); 5] = [
+pub(super) const GRANTS: [(&str, GrantName); 5] = [
     ("client_credentials", GrantName::ClientCredentials),
     ("password", GrantName::Password),
     ("refresh_token", GrantName::RefreshToken),
@@ -261,11 +300,11 @@ const GRANTS: [(&str, GrantName); 5] = [
     ("command", GrantName::Command),
 ];
 
-const REFRESH: [(&str, Refresh); 3] =
+pub(super) const REFRESH: [(&str, Refresh); 3] =
     [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
 
 /// The options of all grants.
-const GRANT_OPTIONS: [&str; 12] = [
+pub(super) const GRANT_OPTIONS: [&str; 12] = [
     "token_url",
     "client_id",
     "client_secret",
@@ -281,7 +320,7 @@ const GRANT_OPTIONS: [&str; 12] = [
 ];
 
 /// The options of a provider whatever its grant, or of most grants.
-const PROVIDER_OPTIONS: [&str; 10] = [
+pub(super) const PROVIDER_OPTIONS: [&str; 12] = [
     "accounts",
     "expiry_buffer",
     "refresh_before",
@@ -292,11 +331,16 @@ const PROVIDER_OPTIONS: [&str; 10] = [
     "budget",
     "fallback",
     "max_failures",
+    "api_base",
+    "reject_on",
 ];
 
 /// More failures in a row than anybody would wait for.
-const MAX_MAX_FAILURES: u32 = 1000;
+pub(super) const MAX_MAX_FAILURES: u32 = 1000;
+
+/// The HTTP statuses of errors.
+const ERRORS: RangeInclusive<u16> = 400..=599;
 
 /// The form parameters that some grant sets.
-const RESERVED: [&str; 7] =
+pub(super) const RESERVED: [&str; 7] =
     ["grant_type", "client_id", "client_secret", "scope", "username", "password", "refresh_token"];

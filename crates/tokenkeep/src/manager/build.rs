@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::expiry::Policy;
 use crate::key::check_provider_name;
-use crate::provider::{Accounts, DEFAULT_MAX_FAILURES, Provider};
+use crate::provider::{Accounts, ApiSettings, DEFAULT_MAX_FAILURES, Provider};
 use crate::seal::SealKey;
 use crate::source::TokenSource;
 use crate::source::http::HttpClient;
@@ -31,6 +31,8 @@ pub struct SourceSettings {
     pub policy: Policy,
     /// Whose tokens it can obtain.
     pub accounts: Accounts,
+    /// The API that they are for.
+    pub api: ApiSettings,
     /// How many requests the issuer allows.
     pub budget: Option<Budget>,
     /// Further sources, for when it fails.
@@ -44,6 +46,7 @@ impl Default for SourceSettings {
         Self {
             policy: Policy::default(),
             accounts: Accounts::Default,
+            api: ApiSettings::default(),
             budget: None,
             fallbacks: Vec::new(),
             max_failures: DEFAULT_MAX_FAILURES,
@@ -122,9 +125,9 @@ impl ManagerBuilder {
     /// Adds a provider whose tokens come from a source of your own.
     #[must_use]
     pub fn source(mut self, name: &str, source: Arc<dyn TokenSource>, settings: SourceSettings) -> Self {
-        let SourceSettings { policy, accounts, budget, fallbacks, max_failures } = settings;
+        let SourceSettings { policy, accounts, api, budget, fallbacks, max_failures } = settings;
         let ways = Ways::new(source, fallbacks, max_failures);
-        self.sources.push(ProviderRuntime::new(name.into(), ways, Settings { policy, accounts, budget }));
+        self.sources.push(ProviderRuntime::new(name.into(), ways, Settings { policy, accounts, api, budget }));
         self
     }
 

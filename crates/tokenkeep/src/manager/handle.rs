@@ -15,6 +15,7 @@ use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::expiry::{Decision, Phase, classify, decide};
 use crate::key::Key;
+use crate::provider::ApiSettings;
 use crate::source::Keep;
 use crate::status::{Status, Warning, token_warnings};
 use crate::subscriber::Subscriber;
@@ -59,6 +60,11 @@ impl TokenHandle {
     /// The key.
     pub fn key(&self) -> &Key {
         self.slot.key()
+    }
+
+    /// The API that its tokens are for.
+    pub fn api(&self) -> ApiSettings {
+        self.slot.provider().settings.api.clone()
     }
 
     /// A token that can be used now; obtains one if there is none.

@@ -60,6 +60,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     let key = |config: &Config| config.server.key.as_ref().map(|key| *key.as_bytes());
     let changes = [
         ("store", before.store != after.store),
+        ("seal_keys", before.seal_keys != after.seal_keys),
         ("listen in [server]", before.server.listen != after.server.listen),
         ("key in [server]", key(before) != key(after)),
     ];
