@@ -68,8 +68,9 @@ impl FileStore {
     /// Opens a folder, or makes it with those that it lies in, for their owner alone. Leases end by this clock. What
     /// others may open is closed to them, with a warning.
     ///
-    /// A path that is something else than a folder is an error, and so is another user's folder. A folder that cannot be written now, because the disk is
-    /// full or this user may not, is opened all the same, with a warning: calls fail until it can be, and work then.
+    /// A path that is something else than a folder is an error, and so is another user's folder. A folder that cannot be
+    /// written now, because the disk is full or this user may not, is opened all the same, with a warning: calls fail
+    /// until it can be, and work then.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let label: Box<str> = format!("file:{}", path.display()).into();
         let root = std::path::absolute(path);

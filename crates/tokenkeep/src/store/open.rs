@@ -58,10 +58,10 @@ pub async fn open(url: &StoreUrl, seal_keys: &[SealKey], clock: &Arc<dyn Clock>)
     if let Some(sealed) = open_sealed(url, seal_keys, clock).await? {
         return Ok(Arc::new(sealed));
     }
-    Ok(match url {
-        StoreUrl::File(path) => Arc::new(FileStore::open(path, Arc::clone(clock)).await?),
-        _ => Arc::new(MemoryStore::new(Arc::clone(clock))),
-    })
+    if let StoreUrl::File(path) = url {
+        return Ok(Arc::new(FileStore::open(path, Arc::clone(clock)).await?));
+    }
+    Ok(Arc::new(MemoryStore::new(Arc::clone(clock))))
 }
 
 /// Opens a store that is sealed; `None` for one that is not: `memory:`, which no other process can read, and `file:`
