@@ -6,8 +6,10 @@
 
 #[cfg(any(test, feature = "store-contract"))]
 pub mod contract;
+mod file;
 mod memory;
 mod open;
+mod private;
 mod reopening;
 mod sealed;
 #[cfg(feature = "sqlite")]
@@ -28,6 +30,7 @@ use crate::key::Key;
 use crate::secret::Secret;
 use crate::token::IssuedToken;
 
+pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use open::{StoreUrl, open, open_sealed};
 pub(crate) use reopening::ReopeningStore;

@@ -31,3 +31,4 @@ mod stores_in_trouble;
 mod stores_not_there;
 mod subscribers;
 mod support;
+mod token_files;

@@ -113,7 +113,8 @@ impl Obstacle {
             Self::Foreign => fs::write(file, database(0x1234_5678, 7)).unwrap(),
             Self::Newer => fs::write(file, database(0x746f_6b6b, 999)).unwrap(),
             Self::Corrupt => {
-                fs::write(file, "SQLite format 3\0 and then nothing that makes sense".repeat(100)).unwrap()
+                let nonsense = "SQLite format 3\0 and then nothing that makes sense".repeat(100);
+                fs::write(file, nonsense).unwrap();
             }
         }
     }
