@@ -9,6 +9,7 @@ mod ends;
 mod exec;
 mod faults;
 mod generated;
+mod kills;
 mod get;
 mod manage;
 mod many;
