@@ -32,6 +32,7 @@ use crate::store::StoreUrl;
 
 mod document;
 mod interpolate;
+mod login;
 mod mask;
 mod problem;
 mod provider;

@@ -56,7 +56,10 @@ pub use credentials::Credentials;
 pub use error::{Code, Error};
 pub use event::Event;
 pub use key::Key;
-pub use manager::{Answer, CLEANUP_GRACE, Demand, ManagerBuilder, Reloaded, SourceSettings, TokenHandle, TokenManager};
+pub use manager::{
+    Answer, CLEANUP_GRACE, Demand, ManagerBuilder, Reloaded, SourceSettings, TokenHandle, TokenManager, Trial,
+    TrialLife, TrialToken,
+};
 pub use provider::Accounts;
 pub use secret::Secret;
 pub use status::{KeyState, Stats, Status, Warning};

@@ -1,5 +1,7 @@
 //! A configured way to get tokens: what a table `[providers.NAME]` says, in types that cannot be half-right.
 
+pub mod login;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use crate::budget::Budget;
 use crate::expiry::Policy;
 use crate::key::{InvalidKey, check_provider_name};
 use crate::secret::Secret;
+
+use self::login::LoginSettings;
 
 /// A configured way to get tokens.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +106,8 @@ pub enum Grant {
         /// Its arguments.
         args: Vec<String>,
     },
+    /// A vendor's own login, described by a recipe.
+    Login(Box<LoginSettings>),
 }
 
 impl Grant {
@@ -113,6 +119,7 @@ impl Grant {
             Self::RefreshToken { .. } => "refresh_token",
             Self::Static { .. } => "static",
             Self::Command { .. } => "command",
+            Self::Login(_) => "login",
         }
     }
 }
@@ -127,6 +134,7 @@ impl fmt::Debug for Grant {
             | Self::RefreshToken { endpoint, .. } => shown.field("endpoint", endpoint),
             Self::Static { .. } => &mut shown,
             Self::Command { program, .. } => shown.field("program", program),
+            Self::Login(settings) => shown.field("settings", settings),
         }
         .finish_non_exhaustive()
     }

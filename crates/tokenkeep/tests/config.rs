@@ -304,7 +304,7 @@ error: unknown grant
   |         ^^^^^^^^^^^^^^^^^^^
   |
   = help: did you mean `client_credentials`? known are `client_credentials`, `password`, `refresh_token`, `static`, \
-         `command`"
+         `command`, `login`"
     );
 }
 

@@ -69,8 +69,7 @@ impl Ink<'_> {
         for (key, value) in table {
             self.mark(key.span(), Kind::Shown);
             let hide = match value.get_ref() {
-                // The options in `extra` are named by the issuer.
-                DeValue::Table(_) => hide_all || key.get_ref() == "extra",
+                DeValue::Table(_) => hide_all || HIDDEN_TABLES.contains(&key.get_ref().as_ref()),
                 _ => hide_all || !is_harmless(key.get_ref(), &self.source[value.span()]),
             };
             self.judge_value(value.get_ref(), value.span(), hide);
@@ -200,6 +199,9 @@ fn push(text: &mut String, part: &str) -> Range<usize> {
     text.push_str(part);
     start..text.len()
 }
+
+/// The tables whose options are named by an issuer, which can call a secret anything.
+const HIDDEN_TABLES: [&str; 7] = ["basic", "credentials", "extra", "form", "headers", "json", "query"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
 const SHOWN_OPTIONS: [&str; 16] = [

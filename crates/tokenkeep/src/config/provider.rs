@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::document::{Field, Table, Text, listed};
+use super::login;
 use super::problem::Finding;
 use super::secret_ref;
 use crate::budget::Budget;
@@ -57,7 +58,7 @@ fn finish(table: Table<'_>, grant: GrantName, accounts: Accounts) {
 }
 
 fn accounts(table: &mut Table<'_>, grant_name: GrantName) -> Accounts {
-    if grant_name != GrantName::Password {
+    if !matches!(grant_name, GrantName::Password | GrantName::Login) {
         return Accounts::Default;
     }
     let stored = table.take("accounts").and_then(|field| field.choice(&[("stored", Accounts::Stored)]));
@@ -162,6 +163,7 @@ async fn grant(name: GrantName, table: &mut Table<'_>, accounts: Accounts) -> Op
             let (program, args) = table.require("command")?.command()?;
             Grant::Command { program, args }
         }
+        GrantName::Login => Grant::Login(Box::new(login::read(table, accounts).await?)),
     })
 }
 
@@ -245,6 +247,7 @@ enum GrantName {
     RefreshToken,
     Static,
     Command,
+    Login,
 }
 
 impl GrantName {
@@ -253,19 +256,20 @@ impl GrantName {
     }
 }
 
-const GRANTS: [(&str, GrantName); 5] = [
+const GRANTS: [(&str, GrantName); 6] = [
     ("client_credentials", GrantName::ClientCredentials),
     ("password", GrantName::Password),
     ("refresh_token", GrantName::RefreshToken),
     ("static", GrantName::Static),
     ("command", GrantName::Command),
+    ("login", GrantName::Login),
 ];
 
 const REFRESH: [(&str, Refresh); 3] =
     [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
 
 /// The options of all grants.
-const GRANT_OPTIONS: [&str; 12] = [
+const GRANT_OPTIONS: [&str; 15] = [
     "token_url",
     "client_id",
     "client_secret",
@@ -278,6 +282,9 @@ const GRANT_OPTIONS: [&str; 12] = [
     "refresh_token",
     "token",
     "command",
+    "login",
+    "credentials",
+    "api_base",
 ];
 
 /// The options of a provider whatever its grant, or of most grants.

@@ -134,7 +134,7 @@ pub(super) fn no_credentials(key: &Key) -> Error {
         .with_next(format!("give them: tokenkeep credentials set {key}"))
 }
 
-fn of_store(error: &StoreError) -> Error {
+pub(super) fn of_store(error: &StoreError) -> Error {
     Error::new(Code::Unavailable, error.to_string())
         .with_next("try again when the store works")
         .with_retry_after(Duration::from_secs(5))

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use tokenkeep::provider::{Grant, Provider, ResourceOwner};
 use tokenkeep::store::{MemoryStore, Store as _};
-use tokenkeep::{Clock, Error, Key, Moment, Secret, Token, TokenManager};
+use tokenkeep::{Key, Secret, TokenManager};
 
-use crate::support::{Playback, Script, client};
+use crate::support::{Noon, Playback, Script, client, recorded, tell_error, tell_token, without_comments};
 
 #[tokio::test]
 async fn every_recorded_answer_comes_to_what_stands_beside_it() {
@@ -53,14 +53,14 @@ impl Case {
         let mut cases = Vec::new();
         for entry in fs::read_dir(folder).unwrap() {
             let folder = entry.unwrap().path();
-            let text = fs::read_to_string(folder.join("expected.txt")).unwrap();
-            let expected: String = text.split_inclusive('\n').filter(|line| !line.starts_with('#')).collect();
+            let expected = without_comments(&folder.join("expected.txt"));
             let grant = expected.lines().next().and_then(|line| line.strip_prefix("grant: ")).unwrap();
+            let answer = recorded(&folder.join("answer.http"), &folder.join("body"));
             cases.push(Self {
                 name: folder.file_name().unwrap().to_str().unwrap().to_owned(),
                 grant: grant.to_owned(),
                 expected,
-                issuer: Playback::start(Script::Once(answer(&folder))).await,
+                issuer: Playback::start(Script::Once(answer)).await,
             });
         }
         cases.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -98,53 +98,5 @@ impl Case {
         }
         assert_eq!(self.issuer.requests().len(), 1, "{}", self.name);
         told
-    }
-}
-
-fn tell_token(told: &mut String, token: &Token) {
-    let authorization = token.authorization();
-    writeln!(told, "authorization: {}", authorization.to_str().unwrap()).unwrap();
-    if let Some(scope) = token.scope() {
-        writeln!(told, "scope: {scope}").unwrap();
-    }
-    writeln!(told, "expires_in: {} s", token.expires_in().unwrap().as_secs_f32()).unwrap();
-}
-
-fn tell_error(told: &mut String, error: &Error, issuer: &Playback) {
-    let debug = format!("{error:?} {error}");
-    assert!(!debug.contains("planted"), "{debug}");
-    writeln!(told, "error: {}", error.code()).unwrap();
-    writeln!(told, "what: {}", error.what().replace(&issuer.address().to_string(), "HOST")).unwrap();
-    if let Some(next) = error.next() {
-        writeln!(told, "next: {next}").unwrap();
-    }
-    if let Some(after) = error.retry_after().filter(|after| after.as_secs() > 1) {
-        writeln!(told, "retry_after: {} s", after.as_secs()).unwrap();
-    }
-}
-
-/// The bytes to play back.
-fn answer(case: &Path) -> Vec<u8> {
-    let text = fs::read(case.join("answer.http")).unwrap();
-    let split = text.windows(2).position(|pair| pair == b"\n\n").unwrap_or(text.len() - 1);
-    let head = std::str::from_utf8(&text[..split]).unwrap().replace('\n', "\r\n");
-    let body = fs::read(case.join("body")).unwrap_or_else(|_| text.get(split + 2..).unwrap_or_default().to_vec());
-    let lower = head.to_ascii_lowercase();
-    let framed = lower.contains("content-length:") || lower.contains("transfer-encoding:");
-    let length = if framed { String::new() } else { format!("\r\nContent-Length: {}", body.len()) };
-    [format!("{head}{length}\r\n\r\n").as_bytes(), &body].concat()
-}
-
-/// A clock that stands still at noon of 1 January 2026.
-#[derive(Debug)]
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Moment {
-        Moment { wall_ms: 1_767_268_800_000, boot_ms: 1_000_000 }
-    }
-
-    fn boot_id(&self) -> &'static str {
-        "boot"
     }
 }
