@@ -3,6 +3,7 @@
 mod clear;
 mod completions;
 mod config;
+mod credentials;
 mod dev;
 mod exec;
 mod get;
@@ -48,6 +49,7 @@ enum Command {
     Status(status::StatusArgs),
     Refresh(refresh::RefreshArgs),
     Clear(clear::ClearArgs),
+    Credentials(credentials::CredentialsArgs),
     Config(config::ConfigArgs),
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
@@ -68,6 +70,7 @@ impl Cli {
             Command::Status(args) => one_shot(status::run(global, args)),
             Command::Refresh(args) => one_shot(refresh::run(global, args)),
             Command::Clear(args) => one_shot(clear::run(global, args)),
+            Command::Credentials(args) => one_shot(credentials::run(global, args)),
             Command::Config(args) => one_shot(config::run(global, args)),
             Command::Serve(args) => {
                 let default = match args.log_format {

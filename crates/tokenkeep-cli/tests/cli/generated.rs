@@ -2,8 +2,8 @@
 
 use crate::world::{World, ended};
 
-const COMMANDS: [&str; 10] =
-    ["get", "exec", "status", "refresh", "clear", "config", "serve", "dev", "completions", "man"];
+const COMMANDS: [&str; 11] =
+    ["get", "exec", "status", "refresh", "clear", "credentials", "config", "serve", "dev", "completions", "man"];
 
 #[tokio::test]
 async fn every_shell_can_complete_every_command() {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers outside of test functions may fail a test too")]
 
 mod config;
+mod credentials;
 mod dev;
 mod ends;
 mod exec;
