@@ -25,11 +25,12 @@ pub(super) async fn read(table: &mut Table<'_>, accounts: Accounts) -> Option<Lo
     let credentials = if given.is_empty() { None } else { credentials(values, &given[0].0) };
     let mut names = Names::new(accounts, api_base, given.iter().map(|(field, _)| field.name.to_owned()));
     let recipe = table.require("login")?.table("[login]".into()).and_then(|table| recipe(table, transport, &mut names));
+    let recipe = recipe?;
     for (field, _) in given.iter().filter(|(field, _)| !names.is_used(field.name)) {
         let finding = Finding::error(format!("`{}` is not used in [login]", field.name));
         field.report_name(finding.help(format!("write {{{}}} where it belongs, or remove it", field.name)));
     }
-    Some(LoginSettings { recipe: recipe?, credentials })
+    Some(LoginSettings { recipe, credentials })
 }
 
 /// The options that give values, each with its value unless that is wrong. With accounts in the store these are the

@@ -201,7 +201,7 @@ fn push(text: &mut String, part: &str) -> Range<usize> {
 }
 
 /// The tables whose options are named by an issuer, which can call a secret anything.
-const HIDDEN_TABLES: [&str; 7] = ["basic", "credentials", "extra", "form", "headers", "json", "query"];
+const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "form", "headers", "json", "query"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
 const SHOWN_OPTIONS: [&str; 16] = [

@@ -10,6 +10,7 @@ mod answers;
 mod client_credentials;
 #[cfg(unix)]
 mod command;
+mod login;
 mod logins;
 mod network;
 mod password;
