@@ -19,6 +19,7 @@ mod reload;
 mod scheduler;
 mod slot;
 mod slots;
+mod spending;
 mod statuses;
 mod trial;
 mod watch_store;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::account::{Identity, no_credentials, of_store};
 use super::record::accept;
-use super::{TokenManager, parsed};
+use super::{TokenManager, declined, parsed};
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::key::Key;
@@ -50,10 +50,12 @@ pub enum TrialLife {
 
 impl TokenManager {
     /// Logs in once and tells what happens, whatever token there is and however the last attempt ended; `credentials`
-    /// are tried in place of those that the key has. Nothing is kept: not the token, not the failure.
+    /// are tried in place of those that the key has. Nothing is kept: not the token, not the failure. Only a budget
+    /// counts it.
     ///
-    /// `unknown_key` if there is no such provider or account, or nothing to log in with; `invalid_request` if trying would spend a refresh token
-    /// that only a person can replace. That the login fails is no error but an outcome.
+    /// `unknown_key` if there is no such provider or account, or nothing to log in with; `invalid_request` if trying
+    /// would spend a refresh token that only a person can replace; `unavailable` if the budget is spent. That the login
+    /// fails is no error but an outcome.
     pub async fn try_login(&self, key: &str, credentials: Option<&Credentials>) -> Result<Trial, Error> {
         let key = parsed(key)?;
         let provider = self.shared.provider_of(&key)?;
@@ -71,6 +73,8 @@ impl TokenManager {
         if provider.accounts() == Accounts::Stored && identity.credentials.is_none() {
             return Err(no_credentials(&key));
         }
+        let counted = self.shared.spend(&provider).await;
+        counted.map_err(|exhausted| declined(&key, &exhausted, self.shared.clock.now()))?;
         let mut steps = Vec::new();
         let sent = self.shared.clock.now();
         let ask = Ask { key: &key, refresh_token: None, credentials: identity.credentials.as_ref() };

@@ -71,7 +71,53 @@ async fn credentials_of_an_account_win_and_their_lifetime_counts() {
     assert_eq!(token.life, TrialLife::Assumed(Duration::from_hours(1)));
     let bob = bob.with_lifetime(Some(Duration::from_mins(20))).unwrap();
     let token = manager.try_login("bluestakes", Some(&bob)).await.unwrap().outcome.unwrap();
-    assert_eq!(token.life, TrialLife::Stated(Duration::from_mins(20)));
+    assert_eq!(token.life, TrialLife::Assumed(Duration::from_mins(20)));
+}
+
+#[tokio::test]
+async fn accounts_in_the_store_log_in_each_with_its_own_credentials_and_life() {
+    let sandbox = vendor().await;
+    let api_base = sandbox.login_url().replace("/login", "");
+    let text = format!(
+        r#"
+[providers.bluestakes]
+grant = "login"
+accounts = "stored"
+lifetime = "1h"
+expiry_buffer = "5m"
+budget = "5/1m"
+api_base = "{api_base}"
+[providers.bluestakes.login]
+post = "{{api_base}}/login"
+json = {{ username = "{{username}}", password = "{{password}}" }}
+token = "/Authorization"
+"#
+    );
+    let config =
+        config::parse(&text, "tokenkeep.toml", Path::new(""), &HashMap::<String, String>::new()).await.unwrap();
+    let clock = Arc::new(SetClock(AtomicI64::new(0)));
+    let manager = TokenManager::builder().config(config).clock(clock).build().await.unwrap();
+    for (account, username, password, lifetime) in [
+        ("bluestakes:1", "ada", "pass\"word", None),
+        ("bluestakes:2", "bob", "secret {bob}", Some(Duration::from_mins(20))),
+    ] {
+        let error = manager.try_login(account, None).await.unwrap_err();
+        assert_eq!(error.code(), Code::UnknownKey);
+        let credentials = Credentials::with_password(username, Secret::new(password)).unwrap();
+        manager.set_credentials(account, credentials.with_lifetime(lifetime).unwrap()).await.unwrap();
+        let trial = manager.try_login(account, None).await.unwrap();
+        assert!(trial.outcome.is_ok(), "{trial:?}");
+        let token = manager.token(account).await.unwrap();
+        assert_eq!(token.expires_in(), Some(lifetime.unwrap_or(Duration::from_hours(1))));
+    }
+    let incomplete = Credentials::new([("username".to_owned(), Secret::new("ada"))]).unwrap();
+    manager.set_credentials("bluestakes:3", incomplete).await.unwrap();
+    let error = manager.token("bluestakes:3").await.unwrap_err();
+    assert_eq!((error.code(), error.what()), (Code::LoginRequired, "the credentials have no password"));
+    // Two logins, two trials, and one that was not made.
+    let error = manager.try_login("bluestakes:1", None).await.unwrap_err();
+    assert!(error.code() == Code::Unavailable && error.what().starts_with("the budget of 5 requests"), "{error}");
+    assert_eq!(sandbox.counters().total.logins, 4);
 }
 
 #[tokio::test]
