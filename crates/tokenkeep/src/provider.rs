@@ -1,5 +1,6 @@
 //! A configured way to get tokens: what a table `[providers.NAME]` says, in types that cannot be half-right.
 
+mod header;
 pub mod login;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use crate::secret::Secret;
 
 use self::login::LoginSettings;
 
+pub use self::header::{InvalidHeader, OwnHeader, TokenHeader};
+
 /// A configured way to get tokens.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -26,6 +29,8 @@ pub struct Provider {
     pub accounts: Accounts,
     /// When they are renewed.
     pub policy: Policy,
+    /// What an API takes its tokens in.
+    pub header: TokenHeader,
     /// How many requests the issuer allows, all keys, processes and restarts together.
     pub budget: Option<Budget>,
     /// Further ways to ask, in their order, for when the first fails.
@@ -54,6 +59,7 @@ impl Provider {
             grant,
             accounts: Accounts::Default,
             policy: Policy::default(),
+            header: TokenHeader::default(),
             budget: None,
             fallbacks: Vec::new(),
             max_failures: DEFAULT_MAX_FAILURES,

@@ -1,4 +1,4 @@
-//! Trying credentials out.
+//! Vendors' logins: trying them out, and the header that a vendor wants.
 
 use crate::world::{ISSUED, PASSWORD, World, ended};
 
@@ -94,4 +94,14 @@ async fn a_test_shows_no_secret_however_much_it_logs() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_header_is_printed_as_the_vendor_wants_it() {
+    let world = World::without_config().await;
+    let header = "lifetime = \"1h\"\nheader = { name = \"X-Auth-Token\", format = \"v1 {token}\" }\n";
+    world.write_config(&vendor(&world).replace("lifetime = \"1h\"\n", header));
+    let token = world.run(&["get", "vendor"]).await.data().to_owned();
+    let shown = world.run(&["get", "vendor", "--format", "header"]).await.data().to_owned();
+    assert_eq!(shown, format!("x-auth-token: v1 {token}"));
 }

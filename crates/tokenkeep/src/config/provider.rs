@@ -12,7 +12,8 @@ use crate::budget::Budget;
 use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh};
 use crate::key::check_provider_name;
 use crate::provider::{
-    Accounts, ClientAuth, Grant, MAX_TIMEOUT, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport,
+    Accounts, ClientAuth, Grant, MAX_TIMEOUT, OwnHeader, Provider, ResourceOwner, TokenEndpointSettings, TokenHeader,
+    TokenUrl, Transport,
 };
 use crate::secret::Secret;
 
@@ -31,6 +32,7 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
     let asks = grant_name != GrantName::Static;
     let policy = if asks { policy(&mut table) } else { Policy::default() };
     let budget = if asks { table.text("budget").and_then(|text| budget(&text)) } else { None };
+    let header = table.take("header").and_then(|field| header(&field));
     let grant = grant(grant_name, &mut table, accounts).await;
     let (fallbacks, max_failures) =
         if asks { fallbacks(&mut table, name.name, accounts).await } else { Default::default() };
@@ -38,6 +40,7 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
     checked.ok()?;
     let mut provider = Provider::new(name.name, grant?).ok()?.with_policy(policy);
     provider.accounts = accounts;
+    provider.header = header.map(TokenHeader::Own).unwrap_or_default();
     provider.budget = budget;
     provider.fallbacks = fallbacks;
     provider.max_failures = max_failures.unwrap_or(provider.max_failures);
@@ -107,6 +110,21 @@ async fn fallback(mut table: Table<'_>, accounts: Accounts) -> Option<Grant> {
     let grant = grant(name, &mut table, accounts).await;
     finish(table, name, accounts);
     grant
+}
+
+/// What the token stands in, if that is not `Authorization: Bearer`.
+fn header(field: &Field<'_>) -> Option<OwnHeader> {
+    let mut table = field.table("`header`".into())?;
+    let (name, format) = (table.take("name"), table.take("format"));
+    table.finish(|_| None);
+    // What is there and wrong is no header.
+    let text = |field: Option<Field<'_>>| match field {
+        Some(field) => field.text().map(|text| Some(text.value)),
+        None => Some(None),
+    };
+    let (name, format) = (text(name)?, text(format)?);
+    let format = format.as_deref().unwrap_or("{token}");
+    OwnHeader::new(name.as_deref(), format).map_err(|error| field.report(Finding::error(error.to_string()))).ok()
 }
 
 fn policy(table: &mut Table<'_>) -> Policy {
@@ -288,7 +306,7 @@ const GRANT_OPTIONS: [&str; 15] = [
 ];
 
 /// The options of a provider whatever its grant, or of most grants.
-const PROVIDER_OPTIONS: [&str; 10] = [
+const PROVIDER_OPTIONS: [&str; 11] = [
     "accounts",
     "expiry_buffer",
     "refresh_before",
@@ -296,6 +314,7 @@ const PROVIDER_OPTIONS: [&str; 10] = [
     "lifetime",
     "expected_life",
     "timeout",
+    "header",
     "budget",
     "fallback",
     "max_failures",

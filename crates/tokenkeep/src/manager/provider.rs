@@ -14,7 +14,7 @@ use crate::clock::Moment;
 use crate::expiry::{Gate, Policy};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::provider::{Accounts, Provider};
+use crate::provider::{Accounts, Provider, TokenHeader};
 use crate::source::http::HttpClient;
 use crate::source::{Ask, Fault, FetchError, Fetched, Keep, TokenSource, from_grant};
 use crate::token::TokenKind;
@@ -80,6 +80,10 @@ impl ProviderRuntime {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.settings.policy
+    }
+
+    pub(crate) fn header(&self) -> &TokenHeader {
+        self.config.as_ref().map_or(&TokenHeader::Authorization, |config| &config.header)
     }
 
     pub(crate) fn accounts(&self) -> Accounts {

@@ -14,6 +14,7 @@ mod url_template;
 use std::fmt;
 
 use http::HeaderName;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
@@ -262,6 +263,11 @@ impl fmt::Display for End {
             Self::Jwt => f.write_str("the token's own exp"),
         }
     }
+}
+
+/// Whether a header belongs to the connection, so that nobody else can set it.
+pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
+    [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE].contains(name)
 }
 
 /// The name of the refresh token in a recipe.

@@ -1,8 +1,8 @@
 //! The laws of `grant = "login"`.
 
 use tokenkeep::config::Problem;
-use tokenkeep::provider::Grant;
 use tokenkeep::provider::login::LoginSettings;
+use tokenkeep::provider::{Grant, TokenHeader};
 
 use super::{assert_hides, config, faults, report};
 
@@ -226,6 +226,34 @@ async fn no_secret_of_a_recipe_is_in_any_report_or_debug() {
         .replace("'{username}'", "'{username}hunter2'");
     let config = config(&source).await;
     assert!(!format!("{config:?}{config:#?}").contains("hunter2"), "{config:?}");
+}
+
+#[tokio::test]
+async fn the_header_of_a_token_has_a_name_and_a_format() {
+    let provider = |header: &str| format!("[providers.v]\ngrant = 'static'\ntoken = {{ env = 'SECRET' }}\n{header}");
+    for (header, name, value) in [
+        ("header = { name = 'X-Auth-Token' }", "x-auth-token", "a-token"),
+        ("header = { format = 'Token token=\"{token}\"' }", "authorization", "Token token=\"a-token\""),
+        ("header = { name = 'Cookie', format = 'session={token}' }", "cookie", "session=a-token"),
+    ] {
+        let config = config(&provider(header)).await;
+        let TokenHeader::Own(header) = &config.providers[0].header else { panic!() };
+        let shown = header.value("a-token");
+        assert_eq!((header.name().as_str(), shown.to_str().unwrap()), (name, value));
+        assert!(!format!("{shown:?}").contains("a-token"));
+    }
+    for (header, message) in [
+        ("header = { name = 'X Y' }", "`name` is not the name of a header"),
+        ("header = { name = 'Host' }", "this header is set by the connection"),
+        ("header = { format = 'Bearer' }", "`format` must hold {token}"),
+        ("header = { format = '{token}{token}' }", "`format` can hold {token} once"),
+        ("header = { format = '{token}é' }", "`format` can hold ASCII only"),
+        ("header = { nam = 'X' }", "unknown option `nam`"),
+        ("header = 'X'", "`header` must be a table, not a string"),
+    ] {
+        let found = messages(&provider(header)).await;
+        assert!(found[0].starts_with(message), "{header}: {found:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What a request of a login sends.
 
 use http::HeaderName;
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::AUTHORIZATION;
 use serde_json::Number;
 use toml::de::DeValue;
 
@@ -9,7 +9,9 @@ use super::names::Names;
 use crate::config::document::{Field, Table, listed};
 use crate::config::problem::Finding;
 use crate::provider::Transport;
-use crate::provider::login::{Body, JsonTemplate, LoginRequest, Method, Template, UrlTemplate, XmlTemplate};
+use crate::provider::login::{
+    Body, JsonTemplate, LoginRequest, Method, Template, UrlTemplate, XmlTemplate, is_of_connection,
+};
 
 /// Reads a request out of the table of its step.
 pub(super) fn request(table: &mut Table<'_>, transport: Transport, names: &Names) -> Option<LoginRequest> {
@@ -70,7 +72,7 @@ fn headers(table: Table<'_>, names: &Names) -> Option<Vec<(HeaderName, Template)
     let read = |field: Field<'_>| {
         let value = names.template(&field);
         match field.name.parse::<HeaderName>() {
-            Ok(name) if !OWN_HEADERS.contains(&name) => Some((name, value?)),
+            Ok(name) if !is_of_connection(&name) => Some((name, value?)),
             Ok(_) => {
                 field.report_name(Finding::error("this header is set by the connection"));
                 None
@@ -126,4 +128,3 @@ fn json(field: &Field<'_>, names: &Names) -> Option<JsonTemplate> {
 
 const METHODS: [(&str, Method); 3] = [("get", Method::Get), ("post", Method::Post), ("put", Method::Put)];
 const BODIES: [&str; 3] = ["json", "form", "xml"];
-const OWN_HEADERS: [HeaderName; 7] = [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE];
