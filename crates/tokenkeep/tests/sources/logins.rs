@@ -19,7 +19,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokenkeep::config;
 use tokenkeep::store::{MemoryStore, Store as _};
-use tokenkeep::{Error, Key, Token, TokenManager, Trial};
+use tokenkeep::{Error, Key, Token, TokenHandle, TokenManager, Trial};
 
 use crate::support::{Noon, Playback, Script, recorded, tell_error, tell_token, without_comments};
 
@@ -32,6 +32,21 @@ async fn every_recorded_login_asks_and_comes_to_what_stands_beside_it() {
     let wrong = join_all(cases.iter().map(Case::check)).await.concat();
     assert!(wrong.is_empty(), "{wrong}");
     assert!(folders.len() > 25, "{} logins", folders.len());
+}
+
+#[tokio::test]
+async fn every_example_of_the_page_is_a_recorded_login() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("../../docs/logins.md")).unwrap();
+    let blocks = page.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let mut examples: Vec<_> = blocks.filter(|block| block.contains("grant = \"login\"")).collect();
+    assert!(examples.len() >= 12, "{} examples", examples.len());
+    for entry in fs::read_dir(root.join("tests/sources/logins")).unwrap() {
+        let config = fs::read_to_string(entry.unwrap().path().join("config.toml")).unwrap();
+        let config = config.replace("http://${HOST}", "https://vendor.example");
+        examples.retain(|example| *example != config);
+    }
+    assert!(examples.is_empty(), "not recorded:\n{}", examples.join("\n"));
 }
 
 struct Case<'a> {
@@ -81,10 +96,10 @@ impl Case<'_> {
     async fn play(&self, issuer: &Playback, manager: &TokenManager, store: &MemoryStore) -> String {
         let mut told = String::new();
         let handle = manager.handle("vendor").unwrap();
-        tell(&mut told, handle.token().await, issuer, store).await;
+        tell(&mut told, &handle, handle.token().await, issuer, store).await;
         if fs::read_to_string(self.folder.join("expected.txt")).unwrap().contains("\nrefreshed:") {
             told.push_str("refreshed:\n");
-            tell(&mut told, handle.refresh().await, issuer, store).await;
+            tell(&mut told, &handle, handle.refresh().await, issuer, store).await;
         }
         told
     }
@@ -108,9 +123,21 @@ impl Case<'_> {
     }
 }
 
-async fn tell(told: &mut String, outcome: Result<Token, Error>, issuer: &Playback, store: &MemoryStore) {
+async fn tell(
+    told: &mut String,
+    handle: &TokenHandle,
+    outcome: Result<Token, Error>,
+    issuer: &Playback,
+    store: &MemoryStore,
+) {
     match outcome {
-        Ok(token) => tell_token(told, &token),
+        Ok(token) => {
+            tell_token(told, &token);
+            let (name, value) = handle.header(&token);
+            if value != token.authorization() {
+                writeln!(told, "header: {name}: {}", value.to_str().unwrap()).unwrap();
+            }
+        }
         Err(error) => tell_error(told, &error, issuer),
     }
     let stored = store.load(&Key::parse("vendor").unwrap()).await.unwrap();
