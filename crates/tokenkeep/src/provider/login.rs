@@ -18,6 +18,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCOD
 
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
+use crate::secret::Secret;
 
 pub use place::{InvalidPlace, Part, Place, Unit, XmlPath};
 pub(crate) use template::escaped;
@@ -211,18 +212,19 @@ impl LoginRequest {
         names
     }
 
-    /// The texts that it sends as they stand here, where secrets are usual: they can be some.
-    pub fn literals(&self) -> Vec<&str> {
+    /// The texts that it sends as they stand here, but for its address: they can be secret too.
+    pub fn literals(&self) -> Vec<Secret> {
         let headers = self.headers.iter().map(|(_, text)| text);
         let query = self.query.iter().map(|(_, text)| text);
         let basic = self.basic.iter().flat_map(|(username, password)| [username, password]);
-        let mut literals: Vec<_> = headers.chain(query).chain(basic).flat_map(Template::literals).collect();
-        match &self.body {
-            Body::Empty | Body::Xml(_) => {}
-            Body::Json(json) => literals.extend(json.literals()),
-            Body::Form(form) => literals.extend(form.iter().flat_map(|(_, text)| text.literals())),
-        }
-        literals
+        let literals = headers.chain(query).chain(basic).flat_map(Template::literals).map(Secret::new);
+        let of_body: Vec<Secret> = match &self.body {
+            Body::Empty => Vec::new(),
+            Body::Json(json) => json.literals().into_iter().map(Secret::new).collect(),
+            Body::Form(form) => form.iter().flat_map(|(_, text)| text.literals()).map(Secret::new).collect(),
+            Body::Xml(xml) => xml.literals().into_iter().map(Secret::new).collect(),
+        };
+        literals.chain(of_body).collect()
     }
 
     fn tell(&self, parts: &mut Vec<(&'static str, String)>) {

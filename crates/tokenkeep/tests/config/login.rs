@@ -229,6 +229,31 @@ async fn no_secret_of_a_recipe_is_in_any_report_or_debug() {
 }
 
 #[tokio::test]
+async fn a_login_can_be_a_fallback() {
+    let recipe = recipe("")
+        .replace("[providers.v]", "[[providers.v.fallback]]")
+        .replace("providers.v.login", "providers.v.fallback.login");
+    let config = config(&format!("[providers.v]\ngrant = 'command'\ncommand = ['t']\n{recipe}")).await;
+    assert!(matches!(&config.providers[0].fallbacks[..], [Grant::Login(_)]));
+}
+
+#[tokio::test]
+async fn accounts_in_the_store_may_have_any_credentials() {
+    let stored = "accounts = 'stored'\ncredentials = { app = { env = 'SECRET' } }\n";
+    let words = "post = 'https://v.example/{tenant}'\njson = { a = '{app}{pin}' }\ntoken = '/t'\n";
+    let settings = settings(&login(stored, words)).await;
+    assert_eq!(settings.recipe.credential_names(), ["app", "pin", "tenant"]);
+    for (options, words, message) in [
+        (format!("{stored}username = 'a'\n"), words.to_owned(), "`username` is each account's own"),
+        (stored.to_owned(), words.replace("{pin}", "{api_base}"), "`{api_base}` is used, but `api_base` is missing"),
+        (stored.to_owned(), words.replace("{pin}", "{refresh_token}"), "what stands in braces is not known here"),
+    ] {
+        let found = messages(&login(&options, &words)).await;
+        assert!(found.iter().any(|found| found.starts_with(message)), "{found:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_header_of_a_token_has_a_name_and_a_format() {
     let provider = |header: &str| format!("[providers.v]\ngrant = 'static'\ntoken = {{ env = 'SECRET' }}\n{header}");
     for (header, name, value) in [

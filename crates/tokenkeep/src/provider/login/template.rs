@@ -164,17 +164,44 @@ pub struct XmlTemplate(Template);
 impl XmlTemplate {
     /// Checks that a template is well-formed whatever the values are.
     pub fn new(template: Template) -> Result<Self, InvalidTemplate> {
-        let part = |segment: &Segment| match segment {
-            Segment::Text(text) => text.to_string(),
-            Segment::Value(_) => STAND_IN.to_owned(),
-        };
-        let sample: String = template.0.iter().map(part).collect();
-        check_xml(&sample).map(|()| Self(template))
+        let template = Self(template);
+        check_xml(&template.sample()).map(|()| template)
     }
 
     /// The document as a text.
     pub fn as_template(&self) -> &Template {
         &self.0
+    }
+
+    /// Its texts and attributes but for the names in them and for namespaces.
+    pub(super) fn literals(&self) -> Vec<String> {
+        let sample = self.sample();
+        let mut reader = Reader::from_str(&sample);
+        let mut literals = Vec::new();
+        while let Ok(event) = reader.read_event() {
+            match event {
+                Event::Eof => break,
+                Event::Text(text) => literals.push(text.to_string()),
+                Event::CData(text) => literals.push(text.to_string()),
+                Event::Start(tag) | Event::Empty(tag) => {
+                    let attributes = tag.attributes().flatten();
+                    let own = attributes.filter(|attribute| !attribute.key.as_ref().starts_with("xmlns"));
+                    literals.extend(own.map(|attribute| attribute.value.to_string()));
+                }
+                _ => {}
+            }
+        }
+        let parts = literals.iter().flat_map(|literal| literal.split(STAND_IN));
+        parts.map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+    }
+
+    /// The document with something in place of each value.
+    fn sample(&self) -> String {
+        let part = |segment: &Segment| match segment {
+            Segment::Text(text) => text.to_string(),
+            Segment::Value(_) => STAND_IN.to_owned(),
+        };
+        self.0.0.iter().map(part).collect()
     }
 }
 
@@ -259,6 +286,13 @@ mod tests {
         for text in ["{", "{a", "{}", "{a b}", "{a{b}"] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_xml_says_literally_is_known() {
+        let text = "<a xmlns='urn:x' b='key {c}'> one <d>two{c}three</d><![CDATA[four]]></a>";
+        let template = XmlTemplate::new(Template::parse(text).unwrap()).unwrap();
+        assert_eq!(template.literals(), ["key", "one", "two", "three", "four"]);
     }
 
     #[test]

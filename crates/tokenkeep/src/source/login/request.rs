@@ -140,7 +140,7 @@ fn header(template: &Template, values: &Values<'_>) -> Result<HeaderValue, Unfit
         text.push_str(value);
         Ok(())
     })?;
-    let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| Unfit::Literal(Place::Header))?;
+    let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| Unfit::Whole(Place::Header))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -159,7 +159,7 @@ fn basic(username: &Template, password: &Template, values: &Values<'_>) -> Resul
     pair.push(':');
     pair.push_str(&plain(password, values)?);
     let text = Zeroizing::new(format!("Basic {}", BASE64.encode(&*pair)));
-    let mut value = HeaderValue::from_str(&text).map_err(|_| Unfit::Literal(Place::Header))?;
+    let mut value = HeaderValue::from_str(&text).map_err(|_| Unfit::Whole(Place::Header))?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -187,7 +187,7 @@ fn url(template: &UrlTemplate, query: &[(String, Template)], values: &Values<'_>
     // However they are written, these are steps to another path (WHATWG URL).
     let path = text.split(['?', '#']).next().unwrap_or_default();
     if path.split('/').any(|segment| matches!(&*segment.to_ascii_lowercase().replace("%2e", "."), "." | "..")) {
-        return Err(Unfit::Literal(Place::Path));
+        return Err(Unfit::Whole(Place::Path));
     }
     if !query.is_empty() {
         let query = form(String::new(), query, values)?;
@@ -195,7 +195,7 @@ fn url(template: &UrlTemplate, query: &[(String, Template)], values: &Values<'_>
         text.push(separator);
         text.push_str(&query);
     }
-    TokenUrl::parse(&text, template.transport()).map_err(|_| Unfit::Literal(Place::Path))
+    TokenUrl::parse(&text, template.transport()).map_err(|_| Unfit::Whole(Place::Path))
 }
 
 fn plain(template: &Template, values: &Values<'_>) -> Result<Zeroizing<String>, Unfit> {
@@ -234,7 +234,7 @@ pub(super) enum Unfit {
     /// This value cannot stand there.
     Value(Box<str>, Place),
     /// What came of several cannot stand there.
-    Literal(Place),
+    Whole(Place),
 }
 
 /// Where a value does not fit.
@@ -269,7 +269,7 @@ impl Unfit {
                 FetchError::new(Fault::Refused, format!("the value of {name} cannot stand in {}", place.as_str()))
                     .with_next(format!("check {name} in the credentials of {key}"))
             }
-            Self::Literal(place) => {
+            Self::Whole(place) => {
                 FetchError::new(Fault::Refused, format!("a value cannot stand in {}", place.as_str()))
                     .with_next(format!("check the credentials of {key}"))
             }

@@ -47,7 +47,8 @@ impl<'a> Values<'a> {
     ) -> Echoes {
         let given = self.given.iter().flatten().flat_map(|given| given.iter().map(|(_, value)| value));
         let values = self.own.iter().map(|(_, value)| value).chain(given);
-        let literals = request.literals().into_iter().filter(|text| text.len() >= SHORTEST_LITERAL).map(Secret::new);
+        let literals = request.literals().into_iter();
+        let literals = literals.filter(|text| text.expose_secret().len() >= SHORTEST_LITERAL);
         let secrets: Vec<_> = values.cloned().chain(cookies.map(Secret::new)).chain(literals).collect();
         let escaped: Vec<_> = secrets.iter().flat_map(|secret| escaped_forms(secret.expose_secret())).collect();
         Echoes::of(secrets.iter().chain(&escaped), headers.get(AUTHORIZATION), url)
