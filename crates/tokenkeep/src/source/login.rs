@@ -14,6 +14,7 @@ mod end;
 mod fault;
 mod request;
 mod told;
+mod unfit;
 mod values;
 mod xml;
 

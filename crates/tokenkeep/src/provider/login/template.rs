@@ -3,10 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use quick_xml::Reader;
-use quick_xml::events::Event;
-use serde_json::{Number, Value};
-
 use crate::credentials::is_name;
 
 /// A text with names in braces: `Token {api_key}`. `{{` is a plain `{`.
@@ -107,138 +103,6 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if text.contains('{') { text.replace('{', "{{").into() } else { text.into() }
 }
 
-/// JSON with templates as its texts. It keeps its shape, whatever the values are.
-#[derive(Clone, PartialEq)]
-pub enum JsonTemplate {
-    /// A text.
-    Text(Template),
-    /// A number.
-    Number(Number),
-    /// A truth value.
-    Bool(bool),
-    /// An array.
-    Array(Vec<Self>),
-    /// An object, its members in the order of the file.
-    Object(Vec<(String, Self)>),
-}
-
-impl JsonTemplate {
-    /// The names in it.
-    pub fn names(&self) -> Vec<&str> {
-        match self {
-            Self::Text(text) => text.names().collect(),
-            Self::Number(_) | Self::Bool(_) => Vec::new(),
-            Self::Array(items) => items.iter().flat_map(Self::names).collect(),
-            Self::Object(members) => members.iter().flat_map(|(_, value)| value.names()).collect(),
-        }
-    }
-
-    /// Its texts but for the names in them.
-    pub(super) fn literals(&self) -> Vec<&str> {
-        match self {
-            Self::Text(text) => text.literals().collect(),
-            Self::Number(_) | Self::Bool(_) => Vec::new(),
-            Self::Array(items) => items.iter().flat_map(Self::literals).collect(),
-            Self::Object(members) => members.iter().flat_map(|(_, value)| value.literals()).collect(),
-        }
-    }
-
-    pub(super) fn to_text(&self) -> String {
-        match self {
-            Self::Text(text) => Value::from(text.to_text()).to_string(),
-            Self::Number(number) => number.to_string(),
-            Self::Bool(value) => value.to_string(),
-            Self::Array(items) => format!("[{}]", items.iter().map(Self::to_text).collect::<Vec<_>>().join(",")),
-            Self::Object(members) => {
-                let member = |(name, value): &(String, Self)| format!("{}:{}", Value::from(&**name), value.to_text());
-                format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
-            }
-        }
-    }
-}
-
-/// A well-formed XML document with names in its texts and attributes only.
-#[derive(Debug, Clone, PartialEq)]
-pub struct XmlTemplate(Template);
-
-impl XmlTemplate {
-    /// Checks that a template is well-formed whatever the values are.
-    pub fn new(template: Template) -> Result<Self, InvalidTemplate> {
-        let template = Self(template);
-        check_xml(&template.sample()).map(|()| template)
-    }
-
-    /// The document as a text.
-    pub fn as_template(&self) -> &Template {
-        &self.0
-    }
-
-    /// Its texts and attributes but for the names in them and for namespaces.
-    pub(super) fn literals(&self) -> Vec<String> {
-        let sample = self.sample();
-        let mut reader = Reader::from_str(&sample);
-        let mut literals = Vec::new();
-        while let Ok(event) = reader.read_event() {
-            match event {
-                Event::Eof => break,
-                Event::Text(text) => literals.push(text.to_string()),
-                Event::CData(text) => literals.push(text.to_string()),
-                Event::Start(tag) | Event::Empty(tag) => {
-                    let attributes = tag.attributes().flatten();
-                    let own = attributes.filter(|attribute| !attribute.key.as_ref().starts_with("xmlns"));
-                    literals.extend(own.map(|attribute| attribute.value.to_string()));
-                }
-                _ => {}
-            }
-        }
-        let parts = literals.iter().flat_map(|literal| literal.split(STAND_IN));
-        parts.map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
-    }
-
-    /// The document with something in place of each value.
-    fn sample(&self) -> String {
-        let part = |segment: &Segment| match segment {
-            Segment::Text(text) => text.to_string(),
-            Segment::Value(_) => STAND_IN.to_owned(),
-        };
-        self.0.0.iter().map(part).collect()
-    }
-}
-
-fn check_xml(sample: &str) -> Result<(), InvalidTemplate> {
-    let broken = InvalidTemplate("is not well-formed XML");
-    let mut reader = Reader::from_str(sample);
-    let (mut depth, mut roots) = (0_usize, 0_usize);
-    loop {
-        let event = reader.read_event().map_err(|_| broken)?;
-        match &event {
-            Event::Eof => break,
-            Event::Start(tag) | Event::Empty(tag) => {
-                let attributes = tag.attributes().collect::<Result<Vec<_>, _>>().map_err(|_| broken)?;
-                let names = attributes.iter().map(|attribute| attribute.key.as_ref());
-                if names.chain([tag.name().as_ref()]).any(|name| name.contains(STAND_IN)) {
-                    return Err(MISPLACED);
-                }
-                roots += usize::from(depth == 0);
-                depth += usize::from(matches!(event, Event::Start(_)));
-            }
-            Event::End(_) => depth -= 1,
-            Event::Text(text) if depth == 0 && !text.trim().is_empty() => return Err(broken),
-            Event::Text(_) | Event::GeneralRef(_) => {}
-            Event::CData(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {
-                if sample_of(&event).contains(STAND_IN) {
-                    return Err(MISPLACED);
-                }
-            }
-        }
-    }
-    if depth == 0 && roots == 1 { Ok(()) } else { Err(broken) }
-}
-
-fn sample_of<'e>(event: &'e Event<'_>) -> &'e str {
-    event
-}
-
 // What a template says literally can be secret too.
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -255,21 +119,10 @@ impl fmt::Debug for Segment {
     }
 }
 
-impl fmt::Debug for JsonTemplate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("JsonTemplate").field(&self.names()).finish()
-    }
-}
-
 /// What is wrong with a template; reads on after the name of the option. It holds nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidTemplate(pub(super) &'static str);
-
-const MISPLACED: InvalidTemplate =
-    InvalidTemplate("has a name where none can stand: names stand in texts and in attributes' values");
-/// Stands for a value while XML is checked: a character that means nothing to anybody.
-const STAND_IN: &str = "\u{e000}";
 
 #[cfg(test)]
 mod tests {
@@ -285,32 +138,6 @@ mod tests {
         assert_eq!(Template::parse("{{a} {{{b}").unwrap().names().collect::<Vec<_>>(), ["b"]);
         for text in ["{", "{a", "{}", "{a b}", "{a{b}"] {
             assert!(Template::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_xml_says_literally_is_known() {
-        let text = "<a xmlns='urn:x' b='key {c}'> one <d>two{c}three</d><![CDATA[four]]></a>";
-        let template = XmlTemplate::new(Template::parse(text).unwrap()).unwrap();
-        assert_eq!(template.literals(), ["key", "one", "two", "three", "four"]);
-    }
-
-    #[test]
-    fn names_stand_in_the_texts_and_attributes_of_xml_only() {
-        for (text, good) in [
-            ("<a>{b}</a>", true),
-            ("<?xml version=\"1.0\"?>\n<a c='{b}'>x {b}<d/></a>\n", true),
-            ("<a><![CDATA[{b}]]></a>", false),
-            ("<a><!-- {b} --></a>", false),
-            ("<{b}/>", false),
-            ("<a {b}='c'/>", false),
-            ("<a c={b}/>", false),
-            ("<a>{b}", false),
-            ("<a/><a/>", false),
-            ("{b}", false),
-            ("", false),
-        ] {
-            assert_eq!(XmlTemplate::new(Template::parse(text).unwrap()).is_ok(), good, "{text}");
         }
     }
 }

@@ -30,7 +30,11 @@ impl UrlTemplate {
             };
             template.segments().iter().enumerate().map(part).collect()
         };
-        let host = TokenUrl::parse(&sample(LABEL), transport)?.host().replace(LABEL, "*").into();
+        let text = sample(LABEL);
+        if has_dots(&text) {
+            return Err(InvalidUrlTemplate("has '.' or '..' in its path; write the path that is meant"));
+        }
+        let host = TokenUrl::parse(&text, transport)?.host().replace(LABEL, "*").into();
         Ok(Self { template, transport, origin, host })
     }
 
@@ -56,6 +60,12 @@ impl UrlTemplate {
     pub(super) fn to_text(&self) -> String {
         self.template.to_text()
     }
+}
+
+/// Whether a part of the path is a step to another one, however it is written (WHATWG URL).
+pub(crate) fn has_dots(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.split(['/', '\\']).any(|part| matches!(&*part.to_ascii_lowercase().replace("%2e", "."), "." | ".."))
 }
 
 /// How many segments make scheme and host.
@@ -127,6 +137,9 @@ mod tests {
             ("{a}/b", None),
             ("http://a.example/{b}", None),
             ("https://a.example/#{b}", None),
+            ("https://a.example/../{b}", None),
+            ("https://a.example/%2E%2e/b", None),
+            ("https://a.example/b?c=/../d", Some("a.example")),
         ] {
             let url = UrlTemplate::new(Template::parse(text).unwrap(), Transport::Secure);
             assert_eq!(url.as_ref().map(UrlTemplate::host).ok(), host, "{text}");

@@ -86,7 +86,9 @@ impl Jar {
         for (_, cookie) in self.0.iter().filter(|(other, _)| *other == origin) {
             let separator: &[u8] = if line.is_empty() { b"" } else { b"; " };
             line.extend_from_slice(separator);
-            line.extend_from_slice(format!("{}={}", cookie.name, *cookie.value).as_bytes());
+            for part in [&*cookie.name, "=", cookie.value.as_str()] {
+                line.extend_from_slice(part.as_bytes());
+            }
         }
         if let (false, Ok(mut value)) = (line.is_empty(), HeaderValue::from_bytes(&line)) {
             value.set_sensitive(true);
