@@ -186,6 +186,40 @@ async fn a_trial_of_a_silent_vendor_shows_what_was_asked() {
     assert!(trial.outcome.unwrap_err().what().ends_with("did not answer within 0.2 s"));
 }
 
+#[tokio::test]
+async fn cookies_go_back_to_where_they_came_from_and_nowhere_else() {
+    let first = Playback::answering("200 OK\r\nSet-Cookie: a=1; Domain=127.0.0.1; Path=/", "{}").await;
+    let second = Playback::answering("200 OK\r\nSet-Cookie: b=2", "{\"t\":\"token\"}").await;
+    let text = format!(
+        r#"
+[providers.v]
+grant = "login"
+[[providers.v.login.step]]
+get = "http://{first}/1"
+[[providers.v.login.step]]
+get = "http://{second}/2"
+[[providers.v.login.step]]
+get = "http://{first}/3"
+headers = {{ Cookie = "c=3" }}
+[providers.v.login]
+get = "http://{second}/4"
+token = "/t"
+"#,
+        first = first.address(),
+        second = second.address(),
+    );
+    let config =
+        config::parse(&text, "tokenkeep.toml", Path::new(""), &HashMap::<String, String>::new()).await.unwrap();
+    let manager = TokenManager::builder().config(config).build().await.unwrap();
+    manager.token("v").await.unwrap();
+    let cookies = |issuer: &Playback| -> Vec<_> {
+        let line = |request: &String| request.lines().find_map(|line| line.strip_prefix("cookie: ").map(str::to_owned));
+        issuer.requests().iter().map(line).collect()
+    };
+    assert_eq!(cookies(&first), [None, Some("c=3; a=1".to_owned())]);
+    assert_eq!(cookies(&second), [None, Some("b=2".to_owned())]);
+}
+
 /// A clock that is moved by hand.
 #[derive(Debug)]
 struct SetClock(AtomicI64);
