@@ -9,12 +9,14 @@
 
 mod problem;
 mod readiness;
+mod stats;
 mod status;
 mod token;
 mod warning;
 
 pub use problem::{Problem, ProblemCode};
 pub use readiness::Readiness;
+pub use stats::StatsAnswer;
 pub use status::{FailureAnswer, State, StatusAnswer, TokenPage};
 pub use token::TokenAnswer;
 pub use warning::WarningAnswer;

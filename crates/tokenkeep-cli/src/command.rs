@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod cleanup;
 mod clear;
 mod completions;
 mod config;
@@ -9,8 +10,11 @@ mod exec;
 mod get;
 mod man;
 mod refresh;
+mod request;
 mod serve;
+mod stats;
 mod status;
+mod store;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -48,9 +52,13 @@ enum Command {
     Exec(exec::ExecArgs),
     Status(status::StatusArgs),
     Refresh(refresh::RefreshArgs),
+    Request(request::RequestArgs),
     Clear(clear::ClearArgs),
+    Cleanup(cleanup::CleanupArgs),
+    Stats(stats::StatsArgs),
     Credentials(credentials::CredentialsArgs),
     Config(config::ConfigArgs),
+    Store(store::StoreArgs),
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
@@ -69,9 +77,13 @@ impl Cli {
             }
             Command::Status(args) => one_shot(status::run(global, args)),
             Command::Refresh(args) => one_shot(refresh::run(global, args)),
+            Command::Request(args) => one_shot(request::run(global, args)),
             Command::Clear(args) => one_shot(clear::run(global, args)),
+            Command::Cleanup(args) => one_shot(cleanup::run(global, args)),
+            Command::Stats(args) => one_shot(stats::run(global, args)),
             Command::Credentials(args) => one_shot(credentials::run(global, args)),
             Command::Config(args) => one_shot(config::run(global, args)),
+            Command::Store(args) => one_shot(store::run(global, args)),
             Command::Serve(args) => {
                 let default = match args.log_format {
                     // Where it listens and that it stops is said without the log.
@@ -114,7 +126,8 @@ First steps:
   tokenkeep config check    is mine right?
   tokenkeep get graph       the token of the provider 'graph'
 
-A KEY names one token: the name of a provider in the configuration, e.g. graph.
+A KEY names one token: the name of a provider in the configuration, e.g. graph, or with
+accounts of its own provider:account, e.g. bluestakes:123.
 
 The configuration is the first of these that is there:
   --config PATH, $TOKENKEEP_CONFIG
@@ -129,7 +142,8 @@ Exit codes:
   0  done                              5  a person must log in again
   1  a fault of tokenkeep              6  the issuer refuses: fix configuration or credentials
   2  wrong arguments or configuration  7  unavailable now: try later
-  4  no such provider or account       130, 143  ended by a signal
+  4  no such provider or account       10, 11  request: the API answered 4xx, 5xx
+                                       130, 143  ended by a signal
 
 Data goes to stdout, all else to stderr. RUST_LOG sets the level of the log, e.g. RUST_LOG=info;
 NO_COLOR turns colours off.";

@@ -31,13 +31,18 @@ impl Context {
 
     /// Opens the store and makes the manager; starts nothing.
     pub(crate) async fn manager(&self) -> Result<TokenManager, Failure> {
-        let store = match &self.config.store {
-            Some(store) => store.clone(),
-            None => default_store(&self.path)?,
-        };
+        let store = self.store()?;
         tracing::debug!(config = %self.path.display(), ?store, "configured");
-        let providers = self.config.providers.iter().cloned();
-        Ok(TokenManager::builder().store_url(store).providers(providers).build().await?)
+        let builder = TokenManager::builder().store_url(store).seal_keys(self.config.seal_keys.iter().cloned());
+        Ok(builder.providers(self.config.providers.iter().cloned()).build().await?)
+    }
+
+    /// Where tokens are kept.
+    pub(crate) fn store(&self) -> Result<StoreUrl, Failure> {
+        match &self.config.store {
+            Some(store) => Ok(store.clone()),
+            None => default_store(&self.path),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod context;
 mod duration;
 mod environment;
 mod exit;
+mod input;
 mod logging;
 mod oneshot;
 mod output;

@@ -14,12 +14,23 @@ use crate::exit::Failure;
 pub(crate) fn data(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n"));
-    written.and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+    written.and_then(|()| stdout.flush()).map_err(not_written)
+}
+
+/// Prints data as it is: nothing is added, and what looks like a colour stays.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(not_written)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "so it fits where an error is mapped")]
+fn not_written(error: io::Error) -> Failure {
+    match error.kind() {
         ErrorKind::BrokenPipe => Failure::OutputClosed,
         _ => Failure::Error(
             Error::new(Code::Internal, format!("cannot write to stdout: {error}")).with_next("check where it goes to"),
         ),
-    })
+    }
 }
 
 /// Makes room for what comes next; where that is no terminal, by an empty line.

@@ -63,6 +63,11 @@ impl Signals {
         })
     }
 
+    /// Takes SIGHUP out of the signals that ask this process to end: it is to mean something else.
+    pub(crate) fn take_hang_ups(&mut self) -> HangUps {
+        HangUps(self.hang_up.take())
+    }
+
     /// The next signal. Cancel safe.
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
@@ -90,6 +95,17 @@ impl Signals {
             () = tokio::time::sleep(SILENT) => output::talk("finishing what is under way; Ctrl-C ends it at once"),
         }
         self.or(work).await
+    }
+}
+
+/// SIGHUP, as daemons take it.
+#[derive(Debug)]
+pub(crate) struct HangUps(Option<unix::Signal>);
+
+impl HangUps {
+    /// The next one. Cancel safe.
+    pub(crate) async fn next(&mut self) {
+        arrival(&mut self.0).await;
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use tokenkeep::status::FailureStatus;
-use tokenkeep::{Answer, Key, KeyState, Status, Warning};
-use tokenkeep_api::{FailureAnswer, State, StatusAnswer, TokenAnswer, WarningAnswer};
+use tokenkeep::{Answer, Key, KeyState, Stats, Status, Warning};
+use tokenkeep_api::{FailureAnswer, State, StatsAnswer, StatusAnswer, TokenAnswer, WarningAnswer};
 
 /// A token that was just handed out.
 pub fn token(key: &Key, answer: &Answer) -> TokenAnswer {
@@ -19,6 +19,16 @@ pub fn token(key: &Key, answer: &Answer) -> TokenAnswer {
         scope: token.scope().map(ToOwned::to_owned),
         generation: token.generation(),
         warnings: answer.warnings.iter().map(warning).collect(),
+    }
+}
+
+/// How many tokens are kept.
+pub fn stats(stats: &Stats) -> StatsAnswer {
+    StatsAnswer {
+        total_cached: stats.total_cached,
+        valid_tokens: stats.valid_tokens,
+        expired_tokens: stats.expired_tokens,
+        expiring_soon: stats.expiring_soon,
     }
 }
 

@@ -1,10 +1,10 @@
 //! From a TOML file to a [`Config`]: everything that is wrong is reported at once, each fault at its place.
 //!
 //! ```text
-//! text ─▶ document (tables, spans) ─▶ provider · server ─▶ Config
-//!              │   ▲ interpolate, secret_ref                 │
-//!              ▼   │                                         ▼ warnings
-//!            mask ─┴────────────▶ problem ─────────────▶ Problems
+//! text ─▶ document (tables, spans) ─▶ seal_keys · provider · server ─▶ Config
+//!              │   ▲ interpolate, secret_ref                             │
+//!              ▼   │                                                     ▼ warnings
+//!            mask ─┴────────────▶ problem ─────────────────────────▶ Problems
 //! ```
 //!
 //! A report shows lines of the file, and the file may hold secrets. So a report is never made from the file, but from a
@@ -24,10 +24,13 @@ use std::task::Poll;
 use toml::de::DeTable;
 
 use self::document::{Context, Table};
-use self::mask::{Masked, Syntax};
+use self::mask::Masked;
 use self::problem::Finding;
 pub use self::problem::{Color, Problem, Problems, Severity};
+pub use self::schema::schema;
+use self::syntax::Syntax;
 use crate::provider::Provider;
+use crate::seal::SealKey;
 use crate::store::StoreUrl;
 
 mod document;
@@ -37,9 +40,13 @@ mod mask;
 mod problem;
 mod provider;
 mod read_file;
+mod schema;
+mod seal_keys;
 mod secret_ref;
 mod server;
 mod suggest;
+mod syntax;
+mod variables;
 
 /// What a configuration file says.
 #[derive(Debug, Clone)]
@@ -47,6 +54,8 @@ mod suggest;
 pub struct Config {
     /// Where records are kept; `None` if the file leaves it to the caller.
     pub store: Option<StoreUrl>,
+    /// The keys that seal what is kept there: the first seals, all open. Empty if the store is to make its own.
+    pub seal_keys: Vec<SealKey>,
     /// The providers, in the order of the file.
     pub providers: Vec<Provider>,
     /// How tokens are served over HTTP.
@@ -147,40 +156,40 @@ pub async fn parse(source: &str, name: &str, base: &Path, env: &dyn Environment)
     let (document, faults) = DeTable::parse_recoverable(source);
     let document = document.into_inner();
     let context = Context::new(source, base, env);
+    let syntax = Syntax::of(&faults);
     for fault in &faults {
-        let finding = Finding::error(fault.message());
-        context.report(fault.span().into_iter().fold(finding, Finding::at));
+        context.report(syntax::finding(source, fault));
     }
-    // After a syntax error the rest was guessed, and its faults would be guesses too. A duplicate key leaves no doubt.
-    let is_sound = faults.iter().all(|fault| fault.message().starts_with("duplicate key"));
-    let read = if is_sound { Some(read(&document, &context).await) } else { None };
+    // After a syntax error the rest was guessed, and its faults would be guesses too. A repetition leaves no doubt.
+    let read = if syntax == Syntax::Broken { None } else { Some(read(&document, &context).await) };
 
-    let syntax = if faults.is_empty() { Syntax::Sound } else { Syntax::Broken };
-    let problems = Problems::new(name, source, &Masked::new(source, &document, syntax), context.into_findings());
+    let mut findings = context.into_findings();
+    syntax::drop_consequences(source, &faults, &mut findings);
+    let problems = Problems::new(name, source, &Masked::new(source, &document, syntax), findings);
     match read {
-        Some((store, providers, server)) if !problems.has_errors() => {
-            Ok(Config { store, providers, server, warnings: problems.into_vec() })
-        }
+        Some(config) if !problems.has_errors() => Ok(Config { warnings: problems.into_vec(), ..config }),
         _ => Err(problems),
     }
 }
 
 /// What could be made of the file; what could not is in the context's findings.
-async fn read(document: &DeTable<'_>, context: &Context<'_>) -> (Option<StoreUrl>, Vec<Provider>, ServerSettings) {
+async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
     let mut top = Table::top(document, context);
     let store = top.text("store").and_then(|text| {
         // The error of `parse` names a part of the text, which may come from a variable.
         let finding = Finding::error("`store` is not the URL of a store").help(KNOWN_STORES);
         StoreUrl::parse(&text.value).map(|url| url.resolved(context.base)).map_err(|_| text.report(finding)).ok()
     });
+    let seal_keys = top.take("seal_keys");
     let server = top.table("server").map(server::read).unwrap_or_default();
     let providers = top.table("providers").map(Table::into_tables).unwrap_or_default();
     top.finish(|_| None);
-    let providers = join_all(providers.into_iter().map(|(name, table)| provider::read(name, table))).await;
-    (store, providers.into_iter().flatten().collect(), server)
+    let providers = join_all(providers.into_iter().map(|(name, table)| provider::read(name, table)));
+    let (seal_keys, providers) = tokio::join!(seal_keys::read(seal_keys), providers);
+    Config { store, seal_keys, providers: providers.into_iter().flatten().collect(), server, warnings: Vec::new() }
 }
 
-/// Drives all futures at once on this task, so that the secret commands of many providers run side by side.
+/// Drives all futures at once on this task, so that the secret commands of many options run side by side.
 async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.map(Box::pin).collect();
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();

@@ -36,9 +36,6 @@ impl Credentials {
             if value.expose_secret().is_empty() {
                 return Err(InvalidCredentials("credentials hold an empty value"));
             }
-            if value.expose_secret().len() > MAX_VALUE {
-                return Err(InvalidCredentials("credentials hold a value of more than 64 KiB"));
-            }
             taken.insert(name.into(), value);
         }
         match taken.len() {
@@ -87,6 +84,12 @@ impl Credentials {
         let members: BTreeMap<_, _> = secrets.chain(lifetime.as_deref().map(|lifetime| (LIFETIME, lifetime))).collect();
         // Texts under texts are always JSON.
         Zeroizing::new(serde_json::to_string(&members).unwrap_or_default())
+    }
+
+    /// The same names, each with another value.
+    pub(crate) fn try_map<E>(&self, mut change: impl FnMut(&str, &Secret) -> Result<Secret, E>) -> Result<Self, E> {
+        let changed = self.values.iter().map(|(name, value)| Ok((name.clone(), change(name, value)?)));
+        Ok(Self { values: changed.collect::<Result<_, E>>()?, lifetime: self.lifetime })
     }
 
     /// The value of a name.
@@ -145,7 +148,6 @@ pub const PASSWORD: &str = "password";
 pub const LIFETIME: &str = "lifetime";
 
 const MAX_NAME: usize = 64;
-const MAX_VALUE: usize = 64 * 1024;
 const MAX_VALUES: usize = 32;
 
 #[cfg(test)]

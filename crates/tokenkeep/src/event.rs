@@ -106,7 +106,7 @@ pub enum Event {
         /// How many.
         removed: usize,
     },
-    /// The store does not do its work; said once until it does again.
+    /// The store does not do its work, or not for one record; said once until it does again.
     StoreFailed {
         /// What happened.
         what: String,

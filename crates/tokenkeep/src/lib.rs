@@ -44,6 +44,7 @@ pub mod failure;
 pub mod expiry;
 pub mod clock;
 pub mod source;
+pub mod seal;
 pub mod store;
 mod manager;
 mod subscriber;
@@ -57,8 +58,8 @@ pub use error::{Code, Error};
 pub use event::Event;
 pub use key::Key;
 pub use manager::{
-    Answer, CLEANUP_GRACE, Demand, ManagerBuilder, Reloaded, SourceSettings, TokenHandle, TokenManager, Trial,
-    TrialLife, TrialToken,
+    Answer, CLEANUP_GRACE, CLEANUP_INTERVAL, Demand, ManagerBuilder, Reloaded, SourceSettings, TokenHandle,
+    TokenManager, Trial, TrialLife, TrialToken,
 };
 pub use provider::Accounts;
 pub use secret::Secret;

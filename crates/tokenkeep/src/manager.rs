@@ -21,12 +21,13 @@ mod slot;
 mod slots;
 mod spending;
 mod statuses;
+mod store_trouble;
 mod trial;
 mod watch_store;
 mod ways;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -38,6 +39,7 @@ use self::reload::Providers;
 use self::scheduler::Scheduler;
 use self::slot::Slot;
 use self::slots::Slots;
+use self::store_trouble::StoreTrouble;
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error};
 use crate::event::Event;
@@ -47,11 +49,13 @@ use crate::provider::Accounts;
 use crate::source::Keep;
 use crate::source::http::HttpClient;
 use crate::status::Status;
-use crate::store::{Holder, Store, StoreError};
+use crate::store::{Holder, Store};
 use crate::token::Token;
 
+pub(crate) use store_trouble::StoreTask;
+
 pub use build::{ManagerBuilder, SourceSettings};
-pub use cleanup::CLEANUP_GRACE;
+pub use cleanup::{CLEANUP_GRACE, CLEANUP_INTERVAL};
 pub use handle::{Answer, Demand, TokenHandle};
 pub use reload::Reloaded;
 pub use trial::{Trial, TrialLife, TrialToken};
@@ -87,8 +91,8 @@ impl TokenManager {
         }
     }
 
-    /// Starts the background work on this runtime: renewal ahead of time, recovery by itself, and noticing what other
-    /// processes did to a shared store. Does nothing if it runs.
+    /// Starts the background work on this runtime: renewal ahead of time, recovery by itself, noticing what other
+    /// processes did to a shared store, and a clean-up every [`CLEANUP_INTERVAL`]. Does nothing if it runs.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -142,7 +146,7 @@ impl TokenManager {
         names
     }
 
-    /// What the store does not do, if it does not do its work.
+    /// What the store does not do, if it does not do its work, or what is wrong with a record in it.
     pub fn store_trouble(&self) -> Option<String> {
         self.shared.store_trouble()
     }
@@ -165,7 +169,7 @@ pub(crate) struct Shared {
     events: broadcast::Sender<Event>,
     /// Who this manager is to the other users of its store.
     holder: Holder,
-    store_trouble: Mutex<Option<(StoreTask, String)>>,
+    store_trouble: Mutex<StoreTrouble>,
     /// How many calls of [`TokenManager::stop`] wait: what goes on trying to save ends then.
     finishing: watch::Sender<u32>,
 }
@@ -245,42 +249,6 @@ impl Shared {
         // Nobody listening is the normal case.
         self.events.send(event).ok();
     }
-
-    pub(crate) fn store_trouble(&self) -> Option<String> {
-        let trouble = self.store_trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.as_ref().map(|(_, what)| what.clone())
-    }
-
-    /// Remembers whether the store works, and says so when that changes. What failed is well again when it, or more
-    /// than it, succeeds: a full disk still reads.
-    pub(crate) fn note_store<T>(&self, task: StoreTask, outcome: &Result<T, StoreError>) {
-        let news = {
-            let mut trouble = self.store_trouble.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = trouble.as_ref().map(|(failed, _)| *failed);
-            match (outcome, known) {
-                (Ok(_), Some(failed)) if task >= failed => {
-                    *trouble = None;
-                    Some(Event::StoreRecovered)
-                }
-                (Ok(_), _) => None,
-                (Err(error), known) => {
-                    *trouble = Some((known.map_or(task, |failed| failed.max(task)), error.to_string()));
-                    known.is_none().then(|| Event::StoreFailed { what: error.to_string() })
-                }
-            }
-        };
-        if let Some(event) = news {
-            self.emit(event);
-        }
-    }
-}
-
-/// What a store is asked to do, from the least to the most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum StoreTask {
-    Read,
-    Lease,
-    Save,
 }
 
 impl fmt::Debug for TokenManager {

@@ -1,5 +1,6 @@
 //! A configured way to get tokens: what a table `[providers.NAME]` says, in types that cannot be half-right.
 
+mod api;
 mod header;
 pub mod login;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use self::api::{ApiBase, ApiSettings, InvalidPath};
 use crate::budget::Budget;
 use crate::expiry::Policy;
 use crate::key::{InvalidKey, check_provider_name};
@@ -29,8 +31,8 @@ pub struct Provider {
     pub accounts: Accounts,
     /// When they are renewed.
     pub policy: Policy,
-    /// What an API takes its tokens in.
-    pub header: TokenHeader,
+    /// The API that they are for.
+    pub api: ApiSettings,
     /// How many requests the issuer allows, all keys, processes and restarts together.
     pub budget: Option<Budget>,
     /// Further ways to ask, in their order, for when the first fails.
@@ -51,7 +53,8 @@ pub enum Accounts {
 }
 
 impl Provider {
-    /// A provider with the default policy. Its name is checked as [`crate::Key::parse`] does.
+    /// A provider with the default policy, one account, and an API that nothing is known of. Its name is checked as
+    /// [`crate::Key::parse`] does.
     pub fn new(name: &str, grant: Grant) -> Result<Self, InvalidKey> {
         check_provider_name(name)?;
         Ok(Self {
@@ -59,7 +62,7 @@ impl Provider {
             grant,
             accounts: Accounts::Default,
             policy: Policy::default(),
-            header: TokenHeader::default(),
+            api: ApiSettings::default(),
             budget: None,
             fallbacks: Vec::new(),
             max_failures: DEFAULT_MAX_FAILURES,
@@ -70,6 +73,13 @@ impl Provider {
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// The same for this API.
+    #[must_use]
+    pub fn with_api(mut self, api: ApiSettings) -> Self {
+        self.api = api;
         self
     }
 
@@ -220,19 +230,14 @@ impl TokenUrl {
     pub fn parse(text: &str, transport: Transport) -> Result<Self, InvalidUrl> {
         let url = Url::parse(text)
             .map_err(|_| InvalidUrl("is not a URL; write e.g. https://login.example.com/oauth2/token"))?;
-        let host = url.host_str().ok_or(InvalidUrl("has no host"))?;
+        check_transport(&url, transport)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidUrl("must not hold a name or password; use client_id and client_secret"));
         }
         if url.fragment().is_some() {
             return Err(InvalidUrl("must not have a fragment (RFC 6749 section 3.2)"));
         }
-        match url.scheme() {
-            "https" => Ok(Self(url)),
-            "http" if is_loopback(host) || transport == Transport::Insecure => Ok(Self(url)),
-            "http" => Err(InvalidUrl("would send secrets unencrypted; use https, or set insecure = true")),
-            _ => Err(InvalidUrl("is neither https nor http")),
-        }
+        Ok(Self(url))
     }
 
     /// The address.
@@ -242,8 +247,7 @@ impl TokenUrl {
 
     /// Host and, unless it is the scheme's own, port: what messages show.
     pub fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        host(&self.0)
     }
 }
 
@@ -266,6 +270,22 @@ pub enum Transport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidUrl(&'static str);
+
+/// Whether secrets may be sent there.
+fn check_transport(url: &Url, transport: Transport) -> Result<(), InvalidUrl> {
+    let host = url.host_str().ok_or(InvalidUrl("has no host"))?;
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(host) || transport == Transport::Insecure => Ok(()),
+        "http" => Err(InvalidUrl("would send secrets unencrypted; use https, or set insecure = true")),
+        _ => Err(InvalidUrl("is neither https nor http")),
+    }
+}
+
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
 
 /// Whether a URL's host is this machine.
 pub(crate) fn is_loopback(host: &str) -> bool {

@@ -8,6 +8,7 @@
 pub mod contract;
 mod memory;
 mod open;
+mod sealed;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -27,7 +28,8 @@ use crate::secret::Secret;
 use crate::token::IssuedToken;
 
 pub use memory::MemoryStore;
-pub use open::{StoreUrl, open};
+pub use open::{StoreUrl, open, open_sealed};
+pub use sealed::{Resealed, SealedStore, WhenUnopenable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
@@ -74,6 +76,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Writes the credentials of an account in place of those before; they survive as records do.
     async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
         let _ = (key, credentials);
+        Err(unsupported(self.label(), "keeps no credentials of accounts"))
+    }
+
+    /// Writes credentials in place of `before`, unless the account has others by now; whether it did.
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        let _ = (key, before, after);
         Err(unsupported(self.label(), "keeps no credentials of accounts"))
     }
 

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokenkeep::Secret;
 use tokenkeep::config::{self, Color, Config, Environment, Listen, Problems, Severity};
 use tokenkeep::expiry::Refresh;
 use tokenkeep::provider::{Accounts, ClientAuth, Grant};
+use tokenkeep::seal::SealKey;
 use tokenkeep::store::StoreUrl;
 
 #[tokio::test]
@@ -107,6 +109,65 @@ error: the environment variable `TENANT` is not set
 }
 
 #[tokio::test]
+async fn a_value_may_stand_in_any_of_several_variables() {
+    let source = provider("token_url = \"https://a.example${PATH_A|PATH_B:-/oauth2/token}\"\nclient_id = \"me\"");
+    for (variables, path) in [
+        (&[][..], "/oauth2/token"),
+        (&[("PATH_A", "/a")], "/a"),
+        (&[("PATH_B", "/b")], "/b"),
+        (&[("PATH_A", ""), ("PATH_B", "/b")], "/b"),
+        (&[("PATH_A", "/a"), ("PATH_B", "/a")], "/a"),
+    ] {
+        let config = parse_with(&source, variables).await.unwrap();
+        let Grant::ClientCredentials(endpoint) = &config.providers[0].grant else { panic!() };
+        assert_eq!(endpoint.token_url.as_url().path(), path, "{variables:?}");
+    }
+}
+
+#[tokio::test]
+async fn variables_that_mean_the_same_and_differ_are_named_and_their_values_are_not() {
+    let source = provider("token_url = \"https://a.example${PATH_A|PATH_B:-/t}\"\nclient_id = \"me\"");
+    let variables = [("PATH_A", "/hunter2"), ("PATH_B", "/t")];
+    assert_eq!(
+        parse_with(&source, &variables).await.unwrap_err().to_string(),
+        "\
+error: the environment variables `PATH_A` and `PATH_B` mean the same and hold different values; set one of them
+ --> keep.toml:3:31
+  |
+3 | token_url = \"https://a.example${PATH_A|PATH_B:-/t}\"
+  |                               ^^^^^^^^^^^^^^^^^^^^"
+    );
+}
+
+#[tokio::test]
+async fn with_none_of_several_variables_set_all_are_named() {
+    let report = report(&provider("token_url = \"https://a.example/${A|EMPTY|C}\"\nclient_id = \"${D}\"")).await;
+    assert!(report.contains("error: none of the environment variables `A`, `EMPTY` and `C` is set\n"), "{report}");
+    assert!(report.contains("error: the environment variable `D` is not set\n"), "{report}");
+}
+
+#[tokio::test]
+async fn a_secret_may_stand_in_any_of_several_variables() {
+    let source = "[providers.x]\ngrant = 'static'\ntoken = { env = ['A', 'B'] }";
+    for variables in [&[("A", "hunter2")][..], &[("B", "hunter2")], &[("A", "hunter2"), ("B", "hunter2")]] {
+        let config = parse_with(source, variables).await.unwrap();
+        assert!(matches!(&config.providers[0].grant, Grant::Static { token } if token.expose_secret() == "hunter2"));
+    }
+    let differing = parse_with(source, &[("A", "hunter2"), ("B", "hunter2-b")]).await.unwrap_err();
+    assert_eq!(
+        differing.to_string(),
+        "\
+error: the environment variables `A` and `B` mean the same and hold different values; set one of them
+ --> keep.toml:3:17
+  |
+3 | token = { env = ['A', 'B'] }
+  |                 ^^^^^^^^^^"
+    );
+    let missing = parse_with(source, &[]).await.unwrap_err();
+    assert!(missing.to_string().contains("none of the environment variables `A` and `B` is set"), "{missing}");
+}
+
+#[tokio::test]
 async fn a_report_keeps_its_columns_beside_a_masked_secret() {
     let report =
         report(&provider(&format!("{ENDPOINT}client_secret = {{ env = 'SET', value = 'hunter2', x = 1 }}"))).await;
@@ -138,10 +199,25 @@ async fn broken_toml_is_reported_at_its_place() {
 }
 
 #[tokio::test]
-async fn a_duplicate_option_is_reported_along_with_other_faults() {
-    let problems = faults("store = 'memory:'\nstore = 'memory:'\nservr = 1\n").await;
+async fn an_option_that_stands_twice_is_reported_along_with_other_faults() {
+    let problems = faults("store = 'memory:'\n\"store\" = 'memory:'\nservr = 1\n").await;
     let found: Vec<_> = problems.iter().map(|p| (p.line().unwrap(), p.message())).collect();
-    assert_eq!(found, [(2, "duplicate key"), (3, "unknown option `servr`")]);
+    assert_eq!(found, [(2, "`store` stands here for the second time"), (3, "unknown option `servr`")]);
+}
+
+#[tokio::test]
+async fn a_table_that_stands_twice_is_one_fault_whatever_it_holds() {
+    let table = "[providers.x]\ngrant = 'static'\ntoken = { env = 'SECRET' }\n";
+    let problems = faults(&format!("{table}[server]\nlisten = []\n{table}nonsense = 1\n[servr]\n")).await;
+    let found: Vec<_> = problems.iter().map(|p| (p.line().unwrap(), p.column().unwrap(), p.message())).collect();
+    assert_eq!(
+        found,
+        [
+            (5, 10, "`listen` is empty"),
+            (6, 12, "`x` stands here for the second time"),
+            (10, 2, "unknown option `servr`")
+        ]
+    );
 }
 
 #[tokio::test]
@@ -239,6 +315,37 @@ async fn every_way_of_refreshing_is_read() {
         let problems = faults(&text).await;
         let messages: Vec<_> = problems.iter().map(tokenkeep::config::Problem::message).collect();
         assert_eq!(messages, [expected]);
+    }
+}
+
+#[tokio::test]
+async fn the_api_of_a_provider_is_read_whatever_its_grant() {
+    let fixed = "[providers.x]\ngrant = 'static'\ntoken = { env = 'SECRET' }\n";
+    let config_ = config(&format!("{fixed}api_base = 'https://${{SET}}.example/v1'\nreject_on = [401, 403]")).await;
+    let api = &config_.providers[0].api;
+    let base = api.base.as_ref().unwrap();
+    assert_eq!(base.join("/users?top=1").unwrap().as_str(), "https://set.example/v1/users?top=1");
+    assert_eq!(api.reject_on, [401, 403]);
+
+    let api = &config(fixed).await.providers[0].api;
+    assert!(api.base.is_none());
+    assert_eq!(api.reject_on, [401]);
+    let insecure = config(&format!("{fixed}insecure = true\napi_base = 'http://a.example'")).await;
+    assert_eq!(insecure.providers[0].api.base.as_ref().unwrap().host(), "a.example");
+
+    for (text, expected) in [
+        ("api_base = 'http://a.example'", "`api_base` would send secrets unencrypted"),
+        ("api_base = 'a.example'", "`api_base` is not a URL"),
+        ("api_base = 'https://a.example/?key=hunter2'", "`api_base` must end with its path"),
+        ("api_base = 'https://hunter2@a.example/'", "`api_base` must not hold a name or password"),
+        ("reject_on = 401", "`reject_on` must be an array of numbers, not a number"),
+        ("reject_on = ['401']", "`reject_on` must hold HTTP statuses from 400 to 599 only"),
+        ("reject_on = [401, 200]", "`reject_on` must hold HTTP statuses from 400 to 599 only"),
+    ] {
+        let problems = faults(&format!("{fixed}{text}")).await;
+        assert_hides(&text, &problems);
+        let [problem] = problems.iter().as_slice() else { panic!("{problems}") };
+        assert!(problem.message().starts_with(expected), "{problem}");
     }
 }
 
@@ -416,7 +523,7 @@ warning: `token` stands in the configuration file
 3 | token = '***'
   |         ^^^^^
   |
-  = help: whoever can read the file has it; write token = { env = \"NAME\" }, { file = \"PATH\" } or { command = \
+  = help: whoever can read the file has it; write in its place { env = \"NAME\" }, { file = \"PATH\" } or { command = \
          [\"PROGRAM\", \"ARGUMENT\"] }"
     );
 }
@@ -425,9 +532,11 @@ warning: `token` stands in the configuration file
 async fn a_literal_that_looks_like_a_reference_is_refused() {
     for literal in ["${SECRET}", "${SECRET:-hunter2}"] {
         let report = report(&format!("[providers.fixed]\ngrant = 'static'\ntoken = '{literal}'")).await;
-        assert!(report.contains("help: write token = { env = \"SECRET\" }"), "{report}");
+        assert!(report.contains("help: write { env = \"SECRET\" } in its place"), "{report}");
         assert!(!report.contains("hunter2"), "{report}");
     }
+    let report = report("[providers.fixed]\ngrant = 'static'\ntoken = '${SECRET|OLD_NAME}'").await;
+    assert!(report.contains("help: write { env = [\"SECRET\", \"OLD_NAME\"] } in its place"), "{report}");
 }
 
 #[tokio::test]
@@ -460,6 +569,9 @@ async fn a_reference_to_no_secret_says_why() {
         ("{ env = 'UNSET' }", "the environment variable `UNSET` is not set"),
         ("{ env = 'EMPTY' }", "the environment variable `EMPTY` is empty"),
         ("{ env = 'not a name' }", "this is not the name of an environment variable"),
+        ("{ env = ['SECRET', 'not hunter2'] }", "this is not the name of an environment variable"),
+        ("{ env = [] }", "`env` is empty"),
+        ("{ env = 5 }", "`env` must be a string, not a number"),
         ("{ file = 'none' }", "none cannot be read: there is no such file"),
         ("{ file = '.' }", "cannot be read: it is a folder"),
         ("{ file = '/dev/zero' }", "is not a regular file"),
@@ -509,6 +621,56 @@ async fn secret_commands_of_many_providers_run_side_by_side() {
     assert_eq!(folder.parse(&source).await.unwrap().providers.len(), 2);
 }
 
+#[tokio::test]
+async fn seal_keys_come_from_references_in_their_order() {
+    let folder = Folder::new();
+    folder.write("key", format!("{KEY_2}\n"));
+    let command = format!("{{ command = ['echo', '{KEY_3}'] }}");
+    let config =
+        folder.parse(&format!("seal_keys = [{{ env = 'KEY' }}, {{ file = 'key' }}, {command}]")).await.unwrap();
+    let expected = [KEY, KEY_2, KEY_3].map(|text| SealKey::parse(&Secret::new(text)).unwrap());
+    assert_eq!(config.seal_keys, expected);
+    assert!(config.warnings.is_empty());
+    assert_eq!(folder.parse("store = 'memory:'").await.unwrap().seal_keys, []);
+}
+
+#[tokio::test]
+async fn every_fault_of_seal_keys_is_reported_at_its_key_and_shows_none() {
+    let folder = Folder::new();
+    let source = format!(
+        "seal_keys = [\n  {{ env = 'KEY' }},\n  {{ env = 'SECRET' }},\n  {{ file = 'short' }},\n  {{ env = 'UNSET' }},\n  \
+         5,\n  '{KEY}',\n]"
+    );
+    folder.write("short", "aHVudGVyMg==");
+    let problems = folder.parse(&source).await.unwrap_err();
+    let found: Vec<_> = problems.iter().map(|problem| (problem.line().unwrap(), problem.message())).collect();
+    let not_a_secret = found[3].1;
+    assert!(not_a_secret.starts_with("`seal_keys` must be { env = "), "{not_a_secret}");
+    assert_eq!(
+        found,
+        [
+            (3, "a key of `seal_keys` is not base64"),
+            (4, "a key of `seal_keys` holds 7 bytes and not 32"),
+            (5, "the environment variable `UNSET` is not set"),
+            (6, not_a_secret),
+            (7, "`seal_keys` stands in the configuration file"),
+            (7, "this key stands in `seal_keys` twice"),
+        ]
+    );
+    let report = problems.to_string();
+    assert!(report.contains("{ env = 'SECRET' }") && report.contains("help: make one with: openssl rand"), "{report}");
+    assert!(!report.contains(KEY), "{report}");
+    assert_hides(&"seal_keys", &problems);
+    for (wrong, expected) in [
+        ("[]", "`seal_keys` is empty"),
+        ("{ env = 'KEY' }", "`seal_keys` must be an array"),
+        (&format!("'{KEY}'"), "`seal_keys` must be an array"),
+    ] {
+        let report = folder.parse(&format!("seal_keys = {wrong}")).await.unwrap_err().to_string();
+        assert!(report.contains(expected) && !report.contains(KEY), "{report}");
+    }
+}
+
 /// Every way known to get a secret in front of somebody's eyes.
 #[tokio::test]
 async fn no_secret_is_in_any_report_or_debug() {
@@ -524,6 +686,8 @@ async fn no_secret_is_in_any_report_or_debug() {
         "client_secret = ['hunter2']",
         "client_secret = { value = 'hunter2' }",
         "client_secret = { env = 'hunter2 is my secret' }",
+        "client_secret = { env = ['A', 'hunter2 is my secret'] }",
+        "client_secret = { env = ['SECRET', 'OTHER'] }",
         "client_secret = { env = 'A', file = 'x', token = 'hunter2' }",
         "client_secret = { file = 'binary' }",
         &format!("client_secret = {{ command = ['{program}', 'hunter2'] }}"),
@@ -546,6 +710,7 @@ async fn no_secret_is_in_any_report_or_debug() {
         "timeout = 5 # hunter2",
         // A secret came through a variable into what is no secret.
         "client_auth = '${SECRET}'",
+        "client_auth = '${SECRET|OTHER}'",
         "timeout = '${SECRET}'",
         "insecure = '${SECRET}'",
         "[server]\nlisten = ['${SECRET}', 'unix:${UNSET}${SECRET}']",
@@ -561,6 +726,11 @@ async fn no_secret_is_in_any_report_or_debug() {
         "client_secret = '''\nhunter2\nhunter2=\n",
         "client_secret = \"hunter2\\q\"",
         "client_secret = 'a'\nclient_secret = 'hunter2'",
+        "client_secret = 'hunter2'\nclient_secret = 'a'",
+        "client_secret = { env = 'A', env = 'hunter2' }",
+        "client_secret = { env = 'A', file = 'x', file = '''\nhunter2''' }",
+        "extra = { a = 'b', a = 'hunter2' }",
+        "scope = 'a'\nscope = '''\nhunter2\n[hunter2]\nscope = 'hunter2'\n'''",
         "scope = 'a', client_secret = 'hunter2'",
         "scope = ['a' # hunter2\n'hunter2'\n",
         "extra = { a = 'hunter2', }, b = 'hunter2'",
@@ -581,11 +751,13 @@ async fn no_secret_is_in_any_report_or_debug() {
     }
     let config = folder
         .parse(
-            "[providers.a]\ngrant = 'static'\ntoken = 'hunter2'\n[providers.b]\ngrant = 'static'\ntoken = { file = 'secret' }",
+            "seal_keys = ['aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMmh1bnQ=']\n\
+             [providers.a]\ngrant = 'static'\ntoken = 'hunter2'\n[providers.b]\ngrant = 'static'\ntoken = { file = 'secret' }",
         )
         .await
         .unwrap();
     assert!(!format!("{config:?}{config:#?}").contains("hunter2"), "{config:?}");
+    assert!(!format!("{config:?}{config:#?}").contains("aHVudGVy"), "{config:?}");
 }
 
 #[tokio::test]
@@ -631,6 +803,9 @@ fn reading_can_move_between_threads() {
     is_send(config::parse("", "keep.toml", Path::new(""), &|_: &str| None));
 }
 
+const KEY: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+const KEY_2: &str = "MjIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
+const KEY_3: &str = "MzIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=";
 const ENDPOINT: &str = "token_url = \"https://a.example/t\"\nclient_id = \"me\"\n";
 
 fn provider(options: &str) -> String {
@@ -638,7 +813,9 @@ fn provider(options: &str) -> String {
 }
 
 fn environment() -> HashMap<String, String> {
-    [("SET", "set"), ("SECRET", "hunter2-env"), ("EMPTY", "")].map(|(name, value)| (name.into(), value.into())).into()
+    [("SET", "set"), ("SECRET", "hunter2-env"), ("OTHER", "hunter2-other"), ("EMPTY", ""), ("KEY", KEY)]
+        .map(|(name, value)| (name.into(), value.into()))
+        .into()
 }
 
 async fn config(source: &str) -> Config {
@@ -661,6 +838,11 @@ async fn report(source: &str) -> String {
 
 async fn parse(source: &str) -> Result<Config, Problems> {
     config::parse(source, "keep.toml", Path::new("/etc/keep"), &environment()).await
+}
+
+async fn parse_with(source: &str, variables: &[(&str, &str)]) -> Result<Config, Problems> {
+    let env: HashMap<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    config::parse(source, "keep.toml", Path::new("/etc/keep"), &env).await
 }
 
 fn assert_hides(what: &dyn std::fmt::Debug, problems: &Problems) {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `tokenkeep` may name of the others, and why no more. Comments may point anywhere.
-const MODULES: [(&str, &[&str], &str); 19] = [
+const MODULES: [(&str, &[&str], &str); 20] = [
     ("secret", &[], "is a text and nothing else"),
     ("credentials", &["expiry", "secret"], "is a set of secrets, with the life that goes with them"),
     ("budget", &["clock"], "is a number of requests in a time"),
@@ -31,15 +31,16 @@ const MODULES: [(&str, &[&str], &str); 19] = [
         &["clock", "credentials", "expiry", "fingerprint", "key", "provider", "secret"],
         "asks an issuer once; it never knows what is stored",
     ),
+    ("seal", &["fingerprint", "key", "secret"], "makes texts unreadable; it never knows where they are kept"),
     (
         "store",
-        &["budget", "clock", "credentials", "failure", "fingerprint", "key", "secret", "token"],
+        &["budget", "clock", "credentials", "failure", "fingerprint", "key", "seal", "secret", "token"],
         "keeps records; it never knows where they come from",
     ),
     (
         "config",
-        &["budget", "credentials", "error", "expiry", "key", "provider", "secret", "store"],
-        "goes from a file to providers and a store's URL; it opens and asks nothing",
+        &["budget", "credentials", "error", "expiry", "key", "provider", "seal", "secret", "store"],
+        "goes from a file to providers, a store's URL and its keys; it opens and asks nothing",
     ),
     ("status", &["clock", "expiry", "failure", "key", "token"], "is what an operator may know, made from facts"),
     ("subscriber", &["clock", "token"], "hands on tokens"),
@@ -57,6 +58,7 @@ const MODULES: [(&str, &[&str], &str); 19] = [
             "fingerprint",
             "key",
             "provider",
+            "seal",
             "secret",
             "source",
             "status",

@@ -14,14 +14,20 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ClearArgs {
-    /// Which token: the name of a provider in the configuration
+    /// Which token: the name of a provider in the configuration, or provider:account
     key: String,
+    /// Print the state afterwards as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: ClearArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |manager| {
         let handle = manager.handle(&args.key)?;
         handle.clear().await?;
+        if args.json {
+            return output::json(&tokenkeep_server::answer::status(&handle.status().await));
+        }
         output::talk(&format!("{}: cleared; the next get obtains a new token", handle.key()));
         Ok(())
     })

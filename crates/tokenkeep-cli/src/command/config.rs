@@ -2,6 +2,7 @@
 
 mod check;
 mod example;
+mod schema;
 
 use clap::{Args, Subcommand};
 
@@ -19,11 +20,13 @@ pub(super) struct ConfigArgs {
 enum ConfigCommand {
     Check(check::CheckArgs),
     Example(example::ExampleArgs),
+    Schema(schema::SchemaArgs),
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: ConfigArgs) -> Result<(), Failure> {
     match args.command {
         ConfigCommand::Check(args) => check::run(global, args).await,
         ConfigCommand::Example(_) => example::run(),
+        ConfigCommand::Schema(_) => schema::run(),
     }
 }

@@ -20,7 +20,7 @@ use crate::shell;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct GetArgs {
-    /// Which token: the name of a provider in the configuration
+    /// Which token: the name of a provider in the configuration, or provider:account
     key: String,
     /// The token must live at least so long, e.g. 30s or 5m
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "0s")]
@@ -34,6 +34,9 @@ pub(super) struct GetArgs {
     /// Obtain a new token even if the present one is good
     #[arg(long)]
     refresh: bool,
+    /// Obtain a new token by the fallbacks of the provider, whether its own way works or not
+    #[arg(long)]
+    fallback: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -65,8 +68,10 @@ pub(super) async fn run(global: &GlobalArgs, args: GetArgs) -> Result<(), Failur
 }
 
 async fn answer(handle: &TokenHandle, args: &GetArgs) -> Result<Answer, Error> {
-    if args.refresh {
-        tokio::time::timeout(args.max_wait, handle.refresh()).await.unwrap_or_else(|_| {
+    if args.refresh || args.fallback {
+        let refreshing =
+            async { if args.fallback { handle.refresh_by_fallback().await } else { handle.refresh().await } };
+        tokio::time::timeout(args.max_wait, refreshing).await.unwrap_or_else(|_| {
             Err(Error::new(Code::Unavailable, format!("no new token within {}", duration::short(args.max_wait)))
                 .with_key(handle.key())
                 .with_next("try again, or allow a longer --max-wait"))

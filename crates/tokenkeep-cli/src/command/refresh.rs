@@ -15,14 +15,23 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct RefreshArgs {
-    /// Which token: the name of a provider in the configuration
+    /// Which token: the name of a provider in the configuration, or provider:account
     key: String,
+    /// By the fallbacks of the provider, whether its own way works or not
+    #[arg(long)]
+    fallback: bool,
+    /// Print the state afterwards as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: RefreshArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |manager| {
         let handle = manager.handle(&args.key)?;
-        let token = handle.refresh().await?;
+        let token = if args.fallback { handle.refresh_by_fallback().await? } else { handle.refresh().await? };
+        if args.json {
+            return output::json(&tokenkeep_server::answer::status(&handle.status().await));
+        }
         let life = token
             .expires_in()
             .map_or_else(|| "does not end".into(), |left| format!("good for {}", duration::short(left)));

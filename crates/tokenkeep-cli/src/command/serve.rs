@@ -1,5 +1,7 @@
 //! `tokenkeep serve`: hands out tokens over HTTP.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -20,6 +22,8 @@ use crate::signals::Signals;
 /// Hand out tokens over HTTP, and renew them ahead of their end.
 ///
 /// SIGTERM and Ctrl-C end it: requests under way are answered first, and no token is lost. A second one ends it at once.
+/// A configuration that changes is taken over, at once on SIGHUP: providers that did not change keep their tokens, and one
+/// with faults changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ServeArgs {
@@ -51,8 +55,15 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
 
     let (end, ended) = oneshot::channel::<()>();
     let mut serving = pin!(server.run(async { ended.await.unwrap_or_default() }));
+    let reloading = reload::run(context, manager.clone(), signals.take_hang_ups());
+    let work = async {
+        tokio::select! {
+            () = &mut serving => {}
+            () = reloading => {}
+        }
+    };
     // It serves until it is told to end, so the signal comes first.
-    signals.or(&mut serving).await.err();
+    signals.or(work).await.err();
     talk("stopping: requests under way are finished, new ones are not accepted");
     let finish = async {
         end.send(()).ok();

@@ -63,7 +63,7 @@ async fn a_wrong_call_exits_with_2_and_help_with_0() {
     for args in [&["gte", "graph"][..], &["get"], &["get", "a", "--format", "xml"], &["dev", "--config", "x"], &[]] {
         world.run(args).await.failure(2);
     }
-    for command in ["get", "status", "refresh", "clear", "config", "serve", "dev"] {
+    for command in ["get", "status", "refresh", "request", "clear", "config", "serve", "dev"] {
         let help = world.run(&[command, "--help"]).await;
         assert!(help.data().contains("Usage: tokenkeep"), "{help:?}");
     }

@@ -50,6 +50,13 @@ async fn no_command_says_a_secret_however_much_it_logs() {
         assert_eq!(traced(&["clear", key]).await.code, Some(0));
     }
     assert!(traced(&["get", "graph"]).await.stderr.contains(" TRACE "));
+    assert_eq!(traced(&["request", "graph", "GET", "/x", "--include"]).await.code, Some(0));
+    world.sandbox.revoke_all();
+    assert_eq!(traced(&["request", "graph", "GET", "/x"]).await.code, Some(0));
+    let header = format!("Authorization: {CLIENT_SECRET}");
+    let wrong = ["request", "graph", "GET", "/x", "--header", &header];
+    assert_eq!(traced(&wrong).await.code, Some(2));
+    assert_eq!(traced(&["request", "graph", "GET", &format!("//{CLIENT_SECRET}?{CLIENT_SECRET}")]).await.code, Some(2));
     traced(&["status"]).await;
     traced(&["config", "check"]).await;
     for fault in [Fault::InvalidClient, Fault::InvalidGrant, Fault::Status { status: 503, body: String::new() }] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokenkeep_sandbox::{Client, Sandbox};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 pub(crate) const CLIENT_SECRET: &str = "planted-client-secret-5d1c";
 pub(crate) const PASSWORD: &str = "planted-password-88a0";
@@ -74,6 +74,7 @@ impl World {
         let client = format!("token_url = \"{token_url}\"\nclient_secret = {{ env = \"CLIENT_SECRET\" }}\n");
         format!(
             "{graph}\
+             api_base = \"{api}\"\n\
              [providers.people]\n\
              grant = \"password\"\n\
              client_id = \"people\"\n\
@@ -92,6 +93,7 @@ impl World {
              grant = \"command\"\n\
              command = [\"echo\", \"{COMMAND_TOKEN}\"]\n",
             graph = Self::graph_at(&token_url),
+            api = self.sandbox.api_url(),
         )
     }
 
@@ -228,6 +230,11 @@ impl Running {
             }
         };
         in_time(hearing).await
+    }
+
+    /// Its stdin, if that is a pipe.
+    pub(crate) fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

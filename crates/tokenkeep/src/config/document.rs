@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::fmt::friendly::SpanParser;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::interpolate::interpolate;
@@ -73,6 +74,11 @@ impl<'d> Table<'d> {
             span: value.span(),
         });
         Self { context, title, place, entries: entries.collect(), asked: Vec::new(), missing: Vec::new() }
+    }
+
+    /// Notes what is wrong with the table as a whole.
+    pub(super) fn report(&self, finding: Finding) {
+        self.context.report(finding.at(self.place.clone()));
     }
 
     /// One with nothing in it in place of a value that is none.
@@ -220,6 +226,19 @@ impl<'d> Field<'d> {
             None
         });
         Some(texts.collect())
+    }
+
+    /// What an array holds, each under the name of the array; nothing if it is none.
+    pub(super) fn elements(&self) -> Vec<Self> {
+        let DeValue::Array(values) = self.value else { return Vec::new() };
+        let element = |value: &'d Spanned<DeValue<'d>>| Self {
+            context: self.context,
+            name: self.name,
+            name_span: value.span(),
+            value: value.get_ref(),
+            span: value.span(),
+        };
+        values.iter().map(element).collect()
     }
 
     /// A program and its arguments.

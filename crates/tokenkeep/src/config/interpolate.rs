@@ -1,8 +1,9 @@
-//! `${VAR}` and `${VAR:-default}` in strings; `$${` stands for `${`.
+//! `${VAR}`, `${VAR|OTHER_NAME}` and `${VAR:-default}` in strings; `$${` stands for `${`.
 
 use std::ops::Range;
 
 use super::Environment;
+use super::variables::{Lookup, is_variable_name, look_up};
 
 /// The text with its references replaced, or everything that is wrong with them. What a variable holds is not looked
 /// at for further references.
@@ -37,32 +38,28 @@ pub(super) fn interpolate(text: &str, env: &dyn Environment) -> Result<String, V
     }
 }
 
-/// The variable that a text refers to if it is one reference and nothing else.
-pub(super) fn sole_reference(text: &str) -> Option<&str> {
+/// The variables that a text refers to if it is one reference and nothing else.
+pub(super) fn sole_reference(text: &str) -> Option<Vec<&str>> {
     let reference = text.strip_prefix("${")?.strip_suffix('}')?;
-    Some(reference.split(":-").next().unwrap_or_default()).filter(|name| is_variable_name(name))
-}
-
-/// Whether a variable can have this name.
-pub(super) fn is_variable_name(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    let names: Vec<_> = reference.split(":-").next()?.split('|').collect();
+    names.iter().all(|name| is_variable_name(name)).then_some(names)
 }
 
 fn resolve(reference: &str, env: &dyn Environment) -> Result<String, String> {
-    let (name, default) = match reference.split_once(":-") {
-        Some((name, default)) => (name, Some(default)),
+    let (names, default) = match reference.split_once(":-") {
+        Some((names, default)) => (names, Some(default)),
         None => (reference, None),
     };
-    if !is_variable_name(name) {
-        return Err("this is not the name of a variable; write `${VAR}` or `${VAR:-default}`".into());
+    let names: Vec<_> = names.split('|').collect();
+    if !names.iter().all(|name| is_variable_name(name)) {
+        return Err(
+            "this is not the name of a variable; write `${VAR}`, `${VAR|OTHER_NAME}` or `${VAR:-default}`".into()
+        );
     }
-    match (env.variable(name), default) {
-        (Some(value), _) if !value.is_empty() => Ok(value),
-        (_, Some(default)) => Ok(default.to_owned()),
-        (Some(_), None) => Err(format!("the environment variable `{name}` is empty")),
-        (None, None) => Err(format!("the environment variable `{name}` is not set")),
+    match (look_up(&names, env), default) {
+        (Lookup::Found(value), _) => Ok(value.to_string()),
+        (Lookup::Missing(_), Some(default)) => Ok(default.to_owned()),
+        (Lookup::Missing(message), None) | (Lookup::Differing(message), _) => Err(message),
     }
 }
 
@@ -81,7 +78,8 @@ mod tests {
 
     fn interpolated(text: &str) -> Result<String, Vec<BadReference>> {
         let env = |name: &str| match name {
-            "HOST" => Some("a.example".to_owned()),
+            "HOST" | "SAME" => Some("a.example".to_owned()),
+            "OTHER" => Some("b.example".to_owned()),
             "EMPTY" => Some(String::new()),
             "TRICK" => Some("${HOST}".to_owned()),
             _ => None,
@@ -99,6 +97,9 @@ mod tests {
             ("${NO:-}", ""),
             ("${TRICK}", "${HOST}"),
             ("$${HOST} costs $5 and $$", "${HOST} costs $5 and $$"),
+            ("${NO|HOST}", "a.example"),
+            ("${HOST|EMPTY|SAME}", "a.example"),
+            ("${NO|EMPTY:-x|y}", "x|y"),
             ("ü${HOST}ü", "üa.exampleü"),
         ] {
             assert_eq!(interpolated(text).as_deref(), Ok(value), "{text}");
@@ -107,8 +108,9 @@ mod tests {
 
     #[test]
     fn every_bad_reference_is_reported_at_its_place() {
-        let bad = interpolated("${A}-${HOST}-${B C}-${D").unwrap_err();
-        assert_eq!(bad.iter().map(|bad| bad.place.clone()).collect::<Vec<_>>(), [0..4, 13..19, 20..23]);
+        let bad = interpolated("${A}-${HOST}-${B C}-${HOST|OTHER:-c}-${A|}-${D").unwrap_err();
+        let places: Vec<_> = bad.iter().map(|bad| bad.place.clone()).collect();
+        assert_eq!(places, [0..4, 13..19, 20..36, 37..42, 43..46]);
         assert_eq!(bad[0].message, "the environment variable `A` is not set");
     }
 }

@@ -3,13 +3,14 @@
 mod names;
 mod place;
 mod request;
+pub(super) mod schema;
 
 use super::document::{Field, Table, listed};
 use super::problem::Finding;
 use super::secret_ref;
 use crate::credentials::{Credentials, PASSWORD, USERNAME, is_name};
 use crate::provider::login::{LoginSettings, MAX_STEPS, REFRESH_TOKEN, Recipe, Step, TokenStep};
-use crate::provider::{Accounts, Transport};
+use crate::provider::{Accounts, ApiBase, Transport};
 use crate::secret::Secret;
 
 use self::names::{API_BASE, Names};
@@ -17,9 +18,13 @@ use self::place::{end, place, verdict};
 use self::request::request;
 
 /// Reads a login, or notes why it is none.
-pub(super) async fn read(table: &mut Table<'_>, accounts: Accounts) -> Option<LoginSettings> {
-    let transport = if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure };
-    let api_base = table.text(API_BASE).map(|text| text.value.trim_end_matches('/').to_owned());
+pub(super) async fn read(
+    table: &mut Table<'_>,
+    transport: Transport,
+    accounts: Accounts,
+    api_base: Option<&ApiBase>,
+) -> Option<LoginSettings> {
+    let api_base = api_base.map(|base| base.as_str().to_owned());
     let given = given(table, accounts).await;
     let values = given.iter().filter_map(|(field, value)| Some((field.name.to_owned(), value.clone()?)));
     let credentials = if given.is_empty() { None } else { credentials(values, &given[0].0) };

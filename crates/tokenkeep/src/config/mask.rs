@@ -8,14 +8,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-/// Whether the parser found its way through the whole file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Syntax {
-    /// Every value is in the document.
-    Sound,
-    /// Some values are in no document: lines are judged by themselves.
-    Broken,
-}
+use super::syntax::Syntax;
 
 /// The copy. Each hidden stretch of a line, however long, has become [`BLOT`].
 pub(super) struct Masked {
@@ -30,8 +23,10 @@ impl Masked {
         let mut ink = Ink { source, kinds: vec![Kind::Rest; source.len()] };
         ink.judge_table(document, false);
         ink.hide_comments();
-        if syntax == Syntax::Broken {
-            ink.judge_lines();
+        match syntax {
+            Syntax::Sound => {}
+            Syntax::Repeating => ink.judge_lines(|ink, line| !ink.is_judged(line)),
+            Syntax::Broken => ink.judge_lines(|_, _| true),
         }
         ink.blotted()
     }
@@ -68,23 +63,20 @@ impl Ink<'_> {
     fn judge_table(&mut self, table: &DeTable<'_>, hide_all: bool) {
         for (key, value) in table {
             self.mark(key.span(), Kind::Shown);
-            let hide = match value.get_ref() {
-                DeValue::Table(_) => hide_all || HIDDEN_TABLES.contains(&key.get_ref().as_ref()),
-                _ => hide_all || !is_harmless(key.get_ref(), &self.source[value.span()]),
-            };
-            self.judge_value(value.get_ref(), value.span(), hide);
+            self.judge_value(key.get_ref(), value.get_ref(), value.span(), hide_all);
         }
     }
 
-    fn judge_value(&mut self, value: &DeValue<'_>, span: Range<usize>, hide: bool) {
+    fn judge_value(&mut self, option: &str, value: &DeValue<'_>, span: Range<usize>, hide_all: bool) {
         match value {
-            DeValue::Table(table) => self.judge_table(table, hide),
+            DeValue::Table(table) => self.judge_table(table, hide_all || HIDDEN_TABLES.contains(&option)),
             DeValue::Array(array) => {
                 for value in array {
-                    self.judge_value(value.get_ref(), value.span(), hide);
+                    self.judge_value(option, value.get_ref(), value.span(), hide_all);
                 }
             }
             _ => {
+                let hide = hide_all || !is_harmless(option, &self.source[span.clone()]);
                 self.mark(span.clone(), Kind::Shown);
                 let inner = self.without_quotes(span);
                 let hidden = if hide { inner } else { credentials(self.source, inner) };
@@ -102,11 +94,20 @@ impl Ink<'_> {
         }
     }
 
-    /// Hides in each line by itself what does not look like a table's header or `option = ` with an option that may be
-    /// shown.
-    fn judge_lines(&mut self) {
+    /// Whether the document accounts for all that stands in a line. Its strings stand there with their quotes.
+    fn is_judged(&self, line: Range<usize>) -> bool {
+        let is_structure = |byte: u8| byte.is_ascii_whitespace() || b"=,.{}[]#".contains(&byte);
+        line.into_iter().all(|at| self.kinds[at] != Kind::Rest || is_structure(self.source.as_bytes()[at]))
+    }
+
+    /// Hides in each of these lines by itself what does not look like a table's header or `option = ` with an option
+    /// that may be shown.
+    fn judge_lines(&mut self, which: impl Fn(&Self, Range<usize>) -> bool) {
         for (start, line) in lines(self.source) {
             let end = start + line.len();
+            if !which(self, start..end) {
+                continue;
+            }
             match line.split_once('=') {
                 Some((key, value)) if is_plain_key(key.trim()) => {
                     let value_start = start + key.len() + 1;
@@ -204,7 +205,8 @@ fn push(text: &mut String, part: &str) -> Range<usize> {
 const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "form", "headers", "json", "query"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 16] = [
+const SHOWN_OPTIONS: [&str; 18] = [
+    "api_base",
     "client_auth",
     "client_id",
     "env",
@@ -216,6 +218,7 @@ const SHOWN_OPTIONS: [&str; 16] = [
     "listen",
     "refresh",
     "refresh_before",
+    "reject_on",
     "scope",
     "store",
     "timeout",
@@ -235,8 +238,7 @@ mod tests {
 
     fn masked(source: &str) -> String {
         let (document, faults) = DeTable::parse_recoverable(source);
-        let syntax = if faults.is_empty() { Syntax::Sound } else { Syntax::Broken };
-        Masked::new(source, document.get_ref(), syntax).text
+        Masked::new(source, document.get_ref(), Syntax::of(&faults)).text
     }
 
     #[test]
@@ -249,7 +251,10 @@ mod tests {
             ("token = 12345", "token = ***"),
             ("token = '''\nhun\nter2'''", "token = '''\n***\n***'''"),
             ("password = { env = 'PW', x = 'hunter2' }", "password = { env = 'PW', x = '***' }"),
+            ("password = { env = ['A', 'B C'] }", "password = { env = ['A', '***'] }"),
             ("extra = { scope = 'hunter2' }", "extra = { scope = '***' }"),
+            ("extra = [{ scope = 'hunter2' }]", "extra = [{ scope = '***' }]"),
+            ("seal_keys = [{ env = 'KEY' }, 'hunter2']", "seal_keys = [{ env = 'KEY' }, '***']"),
             ("a.token_url = 'https://me:hunt@er2@b/t?code=x'", "a.token_url = 'https://***'"),
             ("token_url = 'https://b/t?code=hunter2'", "token_url = 'https://b/t?***'"),
             ("store = 'postgres://me:hunter2@b/t'", "store = 'postgres://***@b/t'"),
@@ -267,7 +272,21 @@ mod tests {
             ("client_id = 'a', password = 'hunter2'", "client_id = ***"),
             ("[providers.graph", "[providers.graph"),
             ("password = \"\"\"\nhunter2\nc2Vj==", "password = ***\n***\n***"),
-            ("token = 'a'\ntoken = 'hunter2'", "token = ***\ntoken = ***"),
+            ("token = 'hunter2'\ntoken = 'hunter2'\n[a", "token = ***\ntoken = ***\n[a"),
+        ] {
+            assert_eq!(masked(source), shown);
+        }
+    }
+
+    #[test]
+    fn in_a_file_with_repetitions_a_line_that_holds_one_is_judged_by_itself() {
+        for (source, shown) in [
+            ("token = 'hunter2'\ntoken = 'hunter2'", "token = '***'\ntoken = ***"),
+            ("a = { env = 'A', env = 'hunter2' }\nb = { env = 'B' }", "a = ***\nb = { env = 'B' }"),
+            ("extra = { a = 'b', a = '=' }", "extra = ***"),
+            ("scope = 'a'\nscope = [\n'hunter2']", "scope = 'a'\nscope = [\n***"),
+            ("scope = 'a'\nscope = '''\nhunter2\n'''", "scope = 'a'\nscope = '''\n***\n***"),
+            ("[a]\ntoken = 1\n[b]\n[a] # hunter2\ntoken = 2", "[a]\ntoken = ***\n[b]\n[a] # ***\ntoken = ***"),
         ] {
             assert_eq!(masked(source), shown);
         }

@@ -1,6 +1,7 @@
 //! A table `[providers.NAME]` and the [`Provider`] it stands for.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use toml::de::DeValue;
 
@@ -12,8 +13,8 @@ use crate::budget::Budget;
 use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh};
 use crate::key::check_provider_name;
 use crate::provider::{
-    Accounts, ClientAuth, Grant, MAX_TIMEOUT, OwnHeader, Provider, ResourceOwner, TokenEndpointSettings, TokenHeader,
-    TokenUrl, Transport,
+    Accounts, ApiBase, ApiSettings, ClientAuth, Grant, MAX_TIMEOUT, OwnHeader, Provider, ResourceOwner,
+    TokenEndpointSettings, TokenHeader, TokenUrl, Transport,
 };
 use crate::secret::Secret;
 
@@ -32,15 +33,15 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
     let asks = grant_name != GrantName::Static;
     let policy = if asks { policy(&mut table) } else { Policy::default() };
     let budget = if asks { table.text("budget").and_then(|text| budget(&text)) } else { None };
-    let header = table.take("header").and_then(|field| header(&field));
-    let grant = grant(grant_name, &mut table, accounts).await;
+    let transport = transport(&mut table);
+    let api = api(&mut table, transport);
+    let grant = grant(grant_name, &mut table, transport, accounts, api.base.as_ref()).await;
     let (fallbacks, max_failures) =
-        if asks { fallbacks(&mut table, name.name, accounts).await } else { Default::default() };
+        if asks { fallbacks(&mut table, name.name, accounts, api.base.as_ref()).await } else { Default::default() };
     finish(table, grant_name, accounts);
     checked.ok()?;
-    let mut provider = Provider::new(name.name, grant?).ok()?.with_policy(policy);
+    let mut provider = Provider::new(name.name, grant?).ok()?.with_policy(policy).with_api(api);
     provider.accounts = accounts;
-    provider.header = header.map(TokenHeader::Own).unwrap_or_default();
     provider.budget = budget;
     provider.fallbacks = fallbacks;
     provider.max_failures = max_failures.unwrap_or(provider.max_failures);
@@ -74,7 +75,12 @@ fn budget(text: &Text<'_>) -> Option<Budget> {
 }
 
 /// The further ways to authenticate, and after how many failures they are used.
-async fn fallbacks(table: &mut Table<'_>, provider: &str, accounts: Accounts) -> (Vec<Grant>, Option<u32>) {
+async fn fallbacks(
+    table: &mut Table<'_>,
+    provider: &str,
+    accounts: Accounts,
+    api_base: Option<&ApiBase>,
+) -> (Vec<Grant>, Option<u32>) {
     let max_failures = table.take("max_failures");
     let Some(field) = table.take("fallback") else {
         if let Some(max_failures) = max_failures {
@@ -86,12 +92,12 @@ async fn fallbacks(table: &mut Table<'_>, provider: &str, accounts: Accounts) ->
     let mut fallbacks = Vec::new();
     let title = format!("[[providers.{}.fallback]]", provider.escape_debug());
     for table in field.tables(&title).unwrap_or_default() {
-        fallbacks.extend(fallback(table, accounts).await);
+        fallbacks.extend(fallback(table, accounts, api_base).await);
     }
     (fallbacks, max_failures.and_then(|field| field.number(1..=MAX_MAX_FAILURES)))
 }
 
-async fn fallback(mut table: Table<'_>, accounts: Accounts) -> Option<Grant> {
+async fn fallback(mut table: Table<'_>, accounts: Accounts, api_base: Option<&ApiBase>) -> Option<Grant> {
     let field = table.require("grant");
     let chosen = field.as_ref().and_then(|field| Some((field, field.choice(&GRANTS)?)));
     let Some((field, name)) = chosen else {
@@ -107,7 +113,8 @@ async fn fallback(mut table: Table<'_>, accounts: Accounts) -> Option<Grant> {
         field.report(finding.help("make it the provider's own grant, and the other one the fallback"));
         return None;
     }
-    let grant = grant(name, &mut table, accounts).await;
+    let transport = transport(&mut table);
+    let grant = grant(name, &mut table, transport, accounts, api_base).await;
     finish(table, name, accounts);
     grant
 }
@@ -158,11 +165,49 @@ fn refresh(field: &Field<'_>) -> Option<Refresh> {
     every.map(Refresh::Every)
 }
 
-async fn grant(name: GrantName, table: &mut Table<'_>, accounts: Accounts) -> Option<Grant> {
+fn api(table: &mut Table<'_>, transport: Transport) -> ApiSettings {
+    let base = table.text("api_base").and_then(|text| {
+        let base = ApiBase::parse(&text.value, transport);
+        base.map_err(|error| text.report(Finding::error(format!("`api_base` {error}")))).ok()
+    });
+    let reject_on = table.take("reject_on").and_then(|field| statuses(&field));
+    let header = table.take("header").and_then(|field| header(&field));
+    ApiSettings {
+        base,
+        reject_on: reject_on.unwrap_or(ApiSettings::default().reject_on),
+        header: header.map(TokenHeader::Own).unwrap_or_default(),
+    }
+}
+
+fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {
+    let DeValue::Array(values) = field.value else { return field.mismatch("an array of numbers") };
+    let status = |value: &DeValue<'_>| match value {
+        DeValue::Integer(number) => number.as_str().parse().ok().filter(|status| ERRORS.contains(status)),
+        _ => None,
+    };
+    let statuses: Option<Vec<_>> = values.iter().map(|value| status(value.get_ref())).collect();
+    if statuses.is_none() {
+        let finding = Finding::error(format!("`{}` must hold HTTP statuses from 400 to 599 only", field.name));
+        field.report(finding.help("write e.g. [401, 403]"));
+    }
+    statuses
+}
+
+fn transport(table: &mut Table<'_>) -> Transport {
+    if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure }
+}
+
+async fn grant(
+    name: GrantName,
+    table: &mut Table<'_>,
+    transport: Transport,
+    accounts: Accounts,
+    api_base: Option<&ApiBase>,
+) -> Option<Grant> {
     Some(match name {
-        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table).await?),
+        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table, transport).await?),
         GrantName::Password => {
-            let endpoint = endpoint(table).await;
+            let endpoint = endpoint(table, transport).await;
             if accounts == Accounts::Stored {
                 return Some(Grant::Password { endpoint: endpoint?, owner: None });
             }
@@ -172,7 +217,7 @@ async fn grant(name: GrantName, table: &mut Table<'_>, accounts: Accounts) -> Op
             Grant::Password { endpoint: endpoint?, owner: Some(owner) }
         }
         GrantName::RefreshToken => {
-            let endpoint = endpoint(table).await;
+            let endpoint = endpoint(table, transport).await;
             let seed = secret(table, "refresh_token").await;
             Grant::RefreshToken { endpoint: endpoint?, seed: seed? }
         }
@@ -181,12 +226,11 @@ async fn grant(name: GrantName, table: &mut Table<'_>, accounts: Accounts) -> Op
             let (program, args) = table.require("command")?.command()?;
             Grant::Command { program, args }
         }
-        GrantName::Login => Grant::Login(Box::new(login::read(table, accounts).await?)),
+        GrantName::Login => Grant::Login(Box::new(login::read(table, transport, accounts, api_base).await?)),
     })
 }
 
-async fn endpoint(table: &mut Table<'_>) -> Option<TokenEndpointSettings> {
-    let transport = if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure };
+async fn endpoint(table: &mut Table<'_>, transport: Transport) -> Option<TokenEndpointSettings> {
     let token_url = table.require_text("token_url").and_then(|text| {
         let url = TokenUrl::parse(&text.value, transport);
         url.map_err(|error| text.report(Finding::error(format!("`token_url` {error}")))).ok()
@@ -259,7 +303,7 @@ async fn secret(table: &mut Table<'_>, name: &'static str) -> Option<Secret> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum GrantName {
+pub(super) enum GrantName {
     ClientCredentials,
     Password,
     RefreshToken,
@@ -272,9 +316,17 @@ impl GrantName {
     fn as_str(self) -> &'static str {
         GRANTS.iter().find(|(_, grant)| *grant == self).map_or("", |(name, _)| name)
     }
+
+    /// Whether it asks a token endpoint.
+    pub(super) fn has_endpoint(self) -> bool {
+        match self {
+            Self::ClientCredentials | Self::Password | Self::RefreshToken => true,
+            Self::Static | Self::Command | Self::Login => false,
+        }
+    }
 }
 
-const GRANTS: [(&str, GrantName); 6] = [
+pub(super) const GRANTS: [(&str, GrantName); 6] = [
     ("client_credentials", GrantName::ClientCredentials),
     ("password", GrantName::Password),
     ("refresh_token", GrantName::RefreshToken),
@@ -283,11 +335,11 @@ const GRANTS: [(&str, GrantName); 6] = [
     ("login", GrantName::Login),
 ];
 
-const REFRESH: [(&str, Refresh); 3] =
+pub(super) const REFRESH: [(&str, Refresh); 3] =
     [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
 
 /// The options of all grants.
-const GRANT_OPTIONS: [&str; 15] = [
+pub(super) const GRANT_OPTIONS: [&str; 14] = [
     "token_url",
     "client_id",
     "client_secret",
@@ -302,11 +354,10 @@ const GRANT_OPTIONS: [&str; 15] = [
     "command",
     "login",
     "credentials",
-    "api_base",
 ];
 
 /// The options of a provider whatever its grant, or of most grants.
-const PROVIDER_OPTIONS: [&str; 11] = [
+pub(super) const PROVIDER_OPTIONS: [&str; 13] = [
     "accounts",
     "expiry_buffer",
     "refresh_before",
@@ -318,11 +369,16 @@ const PROVIDER_OPTIONS: [&str; 11] = [
     "budget",
     "fallback",
     "max_failures",
+    "api_base",
+    "reject_on",
 ];
 
 /// More failures in a row than anybody would wait for.
-const MAX_MAX_FAILURES: u32 = 1000;
+pub(super) const MAX_MAX_FAILURES: u32 = 1000;
+
+/// The HTTP statuses of errors.
+const ERRORS: RangeInclusive<u16> = 400..=599;
 
 /// The form parameters that some grant sets.
-const RESERVED: [&str; 7] =
+pub(super) const RESERVED: [&str; 7] =
     ["grant_type", "client_id", "client_secret", "scope", "username", "password", "refresh_token"];

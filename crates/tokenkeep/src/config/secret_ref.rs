@@ -1,4 +1,5 @@
-//! Where a secret comes from: `{ env = "X" }`, `{ file = "…" }`, `{ command = ["…"] }` or, with a warning, the file itself.
+//! Where a secret comes from: `{ env = "X" }` (or `["X", "Y"]`, names that mean the same), `{ file = "…" }`,
+//! `{ command = ["…"] }` or, with a warning, the file itself.
 //!
 //! No message here holds anything of a secret: not what a program printed on stderr, not the error of a conversion.
 
@@ -11,9 +12,10 @@ use tokio::process::Command;
 use toml::de::DeValue;
 
 use super::document::{Field, Text};
-use super::interpolate::{is_variable_name, sole_reference};
+use super::interpolate::sole_reference;
 use super::problem::Finding;
 use super::read_file;
+use super::variables::{Lookup, is_variable_name, look_up};
 use crate::secret::Secret;
 
 /// Gets the secret that an option holds or refers to.
@@ -31,14 +33,18 @@ fn from_literal(field: &Field<'_>, literal: &str) -> Option<Secret> {
         field.report(Finding::error(format!("`{name}` is empty")));
         return None;
     }
-    if let Some(variable) = sole_reference(literal) {
-        let help = format!("write {name} = {{ env = \"{variable}\" }}");
+    if let Some(variables) = sole_reference(literal) {
+        let help = match &*variables {
+            [variable] => format!("write {{ env = \"{variable}\" }} in its place"),
+            // Debug of names is TOML.
+            variables => format!("write {{ env = {variables:?} }} in its place"),
+        };
         field.report(Finding::error("a secret is not made of `${…}`").help(help));
         return None;
     }
     field.report(
         Finding::warning(format!("`{name}` stands in the configuration file"))
-            .help(format!("whoever can read the file has it; write {name} = {FORMS}")),
+            .help(format!("whoever can read the file has it; write in its place {FORMS}")),
     );
     Some(Secret::new(literal))
 }
@@ -49,7 +55,7 @@ async fn from_reference(field: &Field<'_>) -> Option<Secret> {
     let (env, file, command) = (table.take("env"), table.take("file"), table.take("command"));
     let has_more = table.finish(|_| None) > 0;
     match (env, file, command) {
-        (Some(env), None, None) => from_variable(&env.text()?),
+        (Some(env), None, None) => from_variables(&env),
         (None, Some(file), None) => from_file(&file.text()?),
         (None, None, Some(command)) => from_command(&command).await,
         (None, None, None) if has_more => None,
@@ -68,21 +74,28 @@ async fn from_reference(field: &Field<'_>) -> Option<Secret> {
     }
 }
 
-fn from_variable(name: &Text<'_>) -> Option<Secret> {
-    let variable = &name.value;
-    if !is_variable_name(variable) {
+fn from_variables(field: &Field<'_>) -> Option<Secret> {
+    let names = match field.value {
+        DeValue::Array(_) => field.texts()?,
+        _ => vec![field.text()?],
+    };
+    let [first, ..] = &*names else {
+        field.report(Finding::error("`env` is empty").help("write the name of a variable, or several in an array"));
+        return None;
+    };
+    let misnamed: Vec<_> = names.iter().filter(|name| !is_variable_name(&name.value)).collect();
+    for name in &misnamed {
         // Not shown: it may be the secret itself.
         name.report(Finding::error("this is not the name of an environment variable"));
+    }
+    if !misnamed.is_empty() {
         return None;
     }
-    match name.context().env.variable(variable) {
-        Some(value) if !value.is_empty() => Some(Secret::new(value)),
-        Some(_) => {
-            name.report(Finding::error(format!("the environment variable `{variable}` is empty")));
-            None
-        }
-        None => {
-            name.report(Finding::error(format!("the environment variable `{variable}` is not set")));
+    let variables: Vec<_> = names.iter().map(|name| &*name.value).collect();
+    match look_up(&variables, first.context().env) {
+        Lookup::Found(value) => Some(Secret::new(&**value)),
+        Lookup::Missing(message) | Lookup::Differing(message) => {
+            field.report(Finding::error(message));
             None
         }
     }

@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::expiry::Policy;
 use crate::key::check_provider_name;
-use crate::provider::{Accounts, DEFAULT_MAX_FAILURES, Provider};
+use crate::provider::{Accounts, ApiSettings, DEFAULT_MAX_FAILURES, Provider};
+use crate::seal::SealKey;
 use crate::source::TokenSource;
 use crate::source::http::HttpClient;
 use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
@@ -30,6 +31,8 @@ pub struct SourceSettings {
     pub policy: Policy,
     /// Whose tokens it can obtain.
     pub accounts: Accounts,
+    /// The API that they are for.
+    pub api: ApiSettings,
     /// How many requests the issuer allows.
     pub budget: Option<Budget>,
     /// Further sources, for when it fails.
@@ -43,6 +46,7 @@ impl Default for SourceSettings {
         Self {
             policy: Policy::default(),
             accounts: Accounts::Default,
+            api: ApiSettings::default(),
             budget: None,
             fallbacks: Vec::new(),
             max_failures: DEFAULT_MAX_FAILURES,
@@ -79,6 +83,7 @@ impl SourceSettings {
 pub struct ManagerBuilder {
     clock: Option<Arc<dyn Clock>>,
     store: StoreChoice,
+    seal_keys: Vec<SealKey>,
     providers: Vec<Provider>,
     sources: Vec<ProviderRuntime>,
 }
@@ -106,10 +111,11 @@ impl ManagerBuilder {
         self
     }
 
-    /// Takes over what a configuration file says of providers and the store.
+    /// Takes over what a configuration file says of providers, the store and the keys that seal it.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.providers.extend(config.providers);
+        self.seal_keys.extend(config.seal_keys);
         match config.store {
             Some(url) => self.store_url(url),
             None => self,
@@ -119,9 +125,9 @@ impl ManagerBuilder {
     /// Adds a provider whose tokens come from a source of your own.
     #[must_use]
     pub fn source(mut self, name: &str, source: Arc<dyn TokenSource>, settings: SourceSettings) -> Self {
-        let SourceSettings { policy, accounts, budget, fallbacks, max_failures } = settings;
+        let SourceSettings { policy, accounts, api, budget, fallbacks, max_failures } = settings;
         let ways = Ways::new(source, fallbacks, max_failures);
-        self.sources.push(ProviderRuntime::new(name.into(), ways, Settings { policy, accounts, budget }));
+        self.sources.push(ProviderRuntime::new(name.into(), ways, Settings { policy, accounts, api, budget }));
         self
     }
 
@@ -132,7 +138,15 @@ impl ManagerBuilder {
         self
     }
 
-    /// Keeps records in this store.
+    /// Adds keys for the store at the URL: the first of all seals, each opens. Without one the store makes its own, in
+    /// a file beside it. A store in memory is not sealed.
+    #[must_use]
+    pub fn seal_keys(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
+        self.seal_keys.extend(keys);
+        self
+    }
+
+    /// Keeps records in this store as it is; wrap it in a [`store::SealedStore`] to have them sealed.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = StoreChoice::Open(store);
@@ -154,7 +168,7 @@ impl ManagerBuilder {
         let store = match self.store {
             StoreChoice::Memory => Arc::new(MemoryStore::new(Arc::clone(&clock))),
             StoreChoice::Open(store) => store,
-            StoreChoice::Url(url) => store::open(&url, &clock).await.map_err(|error| {
+            StoreChoice::Url(url) => store::open(&url, &self.seal_keys, &clock).await.map_err(|error| {
                 Error::new(Code::Unavailable, error.to_string()).with_next("mend it, or configure another store")
             })?,
         };

@@ -1,7 +1,9 @@
 //! Counts the tokens that are kept, and throws away those that are long over.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::{PAGE, Shared, StoreTask, TokenManager};
 use crate::clock::Moment;
@@ -33,6 +35,21 @@ impl TokenManager {
         }
         let statuses = self.statuses(None, usize::MAX).await;
         Ok(Stats::of(statuses.iter().filter(|status| provider.is_none_or(|name| name == status.key.provider()))))
+    }
+}
+
+/// Cleans up again and again; a store that does not work now is tried the next time.
+pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(CLEANUP_INTERVAL) => {}
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = shared.cleanup() => {}
+        }
     }
 }
 
@@ -74,5 +91,7 @@ fn is_long_over(record: &Record, now: Moment) -> bool {
     end.plus(CLEANUP_GRACE).wall_ms <= now.wall_ms
 }
 
+/// How often a started manager cleans up by itself.
+pub const CLEANUP_INTERVAL: Duration = Duration::from_mins(30);
 /// How long a token is kept after its end.
 pub const CLEANUP_GRACE: Duration = Duration::from_mins(5);

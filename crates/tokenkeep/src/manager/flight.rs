@@ -122,7 +122,7 @@ impl Shared {
     /// What the store holds of a key, in the terms of this process.
     pub(super) async fn read(&self, slot: &Slot) -> Result<Option<Stored>, StoreError> {
         let loaded = self.store.load(slot.key()).await;
-        self.note_store(StoreTask::Read, &loaded);
+        self.note_read(slot.key(), &loaded).await;
         let Some(versioned) = loaded? else { return Ok(None) };
         let provider = slot.provider();
         // After the record: whoever changes credentials clears the record last.

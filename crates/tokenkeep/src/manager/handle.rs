@@ -17,7 +17,7 @@ use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::expiry::{Decision, Phase, classify, decide};
 use crate::key::Key;
-use crate::provider::TokenHeader;
+use crate::provider::{ApiSettings, TokenHeader};
 use crate::source::Keep;
 use crate::status::{Status, Warning, token_warnings};
 use crate::subscriber::Subscriber;
@@ -61,7 +61,7 @@ impl TokenHandle {
 
     /// The header that an API takes a token of this key in: `Authorization`, or what the provider's configuration says.
     pub fn header(&self, token: &Token) -> (HeaderName, HeaderValue) {
-        match self.slot.provider().header() {
+        match &self.api().header {
             TokenHeader::Authorization => (AUTHORIZATION, token.authorization()),
             TokenHeader::Own(header) => (header.name().clone(), header.value(token.expose_secret())),
         }
@@ -70,6 +70,11 @@ impl TokenHandle {
     /// The key.
     pub fn key(&self) -> &Key {
         self.slot.key()
+    }
+
+    /// The API that its tokens are for.
+    pub fn api(&self) -> ApiSettings {
+        self.slot.provider().settings.api.clone()
     }
 
     /// A token that can be used now; obtains one if there is none.

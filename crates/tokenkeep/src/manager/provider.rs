@@ -14,7 +14,7 @@ use crate::clock::Moment;
 use crate::expiry::{Gate, Policy};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
-use crate::provider::{Accounts, Provider, TokenHeader};
+use crate::provider::{Accounts, ApiSettings, Provider};
 use crate::source::http::HttpClient;
 use crate::source::{Ask, Fault, FetchError, Fetched, Keep, TokenSource, from_grant};
 use crate::token::TokenKind;
@@ -45,8 +45,8 @@ impl ProviderRuntime {
     pub(crate) fn of_config(provider: &Provider, http: &HttpClient) -> Self {
         let fallbacks = provider.fallbacks.iter().map(|grant| from_grant(grant, http));
         let ways = Ways::new(from_grant(&provider.grant, http), fallbacks.collect(), provider.max_failures);
-        let Provider { policy, accounts, budget, .. } = provider.clone();
-        let runtime = Self::new(provider.name().into(), ways, Settings { policy, accounts, budget });
+        let Provider { policy, accounts, api, budget, .. } = provider.clone();
+        let runtime = Self::new(provider.name().into(), ways, Settings { policy, accounts, api, budget });
         Self { config: Some(provider.clone()), ..runtime }
     }
 
@@ -80,10 +80,6 @@ impl ProviderRuntime {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.settings.policy
-    }
-
-    pub(crate) fn header(&self) -> &TokenHeader {
-        self.config.as_ref().map_or(&TokenHeader::Authorization, |config| &config.header)
     }
 
     pub(crate) fn accounts(&self) -> Accounts {
@@ -157,6 +153,7 @@ impl ProviderRuntime {
 pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) accounts: Accounts,
+    pub(crate) api: ApiSettings,
     pub(crate) budget: Option<Budget>,
 }
 

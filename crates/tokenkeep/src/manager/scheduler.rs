@@ -19,7 +19,7 @@ use tracing::error;
 use super::flight::forget_rejected;
 use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
-use super::{Shared, keep_always, watch_store};
+use super::{Shared, cleanup, keep_always, watch_store};
 use crate::clock::Moment;
 use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide, renewal};
 use crate::provider::Accounts;
@@ -149,14 +149,16 @@ impl Shared {
         }
         self.see_to_rejected(slot, &state);
         // What the store may not know is not let go.
-        let unknown = state.unsaved().is_some() || state.is_rejected() || self.store_trouble().is_some();
+        let unknown = state.unsaved().is_some() || state.is_rejected() || self.is_store_failing();
         if unknown || state.has_subscribers() {
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
             return;
         }
         state.settle(None);
         drop(state);
-        if !self.slots.remove_if_unshared(slot) {
+        if self.slots.remove_if_unshared(slot) {
+            self.forget_trouble_of(slot.key());
+        } else {
             let mut state = slot.lock();
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
         }
@@ -255,6 +257,7 @@ async fn supervise(shared: Weak<Shared>, stop: CancellationToken) {
         tasks.spawn(tick(Weak::clone(&shared), stop.clone()));
         tasks.spawn(watch_store::run(Weak::clone(&shared), stop.clone()));
         tasks.spawn(keep_always::run(Weak::clone(&shared), stop.clone()));
+        tasks.spawn(cleanup::run(Weak::clone(&shared), stop.clone()));
         let mut panicked = false;
         while let Some(ended) = tasks.join_next().await {
             if ended.is_err() && !panicked {

@@ -100,7 +100,7 @@ impl Shared {
         let fallback =
             fallback.map(|outage| Warning::OnFallback { lasting: now.since(outage.since), what: outage.what });
         let unsaved = state.and_then(|state| state.unsaved()).map(|_| Warning::Unsaved);
-        let failing = self.store_trouble().map(|what| Warning::StoreFailing { what });
+        let failing = self.store_trouble_of(key).map(|what| Warning::StoreFailing { what });
         fallback.into_iter().chain(unsaved).chain(failing).collect()
     }
 }

@@ -187,16 +187,20 @@ pub(super) fn token_type(text: &str) -> Box<str> {
     if is_token(text) && !text.is_empty() { text.into() } else { "Bearer".into() }
 }
 
-/// A member that says something: `null` and empty texts are as if absent.
+/// A member that says something: `null` and blank texts are as if absent.
 fn stated<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    members.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    members.get(name).filter(|value| !value.is_null() && !value.as_str().is_some_and(is_blank))
 }
 
 fn take_text(members: &mut Map<String, Value>, name: &str) -> Option<Box<str>> {
     match members.remove(name) {
-        Some(Value::String(text)) if !text.is_empty() => Some(text.into_boxed_str()),
+        Some(Value::String(text)) if !is_blank(&text) => Some(text.into_boxed_str()),
         _ => None,
     }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 /// RFC 9110 section 5.6.2: what an authentication scheme is made of.

@@ -151,6 +151,7 @@ pub const LAWS: &[Law] = laws![
     leases::a_clock_set_forward_ends_no_lease,
     accounts::saved_credentials_are_read_as_they_were_written,
     accounts::credentials_are_replaced_and_removed_for_one_key_only,
+    accounts::credentials_that_are_others_by_now_are_not_replaced,
     accounts::accounts_are_paged_in_order,
     accounts::credentials_outlive_closing,
     budgets::of_64_simultaneous_requests_a_budget_allows_its_number,

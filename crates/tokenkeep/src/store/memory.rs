@@ -149,6 +149,21 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        Ok(self.with_state(|state| match state.credentials.get_mut(key) {
+            Some(present) if present == before => {
+                present.clone_from(after);
+                true
+            }
+            _ => false,
+        }))
+    }
+
     async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
         Ok(self.with_state(|state| state.credentials.remove(key).is_some()))
     }

@@ -251,6 +251,20 @@ impl Store for SqliteStore {
         saved.await.map(drop).map_err(|error| self.error(error))
     }
 
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        self.check_place()?;
+        let replaced = async {
+            let mut connection = self.writer(Durability::PowerCut).await?;
+            account::replace(key, before, after).execute(&mut *connection).await
+        };
+        Ok(replaced.await.map_err(|error| self.error(error))?.rows_affected() > 0)
+    }
+
     async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
         self.check_place()?;
         let removed = async {

@@ -76,11 +76,11 @@ async fn every_fault_of_a_recipe_is_reported_at_once_each_at_its_line() {
             (10, "a request has one body"),
             (12, "`token` is no JSON pointer; write e.g. \"/data/token\""),
             (13, "unknown unit"),
-            (14, "`is` is missing in `ok`"),
+            (14, "`ok` does not say what must stand there"),
             (15, "this names several places"),
             (16, "`body` can only be true"),
             (17, "unknown option `tokn`"),
-            (18, "`post` is missing in [[login.step]]"),
+            (18, "this request has no address"),
             (19, "this name has another value already; choose another one"),
             (19, "a name to capture has letters, digits and '_', 64 at most"),
         ]
@@ -101,7 +101,7 @@ async fn what_a_recipe_uses_must_be_there_and_the_report_says_where_to_write_it(
         (template("", "{refresh_token}"), "what stands in braces is not known here", ""),
         (template("", "{}"), "`a` has braces around what is no name; write `{{` to mean `{` itself", ""),
         (template("username = 'a'\n", "x"), "`username` is not used in [login]", "write {username} where it belongs"),
-        (login("", ""), "`post` is missing in [login]", ""),
+        (login("", ""), "this request has no address", "write e.g. post = "),
         ("[providers.v]\ngrant = 'login'\n".to_owned(), "`login` is missing in [providers.v]", ""),
     ] {
         let problems = faults(&source).await;
@@ -262,7 +262,7 @@ async fn the_header_of_a_token_has_a_name_and_a_format() {
         ("header = { name = 'Cookie', format = 'session={token}' }", "cookie", "session=a-token"),
     ] {
         let config = config(&provider(header)).await;
-        let TokenHeader::Own(header) = &config.providers[0].header else { panic!() };
+        let TokenHeader::Own(header) = &config.providers[0].api.header else { panic!() };
         let shown = header.value("a-token");
         assert_eq!((header.name().as_str(), shown.to_str().unwrap()), (name, value));
         assert!(!format!("{shown:?}").contains("a-token"));

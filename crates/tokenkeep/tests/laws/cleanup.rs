@@ -1,7 +1,7 @@
 //! Tokens that are long over are thrown out; what is kept is counted.
 
 use tokenkeep::source::{Expiry, Fault};
-use tokenkeep::{CLEANUP_GRACE, Code, Event};
+use tokenkeep::{CLEANUP_GRACE, CLEANUP_INTERVAL, Code, Event};
 
 use crate::support::*;
 
@@ -55,4 +55,17 @@ async fn each_token_that_is_kept_is_counted_once() {
     }
     assert_eq!(world.manager.stats(Some("graph")).await.unwrap().total_cached, 4);
     assert_eq!(world.manager.stats(Some("other")).await.unwrap_err().code(), Code::UnknownKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_started_manager_cleans_up_by_itself_also_after_trouble() {
+    let world = world(MINUTE).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    world.store.set(Trouble::Gone);
+    pass(CLEANUP_INTERVAL + SECOND).await;
+    world.store.set(Trouble::None);
+    assert!(world.store.record("graph").await.unwrap().token.is_some());
+    pass(CLEANUP_INTERVAL).await;
+    assert!(world.store.record("graph").await.unwrap().token.is_none());
 }

@@ -24,6 +24,7 @@ mod handing_out;
 mod processes;
 mod reloads;
 mod renewal;
+mod sealing;
 mod secrets;
 mod simulation;
 mod stores_in_trouble;

@@ -11,8 +11,9 @@ use tokenkeep::config;
 use tokenkeep::expiry::Policy;
 use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::provider::{ClientAuth, Grant, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::seal::SealKey;
 use tokenkeep::source::{Ask, Expiry, FetchError, Fetched, TokenSource};
-use tokenkeep::store::{StoreUrl, open};
+use tokenkeep::store::{Store as _, StoreUrl, Version, WhenUnopenable, open, open_sealed};
 use tokenkeep::{Accounts, Clock, Secret, SourceSettings, TokenHandle, TokenManager};
 use tokenkeep_sandbox::{Client, Fault, OddBody, Sandbox};
 
@@ -35,9 +36,11 @@ pub(crate) async fn walk(url: &StoreUrl, planted: &mut Planted, shown: &mut Show
     for (name, password) in [("vendor", &password), ("bad-vendor", &guessed)] {
         providers.push(vendor(name, &sandbox, password, planted).await);
     }
+    let seal_key = planted.secret("configured seal key", "cGxhbnRlZC1zZWFsLWtleS1vZi0zMi1ieXRlcy4uLjE=");
+    let seal_keys = [SealKey::parse(&Secret::new(seal_key)).unwrap()];
     for _ in 0..2 {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let store = open(url, &clock).await.unwrap();
+        let store = open(url, &seal_keys, &clock).await.unwrap();
         let manager = TokenManager::builder()
             .providers(providers.clone())
             .source("panics", Arc::new(Panicking), SourceSettings::default().with_accounts(Accounts::Any))
@@ -63,7 +66,31 @@ pub(crate) async fn walk(url: &StoreUrl, planted: &mut Planted, shown: &mut Show
         }
         store.close().await;
     }
+    without_key(url, shown).await;
     sandbox.stop().await;
+}
+
+/// What is said of records that no key opens.
+async fn without_key(url: &StoreUrl, shown: &mut Shown) {
+    let (key, text) = SealKey::generate().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = open_sealed(url, &[key], &clock).await.unwrap().unwrap();
+    let keys = store.changes(Version::ZERO, 100).await.unwrap();
+    let mut errors = 0;
+    for (key, _) in keys {
+        // A record without any text opens.
+        if let Err(error) = store.load(&key).await {
+            shown.push("an error of a sealed record", format!("{error} {error:?}"));
+            errors += 1;
+        }
+    }
+    assert!(errors > 2, "only {errors} records are sealed");
+    let page = store.page(None, 100).await.unwrap();
+    let sum = store.reseal(WhenUnopenable::Keep).await.unwrap();
+    let said = format!("{page:?} {sum:?} {store:?}");
+    assert!(!said.contains(text.expose_secret()));
+    shown.push("a store without its key", said);
+    store.close().await;
 }
 
 fn endpoint(url: &str, id: &str, secret: &str) -> TokenEndpointSettings {

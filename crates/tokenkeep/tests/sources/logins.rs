@@ -78,7 +78,11 @@ impl Case<'_> {
     }
 
     async fn start(&self) -> (Playback, TokenManager, Arc<MemoryStore>) {
-        let answers = self.numbered("answer").iter().map(|path| recorded(path, &path.with_extension("body"))).collect();
+        let recorded = |path: &PathBuf| {
+            let (head, body) = recorded(path, &path.with_extension("body"));
+            [head, body].concat()
+        };
+        let answers = self.numbered("answer").iter().map(recorded).collect();
         let issuer = Playback::start(Script::Each(answers)).await;
         let mut variables: HashMap<_, _> = VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         variables.insert("HOST".to_owned(), issuer.address().to_string());

@@ -1,6 +1,10 @@
 //! Every store keeps the laws of `tokenkeep::store::contract`; what only one of them promises has its own file.
 
 #[cfg(feature = "sqlite")]
+mod key_file;
+#[cfg(feature = "sqlite")]
+mod sealed;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 use std::sync::Arc;

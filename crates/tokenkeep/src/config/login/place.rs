@@ -53,7 +53,11 @@ fn at(field: &Field<'_>) -> Option<End> {
             return is_jwt.then_some(End::Jwt);
         }
     }
-    place(field).map(End::At)
+    read(field, |table| {
+        table.ask("jwt");
+        Some(())
+    })
+    .map(|(place, ())| End::At(place))
 }
 
 /// `{ status = 302 }`, or a place with what must stand there.
@@ -71,7 +75,11 @@ fn sign(field: &Field<'_>) -> Option<Sign> {
         return number.map(Sign::Status);
     }
     let expected = |table: &mut Table<'_>| {
-        let field = table.require("is")?;
+        table.ask("status");
+        let Some(field) = table.take("is") else {
+            table.report(Finding::error("`ok` does not say what must stand there").help("write e.g. is = 0"));
+            return None;
+        };
         match field.value {
             DeValue::Boolean(value) => Some(value.to_string()),
             DeValue::Integer(number) => Some(number.as_str().to_owned()),

@@ -46,7 +46,8 @@ fn address(table: &mut Table<'_>, transport: Transport, names: &Names) -> Option
     let found: Vec<_> = METHODS.into_iter().filter_map(|(name, method)| Some((table.take(name)?, method))).collect();
     let (field, method) = match &found[..] {
         [] => {
-            table.require("post");
+            let finding = Finding::error("this request has no address");
+            table.report(finding.help("write e.g. post = \"https://api.example.com/login\", or `get`, or `put`"));
             return None;
         }
         [(field, method)] => (field, *method),

@@ -30,6 +30,17 @@ pub(super) async fn credentials_are_replaced_and_removed_for_one_key_only(fixtur
     assert!(store.credentials(&other).await.given() == Some(credentials("first", None)), "another key's were touched");
 }
 
+pub(super) async fn credentials_that_are_others_by_now_are_not_replaced(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let company = key("bluestakes:1");
+    let [old, new, newest] = ["old", "new", "newest"].map(|password| credentials(password, None));
+    assert!(!store.replace_credentials(&company, &old, &new).await.given(), "there were none to replace");
+    store.save_credentials(&company, &old).await.given();
+    assert!(store.replace_credentials(&company, &old, &new).await.given(), "they were not replaced");
+    assert!(!store.replace_credentials(&company, &old, &newest).await.given(), "others were replaced");
+    assert!(store.credentials(&company).await.given() == Some(new), "they are not those that were written last");
+}
+
 pub(super) async fn accounts_are_paged_in_order(fixture: &dyn StoreFixture) {
     let store = fixture.open().await;
     for company in ["bluestakes:3", "a", "bluestakes:1", "z:9"] {

@@ -21,6 +21,11 @@ pub(super) fn save(key: &Key, credentials: &Credentials) -> Query<'static, Sqlit
     query.bind(key.as_str()).bind(credentials.expose_json().as_str())
 }
 
+pub(super) fn replace(key: &Key, before: &Credentials, after: &Credentials) -> Query<'static, Sqlite, SqliteArguments> {
+    let query = sqlx::query("UPDATE credentials SET json = ?3 WHERE key = ?1 AND json = ?2");
+    query.bind(key.as_str()).bind(before.expose_json().as_str()).bind(after.expose_json().as_str())
+}
+
 pub(super) fn remove(key: &Key) -> Query<'static, Sqlite, SqliteArguments> {
     sqlx::query("DELETE FROM credentials WHERE key = ?").bind(key.as_str())
 }

@@ -164,6 +164,16 @@ impl Store for UnreliableStore {
         self.inner().save_credentials(key, credentials).await
     }
 
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.inner().replace_credentials(key, before, after).await
+    }
+
     async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
         self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
         self.inner().remove_credentials(key).await

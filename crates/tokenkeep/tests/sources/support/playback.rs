@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +20,8 @@ pub(crate) enum Script {
     Endless(Vec<u8>, Vec<u8>),
     /// The first bytes, then nothing, and no end either.
     Stalled(Vec<u8>),
+    /// The first bytes, then the second ones one at a time.
+    Dripping(Vec<u8>, Vec<u8>),
 }
 
 /// A running issuer. It ends when dropped.
@@ -94,6 +97,17 @@ async fn play(stream: &mut TcpStream, script: &Script, number: usize) -> io::Res
             stream.write_all(first).await?;
             stream.read_to_end(&mut Vec::new()).await.map(drop)
         }
+        Script::Dripping(first, rest) => {
+            stream.set_nodelay(true)?;
+            stream.write_all(first).await?;
+            // What is slow cannot be played without time.
+            let mut drip = tokio::time::interval(DRIP);
+            for byte in rest {
+                drip.tick().await;
+                stream.write_all(&[*byte]).await?;
+            }
+            Ok(())
+        }
     }
 }
 
@@ -114,3 +128,6 @@ async fn read_request(stream: &mut TcpStream) -> io::Result<String> {
         }
     }
 }
+
+/// Between two bytes of an answer that drips.
+const DRIP: Duration = Duration::from_millis(20);

@@ -8,17 +8,21 @@ use tokenkeep::{Clock, Error, Moment, Token};
 
 use super::Playback;
 
-/// The bytes to play back: head and body of a file with plain line feeds, or its head and the body of another file.
-/// `Content-Length` is added unless a header says how long the body is.
-pub(crate) fn recorded(answer: &Path, body: &Path) -> Vec<u8> {
+/// Head and body to play back, with plain line feeds, or the head of a file and the body of another. `Content-Length` is
+/// added unless a header says how the body ends.
+pub(crate) fn recorded(answer: &Path, body: &Path) -> (Vec<u8>, Vec<u8>) {
     let text = fs::read(answer).unwrap();
-    let split = text.windows(2).position(|pair| pair == b"\n\n").unwrap_or(text.len() - 1);
+    let blank_line = text.windows(2).position(|pair| pair == b"\n\n");
+    if blank_line.is_none() && !text.ends_with(b"\n") {
+        return (String::from_utf8(text).unwrap().replace('\n', "\r\n").into_bytes(), Vec::new());
+    }
+    let split = blank_line.unwrap_or(text.len() - 1);
     let head = std::str::from_utf8(&text[..split]).unwrap().replace('\n', "\r\n");
     let body = fs::read(body).unwrap_or_else(|_| text.get(split + 2..).unwrap_or_default().to_vec());
     let lower = head.to_ascii_lowercase();
-    let framed = lower.contains("content-length:") || lower.contains("transfer-encoding:");
+    let framed = ["content-length:", "transfer-encoding:", "connection: close"].iter().any(|how| lower.contains(how));
     let length = if framed { String::new() } else { format!("\r\nContent-Length: {}", body.len()) };
-    [format!("{head}{length}\r\n\r\n").as_bytes(), &body].concat()
+    (format!("{head}{length}\r\n\r\n").into_bytes(), body)
 }
 
 /// A file without its lines that begin with `#`.

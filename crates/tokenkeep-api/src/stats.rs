@@ -1,0 +1,16 @@
+//! Counts of tokens, as JSON.
+
+use serde::{Deserialize, Serialize};
+
+/// How many tokens are kept; each is one of the last three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatsAnswer {
+    /// All of them.
+    pub total_cached: usize,
+    /// Good, and not yet to be renewed.
+    pub valid_tokens: usize,
+    /// Over, or refused by the resource server.
+    pub expired_tokens: usize,
+    /// Alive, and to be renewed.
+    pub expiring_soon: usize,
+}

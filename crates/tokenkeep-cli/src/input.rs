@@ -1,0 +1,76 @@
+//! What is read from stdin: lines that a person types, or all that another program writes.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokenkeep::Secret;
+use zeroize::Zeroizing;
+
+use crate::exit::Failure;
+
+/// Whether a person is at stdin.
+pub(crate) fn is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// A line; a person is asked for it.
+pub(crate) fn line(prompt: &str) -> Result<String, Failure> {
+    Ok(read_line(prompt)?.to_string())
+}
+
+/// A line that is not shown while it is typed.
+pub(crate) fn secret_line(prompt: &str) -> Result<Secret, Failure> {
+    let silence = Silence::begin();
+    let line = read_line(prompt);
+    if silence.is_some() {
+        // The Enter was not shown either.
+        writeln!(io::stderr()).ok();
+    }
+    Ok(Secret::new(line?.as_str()))
+}
+
+/// All of stdin.
+pub(crate) fn all() -> Result<Secret, Failure> {
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    let read = io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text);
+    read.map_err(|error| unreadable(&error))?;
+    Ok(Secret::new(text.as_str()))
+}
+
+fn read_line(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+    if is_terminal() {
+        write!(io::stderr(), "{prompt}").and_then(|()| io::stderr().flush()).ok();
+    }
+    let mut line = Zeroizing::new(String::with_capacity(1024));
+    io::stdin().lock().take(MAX_INPUT).read_line(&mut line).map_err(|error| unreadable(&error))?;
+    let length = line.trim_end_matches(['\n', '\r']).len();
+    line.truncate(length);
+    Ok(line)
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::usage(format!("cannot read stdin: {}", error.kind()), "give text on stdin, e.g. with < FILE")
+}
+
+/// The terminal shows nothing of what is typed until this is dropped.
+struct Silence(Termios);
+
+impl Silence {
+    /// `None` where stdin is no terminal, or one that cannot be silent.
+    fn begin() -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &silent).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        tcsetattr(io::stdin(), OptionalActions::Now, &self.0).ok();
+    }
+}
+
+/// More than any credentials.
+const MAX_INPUT: u64 = 1024 * 1024;

@@ -1,0 +1,73 @@
+//! `serve` takes over a configuration that changed.
+
+use rustix::process::Signal;
+
+use crate::world::{Running, World};
+
+#[tokio::test]
+async fn a_changed_file_is_taken_over_and_what_did_not_change_keeps_its_token() {
+    let world = World::without_config().await;
+    let graph = World::graph_at(&world.sandbox.token_url());
+    world.write_config(&graph);
+    let (mut server, url) = serve(&world).await;
+    let before = token(&url, "graph").await.unwrap();
+    world.write_config(&format!(
+        "{graph}\n[providers.billing]\ngrant = \"static\"\ntoken = {{ env = \"STATIC_TOKEN\" }}\n"
+    ));
+    let heard = server.hear("took over the configuration").await;
+    assert!(heard.contains("added=\"billing\"") && heard.contains("changed=\"\""), "{heard}");
+    assert!(token(&url, "billing").await.is_some());
+    assert_eq!(token(&url, "graph").await.unwrap(), before);
+    assert_eq!(world.requests("graph"), 1);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_hang_up_takes_over_a_secret_that_is_another_now() {
+    let world = World::without_config().await;
+    let secret = world.path("client-secret");
+    std::fs::write(&secret, "wrong").unwrap();
+    let graph = World::graph_at(&world.sandbox.token_url());
+    world.write_config(&graph.replace("{ env = \"CLIENT_SECRET\" }", "{ file = \"client-secret\" }"));
+    let (mut server, url) = serve(&world).await;
+    assert_eq!(token(&url, "graph").await, None);
+    std::fs::write(&secret, crate::world::CLIENT_SECRET).unwrap();
+    server.signal(Signal::HUP);
+    let heard = server.hear("took over the configuration").await;
+    assert!(heard.contains("changed=\"graph\""), "{heard}");
+    assert!(token(&url, "graph").await.is_some());
+}
+
+#[tokio::test]
+async fn a_file_with_faults_changes_nothing_and_the_log_says_each() {
+    let world = World::without_config().await;
+    let graph = World::graph_at(&world.sandbox.token_url());
+    world.write_config(&graph);
+    let (mut server, url) = serve(&world).await;
+    let before = token(&url, "graph").await.unwrap();
+    world.write_config(&format!("{graph}\nrefesh = \"planted-secret\"\nlifetime = 5\n"));
+    for expected in ["unknown option `refesh`", "`lifetime` has no unit"] {
+        let heard = server.hear("the configuration is not taken over").await;
+        assert!(heard.contains(expected) && !heard.contains("planted"), "{heard}");
+    }
+    assert_eq!(token(&url, "graph").await.unwrap(), before);
+    world.write_config(&graph.replace("tokens.db", "other.db"));
+    server.hear("took over the configuration").await;
+    let heard = server.hear("takes effect when").await;
+    assert!(heard.contains("a change of store takes effect when tokenkeep is started again"), "{heard}");
+}
+
+async fn serve(world: &World) -> (Running, String) {
+    let mut server = world.spawn(&["serve", "--listen", "127.0.0.1:0"]);
+    let heard = server.hear("listening on http://").await;
+    let url = heard.split_once("listening on ").unwrap().1.trim().to_owned();
+    (server, url)
+}
+
+/// The token that a server hands out, if it does.
+async fn token(url: &str, key: &str) -> Option<String> {
+    let answer = reqwest::get(format!("{url}/tokens/{key}")).await.unwrap();
+    let json: serde_json::Value = answer.json().await.unwrap();
+    json["access_token"].as_str().map(ToOwned::to_owned)
+}

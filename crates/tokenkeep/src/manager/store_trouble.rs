@@ -1,0 +1,127 @@
+//! Whether the store does its work: as a whole, and for each record.
+//!
+//! A record that cannot be read, because nobody has its key or somebody has damaged it, says nothing about the others.
+//! Were it counted as the store's trouble, that would end with the next record that can be read, begin again a moment
+//! later, and each time be said. So when a record cannot be read, the store is asked for something else: if it answers,
+//! the trouble is the record's, and lasts until that one is read.
+
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::Shared;
+use crate::event::Event;
+use crate::key::Key;
+use crate::store::StoreError;
+
+/// What is not done.
+#[derive(Debug, Default)]
+pub(super) struct StoreTrouble {
+    /// The most that failed, and how.
+    whole: Option<(StoreTask, String)>,
+    /// What is wrong with records of keys in memory.
+    records: BTreeMap<Key, String>,
+}
+
+/// What a store is asked to do, from the least to the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StoreTask {
+    Read,
+    Lease,
+    Save,
+}
+
+impl Shared {
+    /// What is wrong with the store, or else with a record in it.
+    pub(crate) fn store_trouble(&self) -> Option<String> {
+        let trouble = self.trouble();
+        let of_record = || {
+            let (_, what) = trouble.records.first_key_value()?;
+            Some(match trouble.records.len() - 1 {
+                0 => what.clone(),
+                more => format!("{what} (and {more} more like it)"),
+            })
+        };
+        trouble.whole.as_ref().map(|(_, what)| what.clone()).or_else(of_record)
+    }
+
+    /// What is wrong with the store as far as a key is concerned.
+    pub(super) fn store_trouble_of(&self, key: &Key) -> Option<String> {
+        let trouble = self.trouble();
+        trouble.whole.as_ref().map(|(_, what)| what).or_else(|| trouble.records.get(key)).cloned()
+    }
+
+    /// Whether the store as a whole does not do its work.
+    pub(super) fn is_store_failing(&self) -> bool {
+        self.trouble().whole.is_some()
+    }
+
+    /// Remembers whether the store works, and says so when that changes. What failed is well again when it, or more
+    /// than it, succeeds: a full disk still reads.
+    pub(crate) fn note_store<T>(&self, task: StoreTask, outcome: &Result<T, StoreError>) {
+        let news = {
+            let whole = &mut self.trouble().whole;
+            let known = whole.as_ref().map(|(failed, _)| *failed);
+            match (outcome, known) {
+                (Ok(_), Some(failed)) if task >= failed => {
+                    *whole = None;
+                    Some(Event::StoreRecovered)
+                }
+                (Ok(_), _) => None,
+                (Err(error), known) => {
+                    *whole = Some((known.map_or(task, |failed| failed.max(task)), error.to_string()));
+                    known.is_none().then(|| Event::StoreFailed { what: error.to_string() })
+                }
+            }
+        };
+        if let Some(event) = news {
+            self.emit(event);
+        }
+    }
+
+    /// Remembers whether a record could be read.
+    pub(super) async fn note_read<T>(&self, key: &Key, outcome: &Result<T, StoreError>) {
+        match outcome {
+            Ok(_) => {
+                self.forget_trouble_of(key);
+                self.note_store(StoreTask::Read, outcome);
+            }
+            Err(error) if self.is_only(key, error).await => {
+                let known = self.trouble().records.insert(key.clone(), error.to_string());
+                if known.is_none() {
+                    self.emit(Event::StoreFailed { what: error.to_string() });
+                }
+            }
+            Err(_) => self.note_store(StoreTask::Read, outcome),
+        }
+    }
+
+    /// The trouble with a record is over, or nobody here wants the record any more.
+    pub(super) fn forget_trouble_of(&self, key: &Key) {
+        let is_last = {
+            let mut trouble = self.trouble();
+            trouble.records.remove(key).is_some() && trouble.records.is_empty() && trouble.whole.is_none()
+        };
+        if is_last {
+            self.emit(Event::StoreRecovered);
+        }
+    }
+
+    /// Whether the store works but for this record.
+    async fn is_only(&self, key: &Key, error: &StoreError) -> bool {
+        {
+            let trouble = self.trouble();
+            if trouble.records.contains_key(key) {
+                return true;
+            }
+            if error.busy || trouble.whole.is_some() {
+                return false;
+            }
+        }
+        self.store.newest_version().await.is_ok()
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, StoreTrouble> {
+        // Each change to it is one that cannot panic half-way.
+        self.store_trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

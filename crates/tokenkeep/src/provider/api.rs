@@ -1,0 +1,189 @@
+//! The API that a provider's tokens are for: where it is, and what it says of a token that it does not take.
+//!
+//! The hard problem is that a token must not reach another place than the one it is for, whatever path a caller names.
+//! So [`ApiBase::join`] judges where a path leads after everything in it is resolved, not what it looks like.
+
+use std::fmt;
+
+use url::Url;
+
+use super::{InvalidUrl, TokenHeader, Transport, check_transport};
+
+/// What is known of the API that a provider's tokens are for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Where it is; `None` if configuration does not say.
+    pub base: Option<ApiBase>,
+    /// The HTTP statuses by which it refuses a token, so that a new one can help.
+    pub reject_on: Vec<u16>,
+    /// What it takes a token in.
+    pub header: TokenHeader,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self { base: None, reject_on: vec![401], header: TokenHeader::default() }
+    }
+}
+
+/// The address below which an API's resources are, and the only one that its tokens are sent to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiBase(Url);
+
+impl ApiBase {
+    /// Takes https, and http on a loopback host; any http host if `insecure` says so. No name and password, no query,
+    /// no fragment.
+    pub fn parse(text: &str, transport: Transport) -> Result<Self, InvalidUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidUrl("is not a URL; write e.g. https://api.example.com/v1"))?;
+        check_transport(&url, transport)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidUrl("must not hold a name or password; the token is sent instead"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidUrl("must end with its path"));
+        }
+        Ok(Self(url))
+    }
+
+    /// The address of a resource: `path` is added to the path of the base, and may have a query.
+    ///
+    /// The error never shows the query. There is none but for a path that leads away from the base, or would do so
+    /// for a server that decodes it first.
+    pub fn join(&self, path: &str) -> Result<Url, InvalidPath> {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        if !path.is_empty() && !path.starts_with('/') {
+            return Err(InvalidPath("does not start with '/'"));
+        }
+        if path.starts_with("//") {
+            return Err(InvalidPath("starts with '//', which names another host"));
+        }
+        let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '\\' && c != '#';
+        if !path.chars().chain(query.unwrap_or_default().chars()).all(is_plain) {
+            return Err(InvalidPath("has a space, a control character, '\\' or '#', which must be percent-encoded"));
+        }
+        if !self.holds(&self.resolved(path)) || !self.holds(&self.resolved(&decoded(path))) {
+            return Err(InvalidPath("leads away from api_base"));
+        }
+        let mut url = self.resolved(path);
+        url.set_query(query);
+        Ok(url)
+    }
+
+    /// The address, without a `/` at its end.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
+    /// Host and, unless it is the scheme's own, port: what messages show.
+    pub fn host(&self) -> String {
+        super::host(&self.0)
+    }
+
+    /// Whether it is a server of this machine that is spoken to without encryption.
+    pub fn is_local(&self) -> bool {
+        self.0.scheme() == "http" && self.0.host_str().is_some_and(super::is_loopback)
+    }
+
+    fn resolved(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{path}", self.path()));
+        url
+    }
+
+    fn holds(&self, url: &Url) -> bool {
+        url.path().strip_prefix(self.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().trim_end_matches('/')
+    }
+}
+
+impl fmt::Debug for ApiBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// What is wrong with a path; reads on after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidPath(&'static str);
+
+/// The path as a server sees it that decodes what separates its parts before it resolves them.
+fn decoded(path: &str) -> String {
+    ["%2f", "%2F", "%5c", "%5C"].iter().fold(path.to_owned(), |path, separator| path.replace(separator, "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(text: &str) -> ApiBase {
+        ApiBase::parse(text, Transport::Secure).unwrap()
+    }
+
+    #[test]
+    fn a_path_is_added_to_that_of_the_base() {
+        for (base_, path, joined) in [
+            ("https://a.example/api", "/users", "https://a.example/api/users"),
+            ("https://a.example/api/", "/users", "https://a.example/api/users"),
+            ("https://a.example", "/users", "https://a.example/users"),
+            ("https://a.example/api", "", "https://a.example/api"),
+            ("https://a.example/api", "/", "https://a.example/api/"),
+            ("https://a.example/api", "?q=1", "https://a.example/api?q=1"),
+            ("https://a.example/api", "/a?q=/../..//b", "https://a.example/api/a?q=/../..//b"),
+            ("https://a.example/api", "/a/../b/./c//d", "https://a.example/api/b/c//d"),
+            ("https://a.example/api", "/a%20b/ü", "https://a.example/api/a%20b/%C3%BC"),
+            ("https://a.example/api", "/a%2Fb", "https://a.example/api/a%2Fb"),
+            ("https://a.example:8443/api", "/@b.example", "https://a.example:8443/api/@b.example"),
+            ("https://a.example/api", "/https://b.example/", "https://a.example/api/https://b.example/"),
+        ] {
+            assert_eq!(base(base_).join(path).map(String::from).as_deref(), Ok(joined), "{base_} {path}");
+        }
+    }
+
+    #[test]
+    fn no_path_leads_away_from_the_base() {
+        for path in [
+            "https://b.example/",
+            "//b.example/",
+            "\\\\b.example/",
+            "/\\b.example",
+            "users",
+            "@b.example/",
+            ":443/",
+            "/..",
+            "/../",
+            "/../admin",
+            "/../apiadmin",
+            "/a/../../admin",
+            "/%2e%2e/admin",
+            "/.%2E/admin",
+            "/a%2f..%2F..%2fadmin",
+            "/..%2fadmin",
+            "/..%5Cadmin",
+            "/..\\admin",
+            "/.\t./admin",
+            "/a b",
+            "/a#b",
+            "/a\r\nHost: b.example",
+            "/a?b\nc",
+        ] {
+            assert!(base("https://a.example/api").join(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_token_goes_over_http_only_to_this_machine_or_on_demand() {
+        for url in ["https://a.example/v1", "http://127.0.0.1:1", "http://localhost:8/api"] {
+            ApiBase::parse(url, Transport::Secure).unwrap();
+        }
+        for url in
+            ["http://a.example", "ftp://a.example", "a.example", "https://me:pw@a.example", "https://a.example?x"]
+        {
+            ApiBase::parse(url, Transport::Secure).unwrap_err();
+        }
+        ApiBase::parse("http://a.example", Transport::Insecure).unwrap();
+    }
+}

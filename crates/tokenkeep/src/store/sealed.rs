@@ -1,0 +1,217 @@
+//! Seals what another store keeps: tokens, scopes and the words of failures never reach it as they are.
+//!
+//! The hard problem is a record that no key opens. It is not absent: whoever took it for absent would write over the
+//! only copy of a refresh token. So it is an error for those who want that key, and is left out where many are asked
+//! for; a write that expects no record conflicts with it as with any other.
+//!
+//! A record that was written before there was a seal is read as it is, and sealed when it is written next.
+
+mod reseal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
+use crate::budget::{Budget, Spending};
+use crate::credentials::Credentials;
+use crate::failure::Failure;
+use crate::key::Key;
+use crate::seal::{SealKeys, Unopenable};
+use crate::secret::Secret;
+use crate::token::{IssuedToken, TokenKind};
+
+pub use reseal::{Resealed, WhenUnopenable};
+
+/// A store whose records and credentials are sealed. Keys, generations, fingerprints, times, the kinds of failures and
+/// the names of credentials are not.
+#[derive(Debug)]
+pub struct SealedStore {
+    inner: Arc<dyn Store>,
+    keys: SealKeys,
+}
+
+impl SealedStore {
+    /// Seals what `inner` keeps.
+    pub fn new(inner: Arc<dyn Store>, keys: SealKeys) -> Self {
+        Self { inner, keys }
+    }
+
+    /// The id of the key that seals.
+    pub fn key_id(&self) -> &str {
+        self.keys.first_id()
+    }
+
+    fn opened(&self, key: &Key, record: &Record) -> Result<Record, Unopenable> {
+        with_texts(record, |field, text| self.keys.open(key, field, text))
+    }
+
+    fn sealed(&self, key: &Key, record: &Record) -> Result<Record, StoreError> {
+        with_texts(record, |field, text| self.keys.seal(key, field, text).map(Secret::new))
+            .map_err(|error| self.error(error.to_string()))
+    }
+
+    fn opened_credentials(&self, key: &Key, credentials: &Credentials) -> Result<Credentials, Unopenable> {
+        credentials.try_map(|name, value| self.keys.open(key, &credentials_field(name), value.expose_secret()))
+    }
+
+    fn sealed_credentials(&self, key: &Key, credentials: &Credentials) -> Result<Credentials, StoreError> {
+        let sealed = credentials.try_map(|name, value| {
+            self.keys.seal(key, &credentials_field(name), value.expose_secret()).map(Secret::new)
+        });
+        sealed.map_err(|error| self.error(error.to_string()))
+    }
+
+    fn error(&self, what: String) -> StoreError {
+        StoreError { store: self.label().into(), what, busy: false }
+    }
+}
+
+#[async_trait]
+impl Store for SealedStore {
+    fn label(&self) -> &str {
+        self.inner.label()
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        let Some(Versioned { version, record }) = self.inner.load(key).await? else { return Ok(None) };
+        let record = self.opened(key, &record);
+        let record = record.map_err(|why| self.error(format!("the record of '{key}' cannot be opened: {why}")))?;
+        Ok(Some(Versioned { version, record }))
+    }
+
+    async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
+        self.inner.save(key, &self.sealed(key, record)?, expected).await
+    }
+
+    async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        let mut page = Vec::new();
+        let mut after = after.cloned();
+        // Records that are left out are made up for: a page that is not full is the last one.
+        while page.len() < limit {
+            let wanted = limit - page.len();
+            let found = self.inner.page(after.as_ref(), wanted).await?;
+            let last = found.len() < wanted;
+            after = found.last().map(|(key, _)| key.clone()).or(after);
+            for (key, Versioned { version, record }) in found {
+                match self.opened(&key, &record) {
+                    Ok(record) => page.push((key, Versioned { version, record })),
+                    Err(why) => {
+                        tracing::warn!(store = %self.label(), %key, %why, "a record cannot be opened and is left out");
+                    }
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
+        self.inner.changes(since, limit).await
+    }
+
+    async fn newest_version(&self) -> Result<Version, StoreError> {
+        self.inner.newest_version().await
+    }
+
+    async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
+        self.inner.acquire_lease(key, holder, ttl).await
+    }
+
+    async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
+        self.inner.renew_lease(key, holder, ttl).await
+    }
+
+    async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
+        self.inner.release_lease(key, holder).await
+    }
+
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        let Some(found) = self.inner.credentials(key).await? else { return Ok(None) };
+        let opened = self.opened_credentials(key, &found);
+        opened.map(Some).map_err(|why| self.error(format!("the credentials of '{key}' cannot be opened: {why}")))
+    }
+
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        self.inner.save_credentials(key, &self.sealed_credentials(key, credentials)?).await
+    }
+
+    async fn replace_credentials(
+        &self,
+        key: &Key,
+        before: &Credentials,
+        after: &Credentials,
+    ) -> Result<bool, StoreError> {
+        // What is sealed twice looks different each time, so what is there is compared after it was opened.
+        let Some(found) = self.inner.credentials(key).await? else { return Ok(false) };
+        if self.opened_credentials(key, &found).ok().as_ref() != Some(before) {
+            return Ok(false);
+        }
+        self.inner.replace_credentials(key, &found, &self.sealed_credentials(key, after)?).await
+    }
+
+    async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
+        self.inner.remove_credentials(key).await
+    }
+
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        self.inner.accounts(after, limit).await
+    }
+
+    async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        self.inner.spend(name, budget).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+/// The field in whose place a value of credentials stands.
+fn credentials_field(name: &str) -> String {
+    format!("credentials.{name}")
+}
+
+/// The same record with each text that is sealed changed. This is the one list of them; a new part of a record does not
+/// compile before it is decided here whether it is sealed.
+fn with_texts<E>(
+    record: &Record,
+    mut change: impl FnMut(&'static str, &str) -> Result<Secret, E>,
+) -> Result<Record, E> {
+    let Record { generation, fingerprint, token, refresh_in, jitter, refresh_token, asked_at, failure, boot_id } =
+        record;
+    let token = token.as_deref().map(|token| {
+        let TokenKind { token_type, scope } = &**token.kind();
+        let access_token = change("access_token", token.access_token().expose_secret())?;
+        let token_type = change("token_type", token_type)?;
+        let scope = scope.as_deref().map(|scope| change("scope", scope)).transpose()?;
+        let kind = TokenKind {
+            token_type: token_type.expose_secret().into(),
+            scope: scope.map(|scope| scope.expose_secret().into()),
+        };
+        let times = (token.sent_at(), token.expires_at());
+        Ok(Arc::new(IssuedToken::new(access_token, Arc::new(kind), token.generation(), times.0, times.1)))
+    });
+    let token = token.transpose()?;
+    let refresh_token =
+        refresh_token.as_ref().map(|token| change("refresh_token", token.expose_secret())).transpose()?;
+    let failure = failure.as_ref().map(|failure| {
+        let what = change("failure_what", &failure.what)?.expose_secret().to_owned();
+        let next = failure.next.as_deref().map(|next| change("failure_next", next)).transpose()?;
+        Ok(Failure { what, next: next.map(|next| next.expose_secret().to_owned()), ..failure.clone() })
+    });
+    Ok(Record {
+        generation: *generation,
+        fingerprint: fingerprint.clone(),
+        token,
+        refresh_in: *refresh_in,
+        jitter: *jitter,
+        refresh_token,
+        asked_at: *asked_at,
+        failure: failure.transpose()?,
+        boot_id: boot_id.clone(),
+    })
+}

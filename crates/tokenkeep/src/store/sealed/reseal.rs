@@ -1,0 +1,144 @@
+//! Brings every record under the first key, while others work with the store.
+
+use super::SealedStore;
+use super::with_texts;
+use crate::key::Key;
+use crate::seal::Unopenable;
+use crate::store::{Record, SaveOutcome, Store as _, StoreError, Version, Versioned};
+
+/// What became of the records of a store.
+#[derive(Debug, Clone, Default)]
+pub struct Resealed {
+    /// How many were sealed anew.
+    pub resealed: usize,
+    /// How many had nothing in them that is not sealed with the first key.
+    pub already_right: usize,
+    /// Those that no key opens, each with why and what to do.
+    pub unopenable: Vec<(Key, Unopenable)>,
+}
+
+/// What to do with a record that no key opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenUnopenable {
+    /// It stays as it is.
+    Keep,
+    /// Its token, refresh token and failure are dropped. Its generation stays: generations never restart.
+    Forget,
+}
+
+/// What a record needs.
+enum Need {
+    Nothing,
+    /// To be written like this, sealed.
+    Seal(Record),
+    /// A key that is not there.
+    Key(Unopenable),
+}
+
+impl SealedStore {
+    /// Seals each record with the first key that is not. Nobody is disturbed: a record that somebody else writes
+    /// meanwhile is looked at again.
+    pub async fn reseal(&self, unopenable: WhenUnopenable) -> Result<Resealed, StoreError> {
+        let mut sum = Resealed::default();
+        let mut after: Option<Key> = None;
+        loop {
+            let page = self.inner.page(after.as_ref(), PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (key, found) in page {
+                self.reseal_one(key, found, unopenable, &mut sum).await?;
+            }
+        }
+        self.reseal_accounts(unopenable, &mut sum).await?;
+        Ok(sum)
+    }
+
+    /// The same for credentials. Those that somebody gives meanwhile are sealed with the first key anyway.
+    async fn reseal_accounts(&self, unopenable: WhenUnopenable, sum: &mut Resealed) -> Result<(), StoreError> {
+        let mut after: Option<Key> = None;
+        loop {
+            let accounts = self.inner.accounts(after.as_ref(), PAGE).await?;
+            let Some(last) = accounts.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for key in accounts {
+                let Some(found) = self.inner.credentials(&key).await? else { continue };
+                let is_right = found.iter().all(|(_, value)| self.keys.is_newest(value.expose_secret()));
+                match (self.opened_credentials(&key, &found), unopenable) {
+                    (Ok(_), _) if is_right => sum.already_right += 1,
+                    (Ok(credentials), _) => {
+                        let sealed = self.sealed_credentials(&key, &credentials)?;
+                        sum.resealed += usize::from(self.inner.replace_credentials(&key, &found, &sealed).await?);
+                    }
+                    (Err(why), WhenUnopenable::Keep) => sum.unopenable.push((key, why)),
+                    (Err(why), WhenUnopenable::Forget) => {
+                        self.inner.remove_credentials(&key).await?;
+                        sum.unopenable.push((key, why));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn reseal_one(
+        &self,
+        key: Key,
+        found: Versioned,
+        unopenable: WhenUnopenable,
+        sum: &mut Resealed,
+    ) -> Result<(), StoreError> {
+        let mut found = Some(found);
+        for _ in 0..TRIES {
+            let Some(Versioned { version, record }) = found else { return Ok(()) };
+            let written = match (self.need(&key, &record), unopenable) {
+                (Need::Nothing, _) => {
+                    sum.already_right += 1;
+                    return Ok(());
+                }
+                (Need::Seal(record), _) => {
+                    let written = self.write(&key, &record, version).await?;
+                    sum.resealed += usize::from(written);
+                    written
+                }
+                (Need::Key(why), WhenUnopenable::Keep) => {
+                    sum.unopenable.push((key, why));
+                    return Ok(());
+                }
+                (Need::Key(why), WhenUnopenable::Forget) => {
+                    let empty = Record { token: None, refresh_token: None, failure: None, ..record };
+                    let written = self.write(&key, &empty, version).await?;
+                    sum.unopenable.extend(written.then(|| (key.clone(), why)));
+                    written
+                }
+            };
+            if written {
+                return Ok(());
+            }
+            found = self.inner.load(&key).await?;
+        }
+        let what = format!("the record of '{key}' is written by somebody else all the time; try again");
+        Err(StoreError { busy: true, ..self.error(what) })
+    }
+
+    fn need(&self, key: &Key, record: &Record) -> Need {
+        let mut is_right = true;
+        let opened = with_texts(record, |field, text| {
+            is_right &= self.keys.is_newest(text);
+            self.keys.open(key, field, text)
+        });
+        match opened {
+            Ok(_) if is_right => Need::Nothing,
+            Ok(record) => Need::Seal(record),
+            Err(why) => Need::Key(why),
+        }
+    }
+
+    /// Whether nobody else has written it meanwhile.
+    async fn write(&self, key: &Key, record: &Record, version: Version) -> Result<bool, StoreError> {
+        Ok(matches!(self.save(key, record, Some(version)).await?, SaveOutcome::Saved(_)))
+    }
+}
+
+/// Records that are read at once.
+const PAGE: usize = 500;
+/// How often a record is looked at that others write meanwhile.
+const TRIES: u32 = 20;

@@ -1,0 +1,157 @@
+//! A record that no key opens may hold somebody's only login: tokens go on without it, and it stays as it is.
+
+use std::sync::Arc;
+
+use tokenkeep::seal::{SealKey, SealKeys};
+use tokenkeep::store::{MemoryStore, SealedStore, Store, WhenUnopenable};
+use tokenkeep::{Clock, Code, Demand, Event, Key, TokenManager, Warning};
+
+use crate::support::*;
+
+/// A world whose store is sealed; what lies beneath the seal can be seen.
+struct Sealed {
+    world: World,
+    beneath: Arc<MemoryStore>,
+    lost: SealKey,
+    present: SealKey,
+}
+
+impl Sealed {
+    /// With a record of `graph`, whose key is lost afterwards, and a new process that knows nothing.
+    async fn with_lost_key(world: World) -> (Self, TokenManager) {
+        let beneath = Arc::new(MemoryStore::new(Arc::clone(&world.clock) as Arc<dyn Clock>));
+        let sealed = Self { world, beneath, lost: new_key(), present: new_key() };
+        sealed.world.store.replace(Arc::new(sealed.store(&sealed.lost, [])));
+        sealed.world.get().await.unwrap();
+        sealed.world.store.replace(Arc::new(sealed.store(&sealed.present, [])));
+        let restarted = sealed.world.another_process().await;
+        (sealed, restarted)
+    }
+
+    fn store(&self, first: &SealKey, others: impl IntoIterator<Item = SealKey>) -> SealedStore {
+        SealedStore::new(Arc::clone(&self.beneath) as Arc<dyn Store>, SealKeys::new(first.clone(), others))
+    }
+
+    /// The lost key is configured beside the present one.
+    fn find_lost_key(&self) {
+        self.world.store.replace(Arc::new(self.store(&self.present, [self.lost.clone()])));
+    }
+
+    /// All that lies beneath for `graph`.
+    async fn record(&self) -> String {
+        let found = self.beneath.load(&Key::parse("graph").unwrap()).await.unwrap().unwrap();
+        let token = found.record.token.as_ref().map(|token| token.access_token().expose_secret().to_owned());
+        let refresh_token = found.record.refresh_token.as_ref().map(|token| token.expose_secret().to_owned());
+        format!("{found:?} {token:?} {refresh_token:?}")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_go_on_without_a_record_that_no_key_opens_and_it_stays_as_it_is() {
+    let (sealed, restarted) = Sealed::with_lost_key(world(MINUTE).await).await;
+    let before = sealed.record().await;
+    let graph = restarted.handle("graph").unwrap();
+    restarted.start();
+    let mut last = 0;
+    for _ in 0..5 {
+        let answer = graph.get(Demand::default()).await.unwrap();
+        assert!(answer.token.generation() > last);
+        last = answer.token.generation();
+        assert!(answer.warnings.contains(&Warning::Unsaved), "{:?}", answer.warnings);
+        let warnings = format!("{:?} {:?}", answer.warnings, graph.status().await.warnings);
+        assert_eq!(warnings.matches("the record of 'graph' cannot be opened").count(), 2, "{warnings}");
+        assert!(restarted.store_trouble().unwrap().contains(sealed.lost.id()));
+        pass(MINUTE).await;
+    }
+    graph.reject(&graph.token().await.unwrap());
+    graph.clear().await.unwrap_err();
+    graph.refresh().await.unwrap();
+    pass(MINUTE).await;
+    restarted.stop().await.unwrap_err();
+    assert_eq!(sealed.record().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_in_a_record_that_no_key_opens_is_neither_spent_nor_written_over() {
+    let (sealed, restarted) = Sealed::with_lost_key(rotating_world(MINUTE).await).await;
+    let before = sealed.record().await;
+    restarted.start();
+    for _ in 0..5 {
+        let error = restarted.token("graph").await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable);
+        assert!(error.what().contains("the record of 'graph' cannot be opened"), "{error}");
+        pass(MINUTE).await;
+    }
+    assert_eq!((sealed.world.issuer.count(), sealed.world.issuer.reused()), (1, 0));
+    assert_eq!(sealed.record().await, before);
+
+    sealed.find_lost_key();
+    pass(MINUTE).await;
+    assert!(restarted.token("graph").await.unwrap().generation() > 1, "with its key the login goes on");
+    assert_eq!(sealed.world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_trouble_with_one_record_is_said_once_and_is_not_the_others() {
+    let (sealed, restarted) = Sealed::with_lost_key(world(MINUTE).await).await;
+    let mut events = restarted.events();
+    restarted.start();
+    for _ in 0..10 {
+        restarted.token("graph").await.unwrap();
+        let other = restarted.handle("graph:2").unwrap().get(Demand::default()).await.unwrap();
+        assert_eq!(other.warnings, []);
+        pass(SECOND * 20).await;
+    }
+    assert_eq!(store_events(&mut events), (1, 0));
+
+    sealed.find_lost_key();
+    restarted.token("graph").await.unwrap();
+    pass(MINUTE).await;
+    assert_eq!(restarted.store_trouble(), None);
+    assert_eq!(store_events(&mut events), (0, 1));
+    restarted.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_key_whose_record_no_key_opens_leaves_memory_and_its_trouble_with_it() {
+    let (_sealed, restarted) = Sealed::with_lost_key(rotating_world(MINUTE).await).await;
+    restarted.start();
+    restarted.token("graph").await.unwrap_err();
+    assert!(restarted.store_trouble().is_some());
+    pass(HOUR * 3).await;
+    assert_eq!((restarted.keys_in_memory(), restarted.store_trouble()), (0, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_it_is_forgotten_a_person_may_log_in_again() {
+    let (sealed, restarted) = Sealed::with_lost_key(rotating_world(MINUTE).await).await;
+    restarted.token("graph").await.unwrap_err();
+    sealed.store(&sealed.present, []).reseal(WhenUnopenable::Forget).await.unwrap();
+    pass(MINUTE).await;
+    assert_eq!(restarted.token("graph").await.unwrap_err().code(), Code::LoginRequired);
+    assert_eq!(restarted.store_trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn generations_go_on_after_a_record_was_forgotten() {
+    let (sealed, restarted) = Sealed::with_lost_key(world(MINUTE).await).await;
+    sealed.store(&sealed.present, []).reseal(WhenUnopenable::Forget).await.unwrap();
+    assert_eq!(restarted.token("graph").await.unwrap().generation(), 2);
+}
+
+/// How often the store was said to fail, and to work again.
+fn store_events(events: &mut tokio::sync::broadcast::Receiver<Event>) -> (u32, u32) {
+    let mut said = (0, 0);
+    while let Ok(event) = events.try_recv() {
+        match event {
+            Event::StoreFailed { .. } => said.0 += 1,
+            Event::StoreRecovered => said.1 += 1,
+            _ => {}
+        }
+    }
+    said
+}
+
+fn new_key() -> SealKey {
+    SealKey::generate().unwrap().0
+}
