@@ -208,5 +208,8 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
 /// The longest configuration file, in bytes.
 pub const MAX_FILE: usize = 1024 * 1024;
 
-const KNOWN_STORES: &str =
-    if cfg!(feature = "sqlite") { "write \"sqlite:PATH\" or \"memory:\"" } else { "write \"memory:\"" };
+const KNOWN_STORES: &str = if cfg!(feature = "sqlite") {
+    "write \"sqlite:PATH\", \"file:DIR\" or \"memory:\""
+} else {
+    "write \"file:DIR\" or \"memory:\""
+};

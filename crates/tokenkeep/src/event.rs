@@ -119,11 +119,13 @@ impl Event {
     pub(crate) fn log(&self) {
         match self {
             Self::Loaded { key, generation, expires_in } => {
-                info!(%key, generation, expires_in_s = seconds(*expires_in), "loaded a valid token from the store");
+                let (expires_in_s, expires_in_h) = (seconds(*expires_in), hours(*expires_in));
+                info!(%key, generation, expires_in_s, expires_in_h, "loaded a valid token from the store");
             }
             Self::Obtained { key, generation, expires_in, took } => {
                 let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                info!(%key, generation, expires_in_s = seconds(*expires_in), took_ms, "obtained a new token");
+                let (expires_in_s, expires_in_h) = (seconds(*expires_in), hours(*expires_in));
+                info!(%key, generation, expires_in_s, expires_in_h, took_ms, "obtained a new token");
             }
             Self::UnusualLife { key, expected, life } => {
                 let (expected_s, life_s) = (expected.as_secs(), life.as_secs());
@@ -156,4 +158,9 @@ impl Event {
 
 fn seconds(duration: Option<Duration>) -> Option<u64> {
     duration.map(|duration| duration.as_secs())
+}
+
+/// Rounded to two decimals: enough to see at a glance what kind of life it is.
+fn hours(duration: Option<Duration>) -> Option<f64> {
+    duration.map(|duration| (duration.as_secs_f64() / 36.0).round() / 100.0)
 }

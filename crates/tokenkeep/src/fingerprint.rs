@@ -58,20 +58,34 @@ impl Fingerprint {
 
     /// Whether the one is a token of the same provider as the other, of whatever account.
     pub fn is_same_provider(&self, other: &Self) -> bool {
-        self.provider() == other.provider()
+        self.provider() == other.provider() || self.is_any_token() || other.is_any_token()
+    }
+
+    /// Of a token that another program has left: nobody has written down what shaped it, so it counts as that of
+    /// whatever is configured.
+    pub fn any() -> Self {
+        Self(ANY.into())
+    }
+
+    /// The same login, with a token as of [`Fingerprint::any`].
+    #[must_use]
+    pub fn with_any_token(&self) -> Self {
+        Self(format!("{ANY}{LOGIN}{}", self.login()).into())
+    }
+
+    /// Whether its token is one of [`Fingerprint::any`].
+    pub fn is_any_token(&self) -> bool {
+        self.token() == ANY
     }
 
     /// Whether a token of the one is a token of the other.
     pub fn is_same_token(&self, other: &Self) -> bool {
-        self.token() == other.token()
+        self.token() == other.token() || self.is_any_token() || other.is_any_token()
     }
 
     /// Whether a login of the one is a login of the other.
     pub fn is_same_login(&self, other: &Self) -> bool {
-        match (self.0.split_once(LOGIN), other.0.split_once(LOGIN)) {
-            (Some((_, one)), Some((_, other))) => one == other,
-            _ => self == other,
-        }
+        self.login() == other.login()
     }
 
     fn token(&self) -> &str {
@@ -80,6 +94,11 @@ impl Fingerprint {
 
     fn provider(&self) -> &str {
         self.token().split_once(ACCOUNT).map_or(self.token(), |(provider, _)| provider)
+    }
+
+    /// Without a login of its own a token's login is what shapes the token.
+    fn login(&self) -> &str {
+        self.0.split_once(LOGIN).map_or(&self.0, |(_, login)| login)
     }
 
     /// Reads what [`Fingerprint::as_str`] gave, e.g. from a store.
@@ -92,6 +111,9 @@ impl Fingerprint {
         &self.0
     }
 }
+
+/// Stands where a hash would; no hash is written so.
+const ANY: &str = "any";
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,6 +145,18 @@ mod tests {
         assert!(!one.is_same_login(&one.clone().with_login([("seed", "2")])));
         assert!(!Fingerprint::of([("scope", "a")]).is_same_login(&two));
     }
+
+    #[test]
+    fn a_token_of_unknown_shape_is_anybodys_and_leaves_the_login_whose_it_is() {
+        let (one, two) = (Fingerprint::of([("scope", "a")]), Fingerprint::of([("scope", "b")]));
+        assert!(Fingerprint::any().is_same_token(&one) && two.is_same_token(&Fingerprint::any()));
+        for known in [one.clone(), one.with_login([("seed", "1")])] {
+            let taken_over = known.with_any_token();
+            assert!(taken_over.is_same_token(&two) && taken_over.is_same_login(&known));
+            assert!(!taken_over.is_same_login(&two));
+        }
+    }
+
     #[test]
     fn other_credentials_are_another_token_and_login_of_the_same_provider() {
         let provider = Fingerprint::of([("scope", "a")]).with_login([("seed", "1")]);

@@ -97,6 +97,9 @@ impl TokenManager {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(&self) {
+        if !self.is_running() {
+            tracing::info!(store = self.shared.store.label(), "tokens are kept in this store");
+        }
         self.shared.scheduler.start(&self.shared);
     }
 

@@ -6,8 +6,11 @@
 
 #[cfg(any(test, feature = "store-contract"))]
 pub mod contract;
+mod file;
 mod memory;
 mod open;
+mod private;
+mod reopening;
 mod sealed;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -27,14 +30,16 @@ use crate::key::Key;
 use crate::secret::Secret;
 use crate::token::IssuedToken;
 
+pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use open::{StoreUrl, open, open_sealed};
+pub(crate) use reopening::ReopeningStore;
 pub use sealed::{Resealed, SealedStore, WhenUnopenable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
-/// Keeps records and leases, and, if it can, credentials of accounts and what was spent of budgets. All methods may be called from many tasks at once, and dropping a call half-way leaves
-/// either everything of it done or nothing.
+/// Keeps records and leases, and, if it can, credentials of accounts and what was spent of budgets. All methods may be
+/// called from many tasks at once, and dropping a call half-way leaves either everything of it done or nothing.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
     /// What it is and where, for messages: e.g. `sqlite:/var/lib/tokenkeep/tokenkeep.db`. Never a password.
@@ -107,6 +112,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
         let _ = (name, budget);
         Err(unsupported(self.label(), "counts no budgets"))
+    }
+
+    /// Whether what is open is what a new store at the same place would open. One whose file was deleted or replaced is
+    /// opened anew by those who own it.
+    fn is_in_place(&self) -> bool {
+        true
     }
 
     /// Finishes what is under way and lets go of files and connections.

@@ -457,6 +457,9 @@ async fn a_relative_store_is_taken_from_the_folder_of_the_file() {
     for (text, expected) in [
         ("store = 'sqlite:keep.db'", Some(StoreUrl::Sqlite("/etc/keep/keep.db".into()))),
         ("store = 'sqlite:/var/keep.db'", Some(StoreUrl::Sqlite("/var/keep.db".into()))),
+        ("store = 'file:tokens'", Some(StoreUrl::File("/etc/keep/tokens".into()))),
+        ("store = 'file:///var/tokens'", Some(StoreUrl::File("/var/tokens".into()))),
+        ("store = 'file:${TOKENS_IN:-/tmp}/flight_app_tokens'", Some(StoreUrl::File("/tmp/flight_app_tokens".into()))),
         ("store = 'memory:'", Some(StoreUrl::Memory)),
         ("", None),
     ] {
@@ -472,7 +475,7 @@ error: `store` is not the URL of a store
 1 | store = 'postgres://***@db/keep'
   |         ^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: write \"sqlite:PATH\" or \"memory:\""
+  = help: write \"sqlite:PATH\", \"file:DIR\" or \"memory:\""
     );
 }
 

@@ -50,11 +50,19 @@ async fn an_issuer_that_cannot_be_reached_over_https_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_opened_is_unavailable() {
+async fn without_a_store_tokens_flow_with_a_warning_and_logins_are_not_risked() {
     let world = World::start().await;
     std::fs::create_dir(world.path("tokens.db")).unwrap();
     let ended = world.run(&["get", "graph"]).await;
-    assert!(ended.failure(7).contains("\nnext: "), "{ended:?}");
+    assert_eq!((ended.code, world.requests("graph")), (Some(0), 1), "{ended:?}");
+    let warning = "warning: graph: the store does not work: sqlite:./tokens.db: is not a regular file; name another\n";
+    assert!(ended.stderr.contains(warning), "{ended:?}");
+    // Which refresh token is the newest is not known.
+    let ended = world.run(&["get", "calendar"]).await;
+    assert!(ended.failure(7).contains("\nnext: mend the store"), "{ended:?}");
+    assert_eq!(world.requests("calendar"), 0);
+    let ended = world.run(&["clear", "graph"]).await;
+    assert!(ended.failure(7).contains("cleared here, but not in the store"), "{ended:?}");
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+use tokenkeep::Clock as _;
+use tokenkeep::clock::SystemClock;
 use tokenkeep_sandbox::Fault;
 
 use crate::world::{COMMAND_TOKEN, STATIC_TOKEN, World, ended};
@@ -23,6 +25,31 @@ async fn a_second_process_takes_the_token_from_the_store() {
     let first = world.run(&["get", "graph"]).await;
     let second = world.run(&["get", "graph"]).await;
     assert_eq!(first.data(), second.data());
+    assert_eq!(world.requests("graph"), 1);
+}
+
+#[tokio::test]
+async fn a_token_file_that_another_program_has_left_is_used_and_nobody_is_asked() {
+    let world = World::start().await;
+    world.write_config(&world.usual_config().replace("sqlite:tokens.db", "file:${FILES:-.}/flight_app_tokens"));
+    let file = world.path("flight_app_tokens/graph_token.json");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    let now = SystemClock::new().now().wall_ms / 1_000;
+    let data = serde_json::json!({ "access_token": "left-behind", "token_type": "Bearer", "expires_in": 43_199 });
+    let expiry = now + 43_199;
+    let content = serde_json::json!({
+        "access_token": "left-behind", "token_data": data, "token_expiry": expiry, "saved_at": now
+    });
+    std::fs::write(&file, content.to_string()).unwrap();
+    let first = world.run(&["get", "graph"]).await;
+    assert_eq!(first.stdout, "left-behind\n");
+    assert!(first.stderr.contains("others could open") && first.stderr.contains("graph_token.json"), "{first:?}");
+    assert_eq!(world.run(&["get", "graph"]).await.data(), "left-behind");
+    assert_eq!((std::fs::read_to_string(&file).unwrap(), world.requests("graph")), (content.to_string(), 0));
+    assert_eq!(world.run(&["clear", "graph"]).await.code, Some(0));
+    assert!(!file.exists());
+    let token = world.run(&["get", "graph"]).await.data().to_owned();
+    assert!(std::fs::read_to_string(&file).unwrap().contains(&token));
     assert_eq!(world.requests("graph"), 1);
 }
 

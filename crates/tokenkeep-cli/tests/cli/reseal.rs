@@ -149,8 +149,10 @@ async fn what_cannot_be_opened_is_forgotten_only_when_told() {
 }
 
 #[tokio::test]
-async fn a_store_in_memory_has_nothing_to_seal() {
+async fn a_store_that_is_not_sealed_has_nothing_to_reseal() {
     let world = World::without_config().await;
-    world.write_config("store = \"memory:\"\n");
-    assert!(world.run(&["store", "reseal"]).await.failure(2).contains("a store in memory is not sealed"));
+    for url in ["memory:", "file:tokens"] {
+        world.write_config(&format!("store = \"{url}\"\n"));
+        assert!(world.run(&["store", "reseal"]).await.failure(2).contains("this store is not sealed"), "{url}");
+    }
 }

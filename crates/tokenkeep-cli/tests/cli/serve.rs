@@ -124,7 +124,7 @@ async fn an_address_that_others_could_reach_is_refused() {
 async fn the_log_as_json_is_one_object_per_line() {
     let world = World::start().await;
     let mut serve = world.spawn(&["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]);
-    let listening: Value = serde_json::from_str(&serve.hear("").await).unwrap();
+    let listening: Value = serde_json::from_str(&serve.hear("\"listening\"").await).unwrap();
     let address = listening["address"].as_str().unwrap();
     answer(&http(), &format!("http://{address}/tokens/graph")).await;
     serve.signal(Signal::TERM);

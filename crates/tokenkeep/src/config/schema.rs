@@ -12,7 +12,11 @@ use crate::provider::ClientAuth;
 /// The JSON Schema of a configuration file.
 pub fn schema() -> Value {
     let mut schema = table(&[
-        option("store", text(&["sqlite:/var/lib/tokenkeep/tokenkeep.db", "memory:"]), "Where tokens are kept."),
+        option(
+            "store",
+            text(&["sqlite:/var/lib/tokenkeep/tokenkeep.db", "file:tokens", "memory:"]),
+            "Where tokens are kept.",
+        ),
         option(
             "seal_keys",
             json!({ "type": "array", "minItems": 1, "items": secret_ref() }),

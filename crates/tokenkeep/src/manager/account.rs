@@ -136,6 +136,6 @@ pub(super) fn no_credentials(key: &Key) -> Error {
 
 pub(super) fn of_store(error: &StoreError) -> Error {
     Error::new(Code::Unavailable, error.to_string())
-        .with_next("try again when the store works")
+        .with_next("see to the store, then try again")
         .with_retry_after(Duration::from_secs(5))
 }

@@ -11,7 +11,7 @@ use super::provider::{ProviderRuntime, Settings};
 use super::scheduler::Scheduler;
 use super::slots::Slots;
 use super::ways::Ways;
-use super::{Shared, TokenManager};
+use super::{Shared, StoreTask, TokenManager};
 use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -22,7 +22,7 @@ use crate::provider::{Accounts, ApiSettings, DEFAULT_MAX_FAILURES, Provider};
 use crate::seal::SealKey;
 use crate::source::TokenSource;
 use crate::source::http::HttpClient;
-use crate::store::{self, Holder, MemoryStore, Store, StoreUrl};
+use crate::store::{Holder, MemoryStore, ReopeningStore, Store, StoreUrl};
 
 /// How a source of your own is used; as a provider is configured.
 #[derive(Debug, Clone)]
@@ -162,15 +162,14 @@ impl ManagerBuilder {
 
     /// Opens the store and makes the manager. Spawns nothing, asks no issuer.
     ///
-    /// `invalid_request` if a name is no name or stands twice, `unavailable` if the store cannot be opened.
+    /// A store that cannot be opened is no error: tokens go on from memory, log and status say so, and it is opened as
+    /// soon as it can be; see [`TokenManager::store_trouble`]. `invalid_request` if a name is no name or stands twice.
     pub async fn build(self) -> Result<TokenManager, Error> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let store = match self.store {
+        let store: Arc<dyn Store> = match self.store {
             StoreChoice::Memory => Arc::new(MemoryStore::new(Arc::clone(&clock))),
             StoreChoice::Open(store) => store,
-            StoreChoice::Url(url) => store::open(&url, &self.seal_keys, &clock).await.map_err(|error| {
-                Error::new(Code::Unavailable, error.to_string()).with_next("mend it, or configure another store")
-            })?,
+            StoreChoice::Url(url) => Arc::new(ReopeningStore::new(url, self.seal_keys, Arc::clone(&clock))),
         };
         let http = HttpClient::new(Arc::clone(&clock));
         let mut providers = HashMap::new();
@@ -199,6 +198,8 @@ impl ManagerBuilder {
             store_trouble: Mutex::default(),
             finishing: watch::channel(0).0,
         };
+        let first_look = shared.store.newest_version().await;
+        shared.note_store(StoreTask::Read, &first_look);
         Ok(TokenManager { shared: Arc::new(shared) })
     }
 }

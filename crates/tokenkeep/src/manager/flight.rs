@@ -30,7 +30,7 @@ use super::{Shared, StoreTask};
 use crate::clock::Moment;
 use crate::error::{Code, Error};
 use crate::source::Keep;
-use crate::store::{Holder, StoreError};
+use crate::store::{Holder, SaveOutcome, StoreError};
 use crate::token::IssuedToken;
 
 pub(super) use self::saving::{Clear, clear_stored, forget_rejected, save_again};
@@ -127,8 +127,22 @@ impl Shared {
         let provider = slot.provider();
         // After the record: whoever changes credentials clears the record last.
         let identity = self.identity(slot.key(), &provider).await?;
+        let unclaimed = versioned.record.fingerprint.is_any_token() && versioned.record.token.is_some();
+        let had_login = versioned.record.refresh_token.is_some();
         let now = self.clock.now();
-        Ok(Some(normalized(versioned, &provider, Some(&identity.fingerprint), &*self.clock, now)))
+        let stored = normalized(versioned, &provider, Some(&identity.fingerprint), &*self.clock, now);
+        // A login of another configuration is not for this one to drop.
+        let claims = unclaimed && stored.record.token.is_some() && stored.record.refresh_token.is_some() == had_login;
+        Ok(Some(if claims { self.claim(slot, stored).await } else { stored }))
+    }
+
+    /// Writes down that a token which another program left is this configuration's, so that it is no other's later.
+    /// If that fails, the next look tries again.
+    async fn claim(&self, slot: &Slot, stored: Stored) -> Stored {
+        match self.store.save(slot.key(), &stored.record, Some(stored.version)).await {
+            Ok(SaveOutcome::Saved(version)) => Stored { version, ..stored },
+            Ok(SaveOutcome::Conflict) | Err(_) => stored,
+        }
     }
 }
 

@@ -1,26 +1,38 @@
 //! From a store's URL to the store.
 
-use std::path::Path;
-#[cfg(feature = "sqlite")]
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[cfg(feature = "sqlite")]
 use super::SqliteStore;
-use super::{MemoryStore, SealedStore, Store, StoreError};
+use super::{FileStore, MemoryStore, SealedStore, Store, StoreError};
 use crate::clock::Clock;
-use crate::seal::SealKey;
 #[cfg(feature = "sqlite")]
 use crate::seal::key_file;
+use crate::seal::{SealKey, SealKeys};
 
-/// Which store, and where: `memory:` or `sqlite:PATH`.
+/// Which store, and where: `memory:`, `file:DIR` or `sqlite:PATH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `memory:`
     Memory,
+    /// `file:DIR`
+    File(PathBuf),
     /// `sqlite:PATH`
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+}
+
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
 }
 
 impl StoreUrl {
@@ -29,24 +41,24 @@ impl StoreUrl {
         if text == "memory:" || text == "memory" {
             return Ok(Self::Memory);
         }
+        if let Some(path) = text.strip_prefix("file:") {
+            return path_in(path).map(Self::File).ok_or_else(|| "file: needs a folder, e.g. file:tokens".into());
+        }
         #[cfg(feature = "sqlite")]
         if let Some(path) = text.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err("sqlite: needs a path, e.g. sqlite:tokenkeep.db".into())
-            } else {
-                Ok(Self::Sqlite(path.into()))
-            };
+            let example = "sqlite: needs a path, e.g. sqlite:tokenkeep.db";
+            return path_in(path).map(Self::Sqlite).ok_or_else(|| example.into());
         }
-        Err(format!("there is no store '{}:'; known are memory: and sqlite:PATH", text.split(':').next().unwrap_or("")))
+        let known = if cfg!(feature = "sqlite") { "memory:, file:DIR and sqlite:PATH" } else { "memory: and file:DIR" };
+        Err(format!("there is no store '{}:'; known are {known}", text.split(':').next().unwrap_or("")))
     }
 
     /// The same with a relative path taken from `base`.
     #[must_use]
-    #[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "only a file has a place"))]
     pub fn resolved(self, base: &Path) -> Self {
         match self {
             Self::Memory => Self::Memory,
+            Self::File(path) => Self::File(base.join(path)),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => Self::Sqlite(base.join(path)),
         }
@@ -55,17 +67,20 @@ impl StoreUrl {
 
 /// Opens a store; one that is not there yet is made. What others could read is sealed: see [`open_sealed`].
 pub async fn open(url: &StoreUrl, seal_keys: &[SealKey], clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(match open_sealed(url, seal_keys, clock).await? {
-        Some(sealed) => Arc::new(sealed),
-        None => Arc::new(MemoryStore::new(Arc::clone(clock))),
-    })
+    if let Some(sealed) = open_sealed(url, seal_keys, clock).await? {
+        return Ok(Arc::new(sealed));
+    }
+    if let StoreUrl::File(path) = url {
+        return Ok(Arc::new(FileStore::open(path, Arc::clone(clock)).await?.without_credentials()));
+    }
+    Ok(Arc::new(MemoryStore::new(Arc::clone(clock))))
 }
 
-/// Opens a store that is sealed; `None` for the URL of one that no other process can read, which is not.
+/// Opens a store that is sealed; `None` for one that is not: `memory:`, which no other process can read, and `file:`
+/// without keys, which other programs are to read.
 ///
 /// The first of `seal_keys` seals, all open. Without any, a store on this machine makes a key file beside it; one that is
 /// there opens what it has sealed, also beside configured keys.
-#[cfg_attr(not(feature = "sqlite"), expect(unused_variables, reason = "nothing but memory is there"))]
 pub async fn open_sealed(
     url: &StoreUrl,
     seal_keys: &[SealKey],
@@ -73,6 +88,12 @@ pub async fn open_sealed(
 ) -> Result<Option<SealedStore>, StoreError> {
     match url {
         StoreUrl::Memory => Ok(None),
+        StoreUrl::File(path) => {
+            let Some((first, others)) = seal_keys.split_first() else { return Ok(None) };
+            let store = FileStore::open(path, Arc::clone(clock)).await?;
+            let keys = SealKeys::new(first.clone(), others.iter().cloned());
+            Ok(Some(SealedStore::new(Arc::new(store), keys)))
+        }
         #[cfg(feature = "sqlite")]
         StoreUrl::Sqlite(path) => {
             let store = SqliteStore::open(path, Arc::clone(clock)).await?;
@@ -94,4 +115,10 @@ async fn seal_beside(store: Arc<dyn Store>, path: &Path, configured: Vec<SealKey
             Err(error)
         }
     }
+}
+
+/// The path that stands behind a URL's scheme, if any.
+fn path_in(text: &str) -> Option<PathBuf> {
+    let path = text.strip_prefix("//").unwrap_or(text);
+    (!path.is_empty()).then(|| path.into())
 }

@@ -165,6 +165,10 @@ impl Store for SealedStore {
         self.inner.spend(name, budget).await
     }
 
+    fn is_in_place(&self) -> bool {
+        self.inner.is_in_place()
+    }
+
     async fn close(&self) {
         self.inner.close().await;
     }

@@ -86,7 +86,7 @@ impl SqliteStore {
         if self.identity == file::identity(&self.path) {
             return Ok(());
         }
-        Err(self.error(Fault::new("the file was deleted or replaced while it was open; restart tokenkeep")))
+        Err(self.error(Fault::new("the file was deleted or replaced while it was open")))
     }
 
     fn unreadable(&self, key: &str, Unreadable(column): Unreadable) -> StoreError {
@@ -287,6 +287,10 @@ impl Store for SqliteStore {
             budget::spend(&mut connection, name, budget, self.clock.boot_id(), self.clock.now()).await
         };
         spending.await.map_err(|error| self.error(error))
+    }
+
+    fn is_in_place(&self) -> bool {
+        self.check_place().is_ok()
     }
 
     async fn close(&self) {

@@ -28,5 +28,7 @@ mod sealing;
 mod secrets;
 mod simulation;
 mod stores_in_trouble;
+mod stores_not_there;
 mod subscribers;
 mod support;
+mod token_files;

@@ -9,6 +9,7 @@
 mod logs;
 mod walks;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use tokenkeep::store::StoreUrl;
@@ -99,10 +100,11 @@ fn no_planted_secret_comes_out_anywhere() {
     logs::keep_all();
     let (mut planted, mut shown) = (Planted::default(), Shown::default());
     let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("tokens.db");
-    let url = StoreUrl::parse(&format!("sqlite:{}", database.display())).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(walks::walk(&url, &mut planted, &mut shown));
+    for scheme in ["sqlite", "file"] {
+        let url = StoreUrl::parse(&format!("{scheme}:{}/{scheme}", folder.path().display())).unwrap();
+        runtime.block_on(walks::walk(&url, &mut planted, &mut shown));
+    }
     drop(runtime);
 
     let logs = logs::kept();
@@ -124,12 +126,18 @@ fn no_planted_secret_comes_out_anywhere() {
 
     // What a store keeps of a key it may keep; what only configuration knows it has no business with.
     let configured = Planted(planted.0.into_iter().filter(|(name, _)| name.starts_with("configured")).collect());
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let path = entry.unwrap().path();
+    let files = files_in(folder.path());
+    assert!(files.len() > 5, "{files:?}");
+    for path in files {
         let bytes = std::fs::read(&path).unwrap();
         let found = configured.search("the store", &String::from_utf8_lossy(&bytes));
         assert!(found.is_empty(), "{}: {found:?}", path.display());
     }
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
 }
 
 /// Keeps what panics say, beside printing it.

@@ -1,5 +1,6 @@
 //! Every store keeps the laws of `tokenkeep::store::contract`; what only one of them promises has its own file.
 
+mod file;
 #[cfg(feature = "sqlite")]
 mod key_file;
 #[cfg(feature = "sqlite")]

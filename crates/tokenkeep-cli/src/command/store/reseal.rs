@@ -53,7 +53,7 @@ async fn open(context: &Context) -> Result<SealedStore, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let opened = store::open_sealed(&context.store()?, &context.config.seal_keys, &clock).await;
     opened.map_err(|error| failed(&error))?.ok_or_else(|| {
-        Failure::usage("a store in memory is not sealed", "configure one that outlives its process, e.g. sqlite:PATH")
+        Failure::usage("this store is not sealed", "one of files is with `seal_keys`; one in memory never is")
     })
 }
 

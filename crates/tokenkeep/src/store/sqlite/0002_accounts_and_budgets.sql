@@ -14,4 +14,9 @@ CREATE TABLE spendings (
 ) STRICT;
 CREATE INDEX spendings_of_a_budget ON spendings (budget, id);
 
+-- Versions in a file that takes the place of another are greater than all in that one, so that whoever saw those still
+-- notices what is written here.
+INSERT INTO sqlite_sequence (name, seq)
+SELECT 'records', unixepoch() * 1000 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'records');
+
 PRAGMA user_version = 2;

@@ -3,9 +3,10 @@
 //! `SQLite` creates what is missing as the umask allows, and gives `-wal` and `-shm` the mode of the file itself. An
 //! empty file of the right mode settles all three; to `SQLite` it is an empty database.
 
-use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+
+use crate::store::private::{FILE_MODE, make_folder, own, private_file};
 
 /// Sees to it that there is a file, and says what is wrong with it in words for the store's error.
 pub(super) fn prepare(path: &Path) -> Result<(), String> {
@@ -31,21 +32,6 @@ pub(super) fn identity(path: &Path) -> Option<Identity> {
     }
     #[cfg(not(unix))]
     None
-}
-
-/// Makes a folder and those it lies in, each for the owner alone. Folders that exist stay as they are.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(outer) = folder.parent() {
-        make_folder(outer)?;
-    }
-    match private_folder().create(folder) {
-        Ok(()) => own(folder, FOLDER_MODE),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Makes an empty file. It follows no symbolic link, not even one that leads nowhere.
@@ -76,44 +62,3 @@ fn inspect(path: &Path) -> Result<(), String> {
     }
     Ok(())
 }
-
-#[cfg(unix)]
-fn private_folder() -> DirBuilder {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let mut builder = DirBuilder::new();
-    builder.mode(FOLDER_MODE);
-    builder
-}
-
-#[cfg(unix)]
-fn private_file() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = OpenOptions::new();
-    options.mode(FILE_MODE);
-    options
-}
-
-/// Gives the owner back what a strict umask took away.
-#[cfg(unix)]
-fn own(path: &Path, mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn private_folder() -> DirBuilder {
-    DirBuilder::new()
-}
-
-#[cfg(not(unix))]
-fn private_file() -> OpenOptions {
-    OpenOptions::new()
-}
-
-#[cfg(not(unix))]
-fn own(_path: &Path, _mode: u32) -> io::Result<()> {
-    Ok(())
-}
-
-const FOLDER_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
