@@ -35,6 +35,7 @@ use crate::store::StoreUrl;
 
 mod document;
 mod interpolate;
+mod login;
 mod mask;
 mod problem;
 mod provider;

@@ -59,7 +59,7 @@ pub use event::Event;
 pub use key::Key;
 pub use manager::{
     Answer, CLEANUP_GRACE, CLEANUP_INTERVAL, Demand, ManagerBuilder, Reloaded, SourceSettings, TokenHandle,
-    TokenManager,
+    TokenManager, Trial, TrialLife, TrialToken,
 };
 pub use provider::Accounts;
 pub use secret::Secret;

@@ -19,8 +19,10 @@ mod reload;
 mod scheduler;
 mod slot;
 mod slots;
+mod spending;
 mod statuses;
 mod store_trouble;
+mod trial;
 mod watch_store;
 mod ways;
 
@@ -56,6 +58,7 @@ pub use build::{ManagerBuilder, SourceSettings};
 pub use cleanup::{CLEANUP_GRACE, CLEANUP_INTERVAL};
 pub use handle::{Answer, Demand, TokenHandle};
 pub use reload::Reloaded;
+pub use trial::{Trial, TrialLife, TrialToken};
 
 /// Obtains, keeps, renews and hands out the tokens of any number of keys. Cheap to clone; all clones are one manager.
 ///
@@ -179,10 +182,7 @@ impl Shared {
         if let Some(slot) = self.slots.find(text) {
             return if slot.provider().is_removed { Err(self.unknown_provider(slot.key())) } else { Ok(slot) };
         }
-        let key = Key::parse(text).map_err(|error| {
-            Error::new(Code::InvalidRequest, format!("{:?} is not a key: {error}", shortened(text)))
-                .with_next("a key is provider or provider:account")
-        })?;
+        let key = parsed(text)?;
         let provider = self.provider_of(&key)?;
         let slot = self.slots.find_or_insert(Slot::new(key, provider));
         // The configuration may have changed just before the slot was there to be seen.
@@ -287,6 +287,13 @@ fn declined(key: &Key, failure: &Failure, now: Moment) -> Error {
 
 /// Stored records that are read at once.
 const PAGE: usize = 500;
+
+fn parsed(key: &str) -> Result<Key, Error> {
+    Key::parse(key).map_err(|error| {
+        Error::new(Code::InvalidRequest, format!("{:?} is not a key: {error}", shortened(key)))
+            .with_next("a key is provider or provider:account")
+    })
+}
 
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()

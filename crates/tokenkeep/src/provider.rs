@@ -1,6 +1,8 @@
 //! A configured way to get tokens: what a table `[providers.NAME]` says, in types that cannot be half-right.
 
 mod api;
+mod header;
+pub mod login;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +15,10 @@ use crate::budget::Budget;
 use crate::expiry::Policy;
 use crate::key::{InvalidKey, check_provider_name};
 use crate::secret::Secret;
+
+use self::login::LoginSettings;
+
+pub use self::header::{InvalidHeader, OwnHeader, TokenHeader};
 
 /// A configured way to get tokens.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +122,8 @@ pub enum Grant {
         /// Its arguments.
         args: Vec<String>,
     },
+    /// A vendor's own login, described by a recipe.
+    Login(Box<LoginSettings>),
 }
 
 impl Grant {
@@ -127,6 +135,7 @@ impl Grant {
             Self::RefreshToken { .. } => "refresh_token",
             Self::Static { .. } => "static",
             Self::Command { .. } => "command",
+            Self::Login(_) => "login",
         }
     }
 }
@@ -141,6 +150,7 @@ impl fmt::Debug for Grant {
             | Self::RefreshToken { endpoint, .. } => shown.field("endpoint", endpoint),
             Self::Static { .. } => &mut shown,
             Self::Command { program, .. } => shown.field("program", program),
+            Self::Login(settings) => shown.field("settings", settings),
         }
         .finish_non_exhaustive()
     }

@@ -8,11 +8,13 @@ mod client_credentials;
 mod command;
 mod echo;
 pub(crate) mod http;
+mod login;
 mod password;
 mod refresh_token;
 mod static_token;
 mod token_endpoint;
 mod token_response;
+mod trial;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,16 +25,20 @@ use async_trait::async_trait;
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
+use crate::provider::login::LoginSettings;
 use crate::provider::{Grant, TokenEndpointSettings};
 use crate::secret::Secret;
 
 use self::client_credentials::ClientCredentials;
 use self::command::Command;
 use self::http::HttpClient;
+use self::login::Login;
 use self::password::Password;
 use self::refresh_token::RefreshToken;
 use self::static_token::StaticToken;
 use self::token_endpoint::TokenEndpoint;
+
+pub use self::trial::{TrialAnswer, TrialStep};
 
 /// One way to get a token from an issuer.
 ///
@@ -42,6 +48,12 @@ use self::token_endpoint::TokenEndpoint;
 pub trait TokenSource: Send + Sync + fmt::Debug {
     /// Asks the issuer once.
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError>;
+
+    /// Asks the issuer once for somebody who wants to see what happens, and tells each request as it is made, without
+    /// secrets. A source with nothing to tell has no steps.
+    async fn trial(&self, ask: Ask<'_>, _steps: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
+        self.fetch(ask).await
+    }
 
     /// The issuer's host (or the program, or whatever a person would recognise), for messages.
     fn issuer(&self) -> &str;
@@ -170,6 +182,7 @@ pub(crate) fn from_grant(grant: &Grant, http: &HttpClient) -> Arc<dyn TokenSourc
         }
         Grant::Static { token } => Arc::new(StaticToken::new(token.clone())),
         Grant::Command { program, args } => Arc::new(Command::new(program.clone(), args.clone())),
+        Grant::Login(settings) => Arc::new(Login::new(LoginSettings::clone(settings), http.clone())),
     }
 }
 

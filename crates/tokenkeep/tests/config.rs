@@ -1,6 +1,9 @@
 //! The laws of the configuration file.
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
+#[path = "config/login.rs"]
+mod login;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -411,7 +414,7 @@ error: unknown grant
   |         ^^^^^^^^^^^^^^^^^^^
   |
   = help: did you mean `client_credentials`? known are `client_credentials`, `password`, `refresh_token`, `static`, \
-         `command`"
+         `command`, `login`"
     );
 }
 

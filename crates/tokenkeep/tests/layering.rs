@@ -23,7 +23,7 @@ const MODULES: [(&str, &[&str], &str); 20] = [
     ("event", &["failure", "key"], "tells what happened to whoever listens"),
     (
         "provider",
-        &["budget", "expiry", "key", "secret"],
+        &["budget", "credentials", "expiry", "fingerprint", "key", "secret"],
         "is what configuration says; it knows neither who asks nor who stores",
     ),
     (
@@ -39,7 +39,7 @@ const MODULES: [(&str, &[&str], &str); 20] = [
     ),
     (
         "config",
-        &["budget", "error", "expiry", "key", "provider", "seal", "secret", "store"],
+        &["budget", "credentials", "error", "expiry", "key", "provider", "seal", "secret", "store"],
         "goes from a file to providers, a store's URL and its keys; it opens and asks nothing",
     ),
     ("status", &["clock", "expiry", "failure", "key", "token"], "is what an operator may know, made from facts"),

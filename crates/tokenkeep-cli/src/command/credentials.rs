@@ -1,17 +1,18 @@
-//! `tokenkeep credentials`: the accounts of a provider with `accounts = "stored"`.
+//! `tokenkeep credentials`: what proves an account to an issuer.
 
 mod remove;
 mod set;
+mod test;
 
 use clap::{Args, Subcommand};
 
 use super::GlobalArgs;
 use crate::exit::Failure;
 
-/// Give, or remove the credentials of an account.
+/// Give, remove or try out the credentials of an account.
 ///
-/// For providers with accounts = "stored". Credentials are kept in the store; a running `tokenkeep serve` uses them
-/// within about a second.
+/// Those that are given are for providers with accounts = "stored". They are kept in the store; a running `tokenkeep
+/// serve` uses them within about a second.
 #[derive(Debug, Args)]
 pub(super) struct CredentialsArgs {
     #[command(subcommand)]
@@ -22,11 +23,13 @@ pub(super) struct CredentialsArgs {
 enum CredentialsCommand {
     Set(set::SetArgs),
     Remove(remove::RemoveArgs),
+    Test(test::TestArgs),
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: CredentialsArgs) -> Result<(), Failure> {
     match args.command {
         CredentialsCommand::Set(args) => set::run(global, args).await,
         CredentialsCommand::Remove(args) => remove::run(global, args).await,
+        CredentialsCommand::Test(args) => test::run(global, args).await,
     }
 }

@@ -44,7 +44,7 @@ enum Format {
     /// The token alone
     #[default]
     Token,
-    /// An HTTP header: Authorization: Bearer …
+    /// An HTTP header: Authorization: Bearer …, or what `header` in the configuration says
     Header,
     /// The token with its type, end of life, scope and generation
     Json,
@@ -84,16 +84,17 @@ fn print(handle: &TokenHandle, answer: &Answer, format: Format) -> Result<(), Fa
     let token = &answer.token;
     match format {
         Format::Token => output::data(token.expose_secret()),
-        Format::Header => output::data(&format!("Authorization: {}", authorization(token)?)),
+        Format::Header => output::data(&header(handle, token)?),
         Format::Json => output::json(&tokenkeep_server::answer::token(handle.key(), answer)),
         Format::Env => output::data(&format!("export TOKENKEEP_TOKEN={}", shell::word(token.expose_secret()))),
     }
 }
 
-fn authorization(token: &Token) -> Result<String, Failure> {
-    let value = token.authorization();
+fn header(handle: &TokenHandle, token: &Token) -> Result<String, Failure> {
+    let (name, value) = handle.header(token);
     let text = value.to_str().map_err(|error| Failure::internal("the token does not fit into a header", &error))?;
-    Ok(text.to_owned())
+    let name = if name.as_str() == "authorization" { "Authorization" } else { name.as_str() };
+    Ok(format!("{name}: {text}"))
 }
 
 const AFTER_HELP: &str = "\

@@ -71,7 +71,7 @@ pub(super) async fn run(global: &GlobalArgs, args: RequestArgs) -> Result<(), Fa
 /// Asks once, and once more with another token if the API refuses the first.
 async fn ask(handle: &TokenHandle, api: &call::Api, call: &Call, demand: Demand) -> Result<Response, Failure> {
     let first = token(handle, demand).await?;
-    let answer = api.send(call, &first).await?;
+    let answer = api.send(call, handle.header(&first)).await?;
     let status = answer.status().as_u16();
     if !handle.api().reject_on.contains(&status) {
         return Ok(answer);
@@ -84,7 +84,7 @@ async fn ask(handle: &TokenHandle, api: &call::Api, call: &Call, demand: Demand)
         first.generation(),
         second.generation()
     ));
-    api.send(call, &second).await
+    api.send(call, handle.header(&second)).await
 }
 
 async fn token(handle: &TokenHandle, demand: Demand) -> Result<Token, Failure> {

@@ -100,7 +100,7 @@ error: unknown grant
 15 | grant = "pasword"
    |         ^^^^^^^^^
    |
-   = help: did you mean `password`? known are `client_credentials`, `password`, `refresh_token`, `static`, `command`
+   = help: did you mean `password`? known are `client_credentials`, `password`, `refresh_token`, `static`, `command`, `login`
 
 warning: `token` stands in the configuration file
   --> ./tokenkeep.toml:21:9

@@ -54,7 +54,7 @@ async fn the_example_of_a_configuration_is_right_and_has_every_option() {
     check.env("GRAPH_CLIENT_SECRET", "1").env("VENDOR_PASSWORD", "2").env("BILLING_API_KEY", "3");
     let checked = ended(check).await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    assert!(checked.stderr.contains("good, 6 providers") && !checked.stderr.contains("warning"), "{checked:?}");
+    assert!(checked.stderr.contains("good, 7 providers") && !checked.stderr.contains("warning"), "{checked:?}");
 
     let options = include_str!("../../../../docs/configuration.md")
         .lines()

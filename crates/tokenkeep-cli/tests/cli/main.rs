@@ -21,4 +21,5 @@ mod secrets;
 mod serve;
 mod signals;
 mod status;
+mod trials;
 mod world;

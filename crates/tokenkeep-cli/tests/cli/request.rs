@@ -39,6 +39,17 @@ async fn a_token_that_the_api_refuses_is_replaced_and_the_request_sent_once_more
 }
 
 #[tokio::test]
+async fn the_token_goes_into_the_header_that_configuration_names() {
+    let world = World::start().await;
+    let config = world.usual_config();
+    for (header, code) in [("{ format = \"Bearer {token}\" }", 0), ("{ name = \"X-Auth-Token\" }", 10)] {
+        world.write_config(&config.replacen("api_base", &format!("header = {header}\napi_base"), 1));
+        let got = world.run(&["request", "graph", "GET", "/", "--header", "X-Auth-Token: mine"]).await;
+        assert_eq!(got.code, Some(code), "{header}: {got:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_api_that_refuses_every_token_is_asked_twice_and_no_more() {
     let (world, api) = World::with_api("HTTP/1.1 401 Unauthorized\r\n", Some(b"who are you?")).await;
     let refused = world.run(&["request", "graph", "GET", "/"]).await;

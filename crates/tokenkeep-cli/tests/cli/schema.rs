@@ -71,6 +71,8 @@ async fn what_the_reader_takes_is_valid_by_the_schema() {
         "grant = 'command'\ncommand = ['a']\nrefresh = { every = '1 hour' }\ntimeout = '${T:-5s}'\nlifetime = '1500ms'",
         "grant = 'client_credentials'\ntoken_url = '${URL}'\nclient_id = 'x'\nscope = ['a', 'b']\ninsecure = true",
         "grant = 'client_credentials'\ntoken_url = 'https://a.example'\nclient_id = 'x'\nclient_secret.file = 'x'",
+        "grant = 'login'\naccounts = 'stored'\nlogin = { post = '{api_base}', json = { a = [1, true] }, token = '/t' }",
+        "grant = 'login'\nlogin = { get = '${URL}', token = { body = true }, expires_at = { jwt = true } }",
     ] {
         assert_eq!(wrong(&validator, &format!("[providers.x]\n{options}")), [""; 0], "{options}");
     }
@@ -104,7 +106,7 @@ async fn what_an_editor_can_see_to_be_wrong_is_invalid_by_the_schema() {
 }
 
 /// Every table of the schema, and the beginning of a file whose next line is in that table.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 18] = [
     ("", ""),
     ("/$defs/provider", "[providers.x]"),
     ("/$defs/fallback", "[providers.x]\ngrant = 'command'\ncommand = ['a']\n[[providers.x.fallback]]"),
@@ -113,6 +115,38 @@ const TABLES: [(&str, &str); 7] = [
         "[providers.x]\ngrant = 'command'\ncommand = ['a']\n[providers.x.refresh]",
     ),
     ("/$defs/secret/anyOf/0", "[providers.x]\ngrant = 'static'\n[providers.x.token]"),
+    ("/$defs/provider/properties/header", "[providers.x]\ngrant = 'command'\ncommand = ['a']\n[providers.x.header]"),
+    ("/$defs/login", "[providers.x]\ngrant = 'login'\n[providers.x.login]"),
+    (
+        "/$defs/login/properties/basic",
+        "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[providers.x.login.basic]",
+    ),
+    (
+        "/$defs/login_step",
+        "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[[providers.x.login.step]]",
+    ),
+    (
+        "/$defs/login_step/properties/basic",
+        "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[[providers.x.login.step]]\n[providers.x.login.step.basic]",
+    ),
+    (
+        "/$defs/login_refresh",
+        "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[providers.x.login.refresh]",
+    ),
+    (
+        "/$defs/login_refresh/properties/basic",
+        "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[providers.x.login.refresh]\ntoken = '/t'\n[providers.x.login.refresh.basic]",
+    ),
+    ("/$defs/place/anyOf/1", "[providers.x]\ngrant = 'login'\n[providers.x.login]\n[providers.x.login.token]"),
+    (
+        "/$defs/place_of_length/anyOf/1",
+        "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[providers.x.login.expires_in]",
+    ),
+    (
+        "/$defs/place_of_time/anyOf/1",
+        "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[providers.x.login.expires_at]",
+    ),
+    ("/$defs/ok", "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[providers.x.login.ok]"),
     ("/properties/server", "[server]"),
     ("/properties/server/properties/key", "[server.key]"),
 ];

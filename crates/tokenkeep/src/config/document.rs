@@ -76,6 +76,23 @@ impl<'d> Table<'d> {
         Self { context, title, place, entries: entries.collect(), asked: Vec::new(), missing: Vec::new() }
     }
 
+    /// Notes what is wrong with the table as a whole.
+    pub(super) fn report(&self, finding: Finding) {
+        self.context.report(finding.at(self.place.clone()));
+    }
+
+    /// One with nothing in it in place of a value that is none.
+    pub(super) fn empty(field: &Field<'d>) -> Self {
+        let title = format!("`{}`", field.name);
+        let (context, place) = (field.context, field.name_span.clone());
+        Self { context, title, place, entries: Vec::new(), asked: Vec::new(), missing: Vec::new() }
+    }
+
+    /// Whether an option is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|field| field.name == name)
+    }
+
     /// An option, if it is there.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Field<'d>> {
         self.asked.push(name);
@@ -168,10 +185,28 @@ pub(super) struct Field<'d> {
 impl<'d> Field<'d> {
     /// A string that is not empty, its references replaced.
     pub(super) fn text(&self) -> Option<Text<'d>> {
+        self.text_in(self.context.env)
+    }
+
+    /// The same with other variables.
+    pub(super) fn text_in(&self, env: &dyn Environment) -> Option<Text<'d>> {
         match self.value {
-            DeValue::String(raw) => self.interpolated(raw, self.span.clone()),
+            DeValue::String(raw) => self.interpolated(raw, self.span.clone(), env),
             _ => self.mismatch("a string"),
         }
+    }
+
+    /// The values of an array, each as if it were the option's.
+    pub(super) fn items(&self) -> Option<Vec<Self>> {
+        let DeValue::Array(values) = self.value else { return self.mismatch("an array") };
+        let item = |value: &'d toml::Spanned<DeValue<'d>>| Self {
+            context: self.context,
+            name: self.name,
+            name_span: value.span(),
+            value: value.get_ref(),
+            span: value.span(),
+        };
+        Some(values.iter().map(item).collect())
     }
 
     /// Several of them, `None` if one is wrong.
@@ -184,7 +219,7 @@ impl<'d> Field<'d> {
         let DeValue::Array(values) = self.value else { return self.mismatch("an array of strings") };
         let texts = values.iter().map(|value| {
             if let DeValue::String(raw) = value.get_ref() {
-                return self.interpolated(raw, value.span());
+                return self.interpolated(raw, value.span(), self.context.env);
             }
             let finding = Finding::error(format!("`{}` must hold strings only", self.name));
             self.context.report(finding.at(value.span()));
@@ -216,7 +251,7 @@ impl<'d> Field<'d> {
         Some((self.context.program(&program.value), words.map(|word| word.value).collect()))
     }
 
-    fn flag(&self) -> Option<bool> {
+    pub(super) fn flag(&self) -> Option<bool> {
         match self.value {
             DeValue::Boolean(flag) => Some(*flag),
             _ => self.mismatch("true or false"),
@@ -302,9 +337,9 @@ impl<'d> Field<'d> {
         None
     }
 
-    fn interpolated(&self, raw: &str, span: Range<usize>) -> Option<Text<'d>> {
+    fn interpolated(&self, raw: &str, span: Range<usize>, env: &dyn Environment) -> Option<Text<'d>> {
         let context = self.context;
-        match interpolate(raw, context.env) {
+        match interpolate(raw, env) {
             Ok(value) if value.is_empty() => {
                 context.report(Finding::error(format!("`{}` is empty", self.name.escape_debug())).at(span));
                 None
@@ -323,6 +358,11 @@ impl<'d> Field<'d> {
                 None
             }
         }
+    }
+
+    /// Where it was read.
+    pub(super) fn context(&self) -> &'d Context<'d> {
+        self.context
     }
 
     /// Notes what is wrong with the value.

@@ -69,8 +69,7 @@ impl Ink<'_> {
 
     fn judge_value(&mut self, option: &str, value: &DeValue<'_>, span: Range<usize>, hide_all: bool) {
         match value {
-            // The options in `extra` are named by the issuer.
-            DeValue::Table(table) => self.judge_table(table, hide_all || option == "extra"),
+            DeValue::Table(table) => self.judge_table(table, hide_all || HIDDEN_TABLES.contains(&option)),
             DeValue::Array(array) => {
                 for value in array {
                     self.judge_value(option, value.get_ref(), value.span(), hide_all);
@@ -201,6 +200,9 @@ fn push(text: &mut String, part: &str) -> Range<usize> {
     text.push_str(part);
     start..text.len()
 }
+
+/// The tables whose options are named by an issuer, which can call a secret anything.
+const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "form", "headers", "json", "query"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
 const SHOWN_OPTIONS: [&str; 18] = [

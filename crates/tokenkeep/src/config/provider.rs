@@ -6,14 +6,15 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
 use super::document::{Field, Table, Text, listed};
+use super::login;
 use super::problem::Finding;
 use super::secret_ref;
 use crate::budget::Budget;
 use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh};
 use crate::key::check_provider_name;
 use crate::provider::{
-    Accounts, ApiBase, ApiSettings, ClientAuth, Grant, MAX_TIMEOUT, Provider, ResourceOwner, TokenEndpointSettings,
-    TokenUrl, Transport,
+    Accounts, ApiBase, ApiSettings, ClientAuth, Grant, MAX_TIMEOUT, OwnHeader, Provider, ResourceOwner,
+    TokenEndpointSettings, TokenHeader, TokenUrl, Transport,
 };
 use crate::secret::Secret;
 
@@ -34,9 +35,9 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
     let budget = if asks { table.text("budget").and_then(|text| budget(&text)) } else { None };
     let transport = transport(&mut table);
     let api = api(&mut table, transport);
-    let grant = grant(grant_name, &mut table, transport, accounts).await;
+    let grant = grant(grant_name, &mut table, transport, accounts, api.base.as_ref()).await;
     let (fallbacks, max_failures) =
-        if asks { fallbacks(&mut table, name.name, accounts).await } else { Default::default() };
+        if asks { fallbacks(&mut table, name.name, accounts, api.base.as_ref()).await } else { Default::default() };
     finish(table, grant_name, accounts);
     checked.ok()?;
     let mut provider = Provider::new(name.name, grant?).ok()?.with_policy(policy).with_api(api);
@@ -61,7 +62,7 @@ fn finish(table: Table<'_>, grant: GrantName, accounts: Accounts) {
 }
 
 fn accounts(table: &mut Table<'_>, grant_name: GrantName) -> Accounts {
-    if grant_name != GrantName::Password {
+    if !matches!(grant_name, GrantName::Password | GrantName::Login) {
         return Accounts::Default;
     }
     let stored = table.take("accounts").and_then(|field| field.choice(&[("stored", Accounts::Stored)]));
@@ -74,7 +75,12 @@ fn budget(text: &Text<'_>) -> Option<Budget> {
 }
 
 /// The further ways to authenticate, and after how many failures they are used.
-async fn fallbacks(table: &mut Table<'_>, provider: &str, accounts: Accounts) -> (Vec<Grant>, Option<u32>) {
+async fn fallbacks(
+    table: &mut Table<'_>,
+    provider: &str,
+    accounts: Accounts,
+    api_base: Option<&ApiBase>,
+) -> (Vec<Grant>, Option<u32>) {
     let max_failures = table.take("max_failures");
     let Some(field) = table.take("fallback") else {
         if let Some(max_failures) = max_failures {
@@ -86,12 +92,12 @@ async fn fallbacks(table: &mut Table<'_>, provider: &str, accounts: Accounts) ->
     let mut fallbacks = Vec::new();
     let title = format!("[[providers.{}.fallback]]", provider.escape_debug());
     for table in field.tables(&title).unwrap_or_default() {
-        fallbacks.extend(fallback(table, accounts).await);
+        fallbacks.extend(fallback(table, accounts, api_base).await);
     }
     (fallbacks, max_failures.and_then(|field| field.number(1..=MAX_MAX_FAILURES)))
 }
 
-async fn fallback(mut table: Table<'_>, accounts: Accounts) -> Option<Grant> {
+async fn fallback(mut table: Table<'_>, accounts: Accounts, api_base: Option<&ApiBase>) -> Option<Grant> {
     let field = table.require("grant");
     let chosen = field.as_ref().and_then(|field| Some((field, field.choice(&GRANTS)?)));
     let Some((field, name)) = chosen else {
@@ -108,9 +114,24 @@ async fn fallback(mut table: Table<'_>, accounts: Accounts) -> Option<Grant> {
         return None;
     }
     let transport = transport(&mut table);
-    let grant = grant(name, &mut table, transport, accounts).await;
+    let grant = grant(name, &mut table, transport, accounts, api_base).await;
     finish(table, name, accounts);
     grant
+}
+
+/// What the token stands in, if that is not `Authorization: Bearer`.
+fn header(field: &Field<'_>) -> Option<OwnHeader> {
+    let mut table = field.table("`header`".into())?;
+    let (name, format) = (table.take("name"), table.take("format"));
+    table.finish(|_| None);
+    // What is there and wrong is no header.
+    let text = |field: Option<Field<'_>>| match field {
+        Some(field) => field.text().map(|text| Some(text.value)),
+        None => Some(None),
+    };
+    let (name, format) = (text(name)?, text(format)?);
+    let format = format.as_deref().unwrap_or("{token}");
+    OwnHeader::new(name.as_deref(), format).map_err(|error| field.report(Finding::error(error.to_string()))).ok()
 }
 
 fn policy(table: &mut Table<'_>) -> Policy {
@@ -150,7 +171,12 @@ fn api(table: &mut Table<'_>, transport: Transport) -> ApiSettings {
         base.map_err(|error| text.report(Finding::error(format!("`api_base` {error}")))).ok()
     });
     let reject_on = table.take("reject_on").and_then(|field| statuses(&field));
-    ApiSettings { base, reject_on: reject_on.unwrap_or(ApiSettings::default().reject_on) }
+    let header = table.take("header").and_then(|field| header(&field));
+    ApiSettings {
+        base,
+        reject_on: reject_on.unwrap_or(ApiSettings::default().reject_on),
+        header: header.map(TokenHeader::Own).unwrap_or_default(),
+    }
 }
 
 fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {
@@ -171,7 +197,13 @@ fn transport(table: &mut Table<'_>) -> Transport {
     if table.flag("insecure") == Some(true) { Transport::Insecure } else { Transport::Secure }
 }
 
-async fn grant(name: GrantName, table: &mut Table<'_>, transport: Transport, accounts: Accounts) -> Option<Grant> {
+async fn grant(
+    name: GrantName,
+    table: &mut Table<'_>,
+    transport: Transport,
+    accounts: Accounts,
+    api_base: Option<&ApiBase>,
+) -> Option<Grant> {
     Some(match name {
         GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table, transport).await?),
         GrantName::Password => {
@@ -194,6 +226,7 @@ async fn grant(name: GrantName, table: &mut Table<'_>, transport: Transport, acc
             let (program, args) = table.require("command")?.command()?;
             Grant::Command { program, args }
         }
+        GrantName::Login => Grant::Login(Box::new(login::read(table, transport, accounts, api_base).await?)),
     })
 }
 
@@ -276,6 +309,7 @@ pub(super) enum GrantName {
     RefreshToken,
     Static,
     Command,
+    Login,
 }
 
 impl GrantName {
@@ -287,24 +321,25 @@ impl GrantName {
     pub(super) fn has_endpoint(self) -> bool {
         match self {
             Self::ClientCredentials | Self::Password | Self::RefreshToken => true,
-            Self::Static | Self::Command => false,
+            Self::Static | Self::Command | Self::Login => false,
         }
     }
 }
 
-pub(super) const GRANTS: [(&str, GrantName); 5] = [
+pub(super) const GRANTS: [(&str, GrantName); 6] = [
     ("client_credentials", GrantName::ClientCredentials),
     ("password", GrantName::Password),
     ("refresh_token", GrantName::RefreshToken),
     ("static", GrantName::Static),
     ("command", GrantName::Command),
+    ("login", GrantName::Login),
 ];
 
 pub(super) const REFRESH: [(&str, Refresh); 3] =
     [("ahead", Refresh::Ahead), ("always", Refresh::Always), ("on_demand", Refresh::OnDemand)];
 
 /// The options of all grants.
-pub(super) const GRANT_OPTIONS: [&str; 12] = [
+pub(super) const GRANT_OPTIONS: [&str; 14] = [
     "token_url",
     "client_id",
     "client_secret",
@@ -317,10 +352,12 @@ pub(super) const GRANT_OPTIONS: [&str; 12] = [
     "refresh_token",
     "token",
     "command",
+    "login",
+    "credentials",
 ];
 
 /// The options of a provider whatever its grant, or of most grants.
-pub(super) const PROVIDER_OPTIONS: [&str; 12] = [
+pub(super) const PROVIDER_OPTIONS: [&str; 13] = [
     "accounts",
     "expiry_buffer",
     "refresh_before",
@@ -328,6 +365,7 @@ pub(super) const PROVIDER_OPTIONS: [&str; 12] = [
     "lifetime",
     "expected_life",
     "timeout",
+    "header",
     "budget",
     "fallback",
     "max_failures",

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::login::schema as login;
 use super::provider::{GRANTS, GrantName, MAX_MAX_FAILURES, REFRESH, RESERVED};
 use crate::provider::ClientAuth;
 
@@ -32,6 +33,9 @@ pub fn schema() -> Value {
         "secret": secret(),
         "duration": duration(),
     });
+    for (name, definition) in login::definitions() {
+        schema["$defs"][name] = definition;
+    }
     schema
 }
 
@@ -53,6 +57,7 @@ fn provider_options() -> Vec<OptionSchema> {
         option("api_base", url(), "The API that the tokens are for: https, or http on a loopback host."),
         option("reject_on", json!({ "type": "array", "items": status }), "Statuses by which it refuses a token.")
             .default(json!([401])),
+        option("header", header(), "What it takes a token in, if not Authorization with the token's type."),
     ];
     let accounts = [option("accounts", stored, "Any number of accounts, whose credentials are kept in the store.")];
     let policy = [
@@ -68,7 +73,7 @@ fn provider_options() -> Vec<OptionSchema> {
     ];
     let mut options = way_options(&GRANTS.map(|(name, _)| name));
     options.extend(of(|_| true, every_grant));
-    options.extend(of(|grant| grant == GrantName::Password, accounts));
+    options.extend(of(|grant| matches!(grant, GrantName::Password | GrantName::Login), accounts));
     options.extend(of(|grant| grant != GrantName::Static, policy));
     options
 }
@@ -92,6 +97,10 @@ fn way_options(grants: &[&str]) -> Vec<OptionSchema> {
         option("username", text(&[]), "The resource owner.").required_of_one_account(),
         option("password", secret_ref(), "The resource owner's password.").required_of_one_account(),
     ];
+    let login = [
+        option("username", text(&[]), "The account's name, for a password or a recipe."),
+        option("password", secret_ref(), "The account's password, for a password or a recipe."),
+    ];
     let refresh_token =
         [option("refresh_token", secret_ref(), "The first one; what the store has is newer and is used.").required()];
     let fixed = [option("token", secret_ref(), "The token.").required()];
@@ -100,6 +109,8 @@ fn way_options(grants: &[&str]) -> Vec<OptionSchema> {
         of(|_| true, every_grant),
         of(GrantName::has_endpoint, endpoint),
         of(|grant| grant == GrantName::Password, password),
+        of(|grant| grant == GrantName::Login, login),
+        of(|grant| grant == GrantName::Login, login::options()),
         of(|grant| grant == GrantName::RefreshToken, refresh_token),
         of(|grant| grant == GrantName::Static, fixed),
         of(|grant| grant == GrantName::Command, program),
@@ -141,6 +152,17 @@ fn fallback() -> Value {
     let grants = GRANTS.into_iter().filter(|(_, grant)| *grant != GrantName::RefreshToken);
     let names: Vec<_> = grants.clone().map(|(name, _)| name).collect();
     by_grant(&way_options(&names), grants)
+}
+
+fn header() -> Value {
+    table(&[
+        option("name", text(&["X-Auth-Token"]), "The header's name."),
+        option(
+            "format",
+            json!({ "type": "string", "pattern": or_reference(r"\{token\}") }),
+            "The token among its text.",
+        ),
+    ])
 }
 
 fn server() -> Value {
@@ -194,7 +216,7 @@ fn refresh() -> Value {
 }
 
 /// A table with these options and no others.
-fn table(options: &[OptionSchema]) -> Value {
+pub(super) fn table(options: &[OptionSchema]) -> Value {
     let properties: Map<_, _> = options.iter().map(|option| (option.name.to_owned(), option.schema.clone())).collect();
     let required = names(options.iter().filter(|option| option.required == Required::Always));
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
@@ -204,13 +226,13 @@ fn names<'a>(options: impl Iterator<Item = &'a OptionSchema>) -> Vec<&'static st
     options.map(|option| option.name).collect()
 }
 
-fn option(name: &'static str, mut schema: Value, description: &str) -> OptionSchema {
+pub(super) fn option(name: &'static str, mut schema: Value, description: &str) -> OptionSchema {
     schema["description"] = description.into();
     OptionSchema { name, schema, required: Required::No, belongs: |_| true }
 }
 
 /// What may stand for one option.
-struct OptionSchema {
+pub(super) struct OptionSchema {
     name: &'static str,
     schema: Value,
     required: Required,
@@ -226,7 +248,7 @@ enum Required {
 }
 
 impl OptionSchema {
-    fn required(self) -> Self {
+    pub(super) fn required(self) -> Self {
         Self { required: Required::Always, ..self }
     }
 
@@ -234,7 +256,7 @@ impl OptionSchema {
         Self { required: Required::OfOneAccount, ..self }
     }
 
-    fn default(mut self, value: impl Into<Value>) -> Self {
+    pub(super) fn default(mut self, value: impl Into<Value>) -> Self {
         self.schema["default"] = value.into();
         self
     }
@@ -244,7 +266,7 @@ fn url() -> Value {
     json!({ "type": "string", "pattern": or_reference("^https?://") })
 }
 
-fn text(examples: &[&str]) -> Value {
+pub(super) fn text(examples: &[&str]) -> Value {
     let mut text = json!({ "type": "string", "minLength": 1 });
     if !examples.is_empty() {
         text["examples"] = json!(examples);
@@ -256,11 +278,11 @@ fn words() -> Value {
     json!({ "type": "array", "minItems": 1, "items": text(&[]) })
 }
 
-fn one_of(words: &[&str]) -> Value {
+pub(super) fn one_of(words: &[&str]) -> Value {
     json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": REFERENCE }] })
 }
 
-fn secret_ref() -> Value {
+pub(super) fn secret_ref() -> Value {
     json!({ "$ref": "#/$defs/secret" })
 }
 

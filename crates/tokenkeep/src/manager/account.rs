@@ -5,7 +5,6 @@
 //! credentials writes the record afterwards, so that a save which began before fails to find its version.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::flight::{Clear, clear_stored};
 use super::provider::ProviderRuntime;
@@ -134,8 +133,6 @@ pub(super) fn no_credentials(key: &Key) -> Error {
         .with_next(format!("give them: tokenkeep credentials set {key}"))
 }
 
-fn of_store(error: &StoreError) -> Error {
-    Error::new(Code::Unavailable, error.to_string())
-        .with_next("see to the store, then try again")
-        .with_retry_after(Duration::from_secs(5))
+pub(super) fn of_store(error: &StoreError) -> Error {
+    Error::new(Code::Unavailable, error.to_string()).with_next("see to the store, then try again")
 }

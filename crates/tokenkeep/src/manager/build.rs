@@ -146,7 +146,7 @@ impl ManagerBuilder {
         self
     }
 
-    /// Keeps records in this store as it is; wrap it in a [`store::SealedStore`] to have them sealed.
+    /// Keeps records in this store as it is; wrap it in a [`crate::store::SealedStore`] to have them sealed.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = StoreChoice::Open(store);

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 use tokio::sync::watch;
 
 use super::flight::{Start, Trigger};
@@ -15,7 +17,7 @@ use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::expiry::{Decision, Phase, classify, decide};
 use crate::key::Key;
-use crate::provider::ApiSettings;
+use crate::provider::{ApiSettings, TokenHeader};
 use crate::source::Keep;
 use crate::status::{Status, Warning, token_warnings};
 use crate::subscriber::Subscriber;
@@ -55,6 +57,14 @@ pub struct Answer {
 impl TokenHandle {
     pub(super) fn new(shared: Arc<Shared>, slot: Arc<Slot>) -> Self {
         Self { shared, slot }
+    }
+
+    /// The header that an API takes a token of this key in: `Authorization`, or what the provider's configuration says.
+    pub fn header(&self, token: &Token) -> (HeaderName, HeaderValue) {
+        match &self.api().header {
+            TokenHeader::Authorization => (AUTHORIZATION, token.authorization()),
+            TokenHeader::Own(header) => (header.name().clone(), header.value(token.expose_secret())),
+        }
     }
 
     /// The key.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use url::Url;
 
-use super::{InvalidUrl, Transport, check_transport};
+use super::{InvalidUrl, TokenHeader, Transport, check_transport};
 
 /// What is known of the API that a provider's tokens are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +16,13 @@ pub struct ApiSettings {
     pub base: Option<ApiBase>,
     /// The HTTP statuses by which it refuses a token, so that a new one can help.
     pub reject_on: Vec<u16>,
+    /// What it takes a token in.
+    pub header: TokenHeader,
 }
 
 impl Default for ApiSettings {
     fn default() -> Self {
-        Self { base: None, reject_on: vec![401] }
+        Self { base: None, reject_on: vec![401], header: TokenHeader::default() }
     }
 }
 
@@ -65,6 +67,11 @@ impl ApiBase {
         let mut url = self.resolved(path);
         url.set_query(query);
         Ok(url)
+    }
+
+    /// The address, without a `/` at its end.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
     }
 
     /// Host and, unless it is the scheme's own, port: what messages show.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -14,7 +14,7 @@ use super::token_response::MAX_BODY;
 use crate::clock::Clock;
 use crate::provider::is_loopback;
 
-/// Sends forms to token endpoints. Clones share their connections.
+/// Sends requests to issuers. Clones share their connections.
 #[derive(Clone)]
 pub(crate) struct HttpClient(Arc<Clients>);
 
@@ -29,6 +29,7 @@ struct Clients {
 /// What came back, whole.
 pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     /// The issuer's own time, if it said.
     pub(super) date: Option<SystemTime>,
     pub(super) retry_after: Option<Duration>,
@@ -57,14 +58,24 @@ impl HttpClient {
         authorization: Option<HeaderValue>,
         form: &Zeroizing<String>,
     ) -> Result<HttpAnswer, String> {
-        let mut request = self
-            .client_for(url)?
-            .post(url.clone())
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.as_bytes().to_vec());
-        if let Some(value) = authorization {
-            request = request.header(AUTHORIZATION, value);
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
+        self.send(Method::POST, url, headers, form.as_bytes()).await
+    }
+
+    /// Sends a request. The error is that of [`Self::post_form`].
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: &[u8],
+    ) -> Result<HttpAnswer, String> {
+        let mut request = self.client_for(url)?.request(method.clone(), url.clone()).headers(headers);
+        if method != Method::GET {
+            request = request.body(body.to_vec());
         }
         let mut response = request.send().await.map_err(|error| describe(&error))?;
         let status = response.status();
@@ -87,7 +98,8 @@ impl HttpClient {
             }
             return Err(broken);
         }
-        Ok(HttpAnswer { status, date, retry_after, body })
+        let headers = std::mem::take(response.headers_mut());
+        Ok(HttpAnswer { status, headers, date, retry_after, body })
     }
 
     /// RFC 9110 section 10.2.3: seconds, or a date, which is taken relative to the answer's own `Date` because the

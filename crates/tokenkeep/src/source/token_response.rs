@@ -73,9 +73,7 @@ fn read_token(mut members: Map<String, Value>, date: Option<SystemTime>) -> Resu
     }
     Ok(Fetched {
         access_token,
-        token_type: take_text(&mut members, "token_type")
-            .filter(|kind| is_token(kind))
-            .unwrap_or_else(|| "Bearer".into()),
+        token_type: token_type(&take_text(&mut members, "token_type").unwrap_or_default()),
         scope: scope(&mut members),
         expiry: expiry(&members, date)?,
         refresh_in: members.get("refresh_in").and_then(number).and_then(positive_seconds),
@@ -115,31 +113,40 @@ fn json_members(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// `date` is the issuer's time: an absolute end is one of its clock, which may differ from this machine's.
 fn expiry(members: &Map<String, Value>, date: Option<SystemTime>) -> Result<Expiry, String> {
     if let Some(value) = stated(members, "expires_in") {
         let seconds = number(value).ok_or("an expires_in that is no number")?;
         if seconds <= 0.0 {
             return Err("an expires_in that is not above zero".to_owned());
         }
-        let life = Duration::try_from_secs_f64(seconds).ok().filter(|life| is_plausible_life(*life));
-        return life.map(Expiry::In).ok_or_else(|| "an expires_in beyond all reason".to_owned());
+        return life("an expires_in", Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
     }
     for name in ["expires_on", "expires_at"] {
         if let Some(value) = stated(members, name) {
             let end = absolute(value).ok_or_else(|| format!("an {name} that is no time"))?;
-            return match date.map(|date| end.duration_since(date).unwrap_or_default()) {
-                None => Ok(Expiry::At(end)),
-                Some(Duration::ZERO) => Err(format!("an {name} that is over")),
-                Some(life) if is_plausible_life(life) => Ok(Expiry::In(life)),
-                Some(_) => Err(format!("an {name} beyond all reason")),
-            };
+            return until(&format!("an {name}"), end, date);
         }
     }
     Ok(Expiry::Unstated)
 }
 
-fn absolute(value: &Value) -> Option<SystemTime> {
+/// A length of life; `name` is what the issuer calls it, with an article.
+pub(super) fn life(name: &str, life: Duration) -> Result<Expiry, String> {
+    if is_plausible_life(life) { Ok(Expiry::In(life)) } else { Err(format!("{name} beyond all reason")) }
+}
+
+/// An end; `name` is what the issuer calls it, with an article. `date` is the issuer's time: an absolute end is one of its clock,
+/// which may differ from this machine's.
+pub(super) fn until(name: &str, end: SystemTime, date: Option<SystemTime>) -> Result<Expiry, String> {
+    match date.map(|date| end.duration_since(date).unwrap_or_default()) {
+        None => Ok(Expiry::At(end)),
+        Some(Duration::ZERO) => Err(format!("{name} that is over")),
+        Some(left) => life(name, left),
+    }
+}
+
+/// Seconds or milliseconds since 1970, as a number or a text, or a date (RFC 3339).
+pub(super) fn absolute(value: &Value) -> Option<SystemTime> {
     if let Some(number) = number(value) {
         let seconds = if number < FIRST_MILLIS { number } else { number / 1000.0 };
         return SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?);
@@ -166,8 +173,18 @@ fn scope(members: &mut Map<String, Value>) -> Option<Box<str>> {
         Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
         _ => return None,
     };
-    let text = printable(&text, MAX_SCOPE);
+    scope_text(&text)
+}
+
+/// A scope as it can be shown, if it says anything.
+pub(super) fn scope_text(text: &str) -> Option<Box<str>> {
+    let text = printable(text, MAX_SCOPE);
     (!text.is_empty()).then(|| text.into())
+}
+
+/// The authentication scheme that an issuer names, if it can be one.
+pub(super) fn token_type(text: &str) -> Box<str> {
+    if is_token(text) && !text.is_empty() { text.into() } else { "Bearer".into() }
 }
 
 /// A member that says something: `null` and blank texts are as if absent.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokenkeep::clock::SystemClock;
+use tokenkeep::config;
 use tokenkeep::expiry::Policy;
 use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::provider::{ClientAuth, Grant, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport};
@@ -30,7 +31,11 @@ pub(crate) async fn walk(url: &StoreUrl, planted: &mut Planted, shown: &mut Show
         .start()
         .await
         .unwrap();
-    let providers = providers(&sandbox, &secret, &password, planted);
+    let mut providers = providers(&sandbox, &secret, &password, planted);
+    let guessed = planted.secret("configured guess", "planted-guess word/=");
+    for (name, password) in [("vendor", &password), ("bad-vendor", &guessed)] {
+        providers.push(vendor(name, &sandbox, password, planted).await);
+    }
     let seal_key = planted.secret("configured seal key", "cGxhbnRlZC1zZWFsLWtleS1vZi0zMi1ieXRlcy4uLjE=");
     let seal_keys = [SealKey::parse(&Secret::new(seal_key)).unwrap()];
     for _ in 0..2 {
@@ -46,6 +51,7 @@ pub(crate) async fn walk(url: &StoreUrl, planted: &mut Planted, shown: &mut Show
         manager.start();
         well(&manager, &providers, planted, shown).await;
         badly(&manager, &sandbox, &secret, shown).await;
+        vendor_badly(&sandbox, &providers, &password, shown).await;
         shown.events(&mut events);
         for status in manager.statuses(None, 100).await {
             shown.push("a list", format!("{status:?}"));
@@ -146,12 +152,47 @@ fn providers(sandbox: &Sandbox, secret: &str, password: &str, planted: &mut Plan
     grants.map(|(name, grant)| Provider::new(name, grant).unwrap()).into()
 }
 
+/// A vendor's login, with secrets in everything that it sends: given, captured, and written into the recipe.
+async fn vendor(name: &str, sandbox: &Sandbox, password: &str, planted: &mut Planted) -> Provider {
+    let literal = planted.secret("configured literal", "planted-literal/header");
+    let text = format!(
+        r#"
+        [providers.{name}]
+        grant = "login"
+        username = "ada"
+        password = {{ env = "PASSWORD" }}
+        [[providers.{name}.login.step]]
+        post = "{url}"
+        json = {{ username = "{{username}}", password = "{{password}}" }}
+        headers = {{ X-Literal = "{literal}" }}
+        query = {{ key = "planted-in-query" }}
+        capture = {{ ticket = "/Authorization" }}
+        error = "/error_description"
+        [providers.{name}.login]
+        post = "{url}?key=planted-in-query"
+        query = {{ ticket = "{{ticket}}" }}
+        headers = {{ X-Literal = "{literal}", X-Ticket = "Ticket {{ticket}}" }}
+        basic = {{ username = "{{username}}", password = "{{password}}" }}
+        json = {{ username = "{{username}}", password = "{{password}}", other = "{literal}" }}
+        token = "/Authorization"
+        error = "/error_description"
+        "#,
+        url = sandbox.login_url(),
+    );
+    let environment = |name: &str| (name == "PASSWORD").then(|| password.to_owned());
+    let config = config::parse(&text, "tokenkeep.toml", "".as_ref(), &environment).await.unwrap();
+    config.providers[0].clone()
+}
+
 /// Everything that can work, and the ways that fail without help.
 async fn well(manager: &TokenManager, providers: &[Provider], planted: &mut Planted, shown: &mut Shown) {
     for provider in providers {
         shown.ask(manager, provider.name()).await;
+        let trial = manager.try_login(provider.name(), None).await;
+        shown.push("a trial", format!("{provider:?} {trial:?} {trial:#?}"));
     }
-    let handles = ["basic", "post", "user", "refresh", "plain", "json"].map(|name| manager.handle(name).unwrap());
+    let handles =
+        ["basic", "post", "user", "refresh", "plain", "json", "vendor"].map(|name| manager.handle(name).unwrap());
     for round in [
         handles.each_ref().map(|handle| handle.token().boxed()),
         handles.each_ref().map(|handle| handle.refresh().boxed()),
@@ -208,6 +249,21 @@ async fn badly(manager: &TokenManager, sandbox: &Sandbox, secret: &str, shown: &
     for key in ["nobody", "basic:other", "no key/", ""] {
         shown.push("an error", format!("{:?}", manager.handle(key).err()));
     }
+}
+
+/// The same of a vendor.
+async fn vendor_badly(sandbox: &Sandbox, providers: &[Provider], password: &str, shown: &mut Shown) {
+    let vendor = providers.iter().find(|provider| provider.name() == "vendor").unwrap();
+    let said = format!("{password} is wrong at ?key=planted-in-query with planted-literal/header");
+    let body = serde_json::json!({ "error_description": said, "detail": said }).to_string();
+    for status in [200, 302, 400, 429, 503] {
+        let (content_type, body) = ("application/json".to_owned(), body.clone());
+        sandbox.set_fault(Fault::OddBody { body: OddBody::Raw { status, content_type, body } });
+        let odd = TokenManager::builder().provider(vendor.clone()).build().await.unwrap();
+        shown.push("a trial", format!("{:?}", odd.try_login("vendor", None).await));
+        shown.ask(&odd, "vendor").await;
+    }
+    sandbox.clear_faults();
 }
 
 /// A source that panics while it holds a secret.

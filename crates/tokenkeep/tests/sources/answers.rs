@@ -17,9 +17,9 @@ use std::time::Duration;
 use tokenkeep::expiry::Policy;
 use tokenkeep::provider::{Grant, Provider, ResourceOwner};
 use tokenkeep::store::{MemoryStore, Store as _};
-use tokenkeep::{Clock, Error, Key, Moment, Secret, Token, TokenManager};
+use tokenkeep::{Error, Key, Secret, TokenManager};
 
-use crate::support::{Playback, Script, client};
+use crate::support::{Noon, Playback, Script, client, recorded, tell_error, tell_token, without_comments};
 
 #[tokio::test]
 async fn every_recorded_answer_comes_to_what_stands_beside_it() {
@@ -73,12 +73,11 @@ impl Case {
         let mut cases = Vec::new();
         for entry in fs::read_dir(folder).unwrap() {
             let folder = entry.unwrap().path();
-            let text = fs::read_to_string(folder.join("expected.txt")).unwrap();
-            let expected: String = text.split_inclusive('\n').filter(|line| !line.starts_with('#')).collect();
+            let expected = without_comments(&folder.join("expected.txt"));
             let setting = |name: &str| expected.lines().find_map(|line| line.strip_prefix(name));
             let grant = setting("grant: ").unwrap().to_owned();
             let sent = setting("sent: ").map(|how| SENT.iter().find(|(word, _)| *word == how).unwrap().1);
-            let (head, body) = answer(&folder);
+            let (head, body) = recorded(&folder.join("answer.http"), &folder.join("body"));
             let script = match sent {
                 None => Script::Once([&*head, &body].concat()),
                 Some(Sent::Endlessly) => Script::Endless(head, body.repeat(1000)),
@@ -149,56 +148,6 @@ impl Case {
     }
 }
 
-fn tell_token(told: &mut String, token: &Token) {
-    let authorization = token.authorization();
-    writeln!(told, "authorization: {}", authorization.to_str().unwrap()).unwrap();
-    if let Some(scope) = token.scope() {
-        writeln!(told, "scope: {scope}").unwrap();
-    }
-    writeln!(told, "expires_in: {} s", token.expires_in().unwrap().as_secs_f32()).unwrap();
-}
-
-fn tell_error(told: &mut String, error: &Error, issuer: &Playback) {
-    writeln!(told, "error: {}", error.code()).unwrap();
-    writeln!(told, "what: {}", error.what().replace(&issuer.address().to_string(), "HOST")).unwrap();
-    if let Some(next) = error.next() {
-        writeln!(told, "next: {next}").unwrap();
-    }
-    if let Some(after) = error.retry_after().filter(|after| after.as_secs() > 1) {
-        writeln!(told, "retry_after: {} s", after.as_secs()).unwrap();
-    }
-}
-
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric() && !"_-".contains(c))
-}
-
-/// Head and body to play back.
-fn answer(case: &Path) -> (Vec<u8>, Vec<u8>) {
-    let text = fs::read(case.join("answer.http")).unwrap();
-    let blank_line = text.windows(2).position(|pair| pair == b"\n\n");
-    if blank_line.is_none() && !text.ends_with(b"\n") {
-        return (String::from_utf8(text).unwrap().replace('\n', "\r\n").into_bytes(), Vec::new());
-    }
-    let split = blank_line.unwrap_or(text.len() - 1);
-    let head = std::str::from_utf8(&text[..split]).unwrap().replace('\n', "\r\n");
-    let body = fs::read(case.join("body")).unwrap_or_else(|_| text.get(split + 2..).unwrap_or_default().to_vec());
-    let lower = head.to_ascii_lowercase();
-    let framed = ["content-length:", "transfer-encoding:", "connection: close"].iter().any(|how| lower.contains(how));
-    let length = if framed { String::new() } else { format!("\r\nContent-Length: {}", body.len()) };
-    (format!("{head}{length}\r\n\r\n").into_bytes(), body)
-}
-
-/// A clock that stands still at noon of 1 January 2026.
-#[derive(Debug)]
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Moment {
-        Moment { wall_ms: 1_767_268_800_000, boot_ms: 1_000_000 }
-    }
-
-    fn boot_id(&self) -> &'static str {
-        "boot"
-    }
 }

@@ -1,6 +1,7 @@
 //! Providers and managers in one line, and an issuer that plays back bytes.
 
 mod playback;
+mod recorded;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokenkeep::{Error, Secret, Token, TokenHandle, TokenManager};
 use tokenkeep_sandbox::{Client, Sandbox};
 
 pub(crate) use playback::{Playback, Script};
+pub(crate) use recorded::{Noon, recorded, tell_error, tell_token, without_comments};
 
 /// A confidential client at an endpoint, which proves itself by Basic.
 pub(crate) fn client(token_url: &str, id: &str, secret: &str) -> TokenEndpointSettings {

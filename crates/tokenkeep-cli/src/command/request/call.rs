@@ -12,7 +12,7 @@ use reqwest::header::{
 use reqwest::{Client, Method, Response, Url};
 use serde::de::IgnoredAny;
 use tokenkeep::provider::ApiBase;
-use tokenkeep::{Code, Error, Token};
+use tokenkeep::{Code, Error};
 
 use crate::duration;
 use crate::exit::Failure;
@@ -75,13 +75,15 @@ impl Api {
         Ok(Self { client, host: base.host(), url, timeout })
     }
 
-    /// Sends a request with this token; comes back when the head of the answer is there.
-    pub(super) async fn send(&self, call: &Call, token: &Token) -> Result<Response, Failure> {
-        let mut request = self.client.request(call.method.clone(), self.url.clone()).headers(call.headers.clone());
+    /// Sends a request with this header that carries the token; comes back when the head of the answer is there.
+    pub(super) async fn send(&self, call: &Call, token: (HeaderName, HeaderValue)) -> Result<Response, Failure> {
+        let mut headers = call.headers.clone();
+        headers.insert(token.0, token.1);
+        let mut request = self.client.request(call.method.clone(), self.url.clone()).headers(headers);
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
-        let answer = request.header(AUTHORIZATION, token.authorization()).send().await;
+        let answer = request.send().await;
         answer.map_err(|error| {
             if error.is_timeout() {
                 let what = format!("{} did not answer within {}", self.host, duration::short(self.timeout));

@@ -10,7 +10,6 @@ use tracing::warn;
 use super::route::Route;
 use super::turn::{Base, Sight};
 use super::{FLIGHT_TIMEOUT, Flight, remaining};
-use crate::budget::Spending;
 use crate::clock::Moment;
 use crate::error::{Code, Error};
 use crate::event::Event;
@@ -121,23 +120,8 @@ impl Flight {
             return Some(Err(no_credentials(self.slot.key())));
         }
         self.identity = Some(identity);
-        let budget = self.provider.settings.budget?;
-        let spending = self.shared.store.spend(&self.provider.name, budget).await;
-        self.shared.note_store(StoreTask::Lease, &spending);
-        let now = self.shared.clock.now();
-        // What is counted here holds when the store does not count for all.
-        let here = self.provider.spend_here(budget, now);
-        let Spending::Exhausted(wait) = spending.unwrap_or(here) else { return None };
-        let exhausted = Failure {
-            kind: FailureKind::RateLimited,
-            what: format!("the budget of {budget} to {} is spent", self.provider.source().issuer()),
-            next: None,
-            count: 1,
-            since: now,
-            retry_at: now.plus(wait),
-        };
-        self.provider.hold_all(&exhausted, now);
-        Some(Err(declined(self.slot.key(), &exhausted, now)))
+        let exhausted = self.shared.spend(&self.provider).await.err()?;
+        Some(Err(declined(self.slot.key(), &exhausted, self.shared.clock.now())))
     }
 
     /// Whether the lease is still this process's and the record still the newest: it may have stood still for longer

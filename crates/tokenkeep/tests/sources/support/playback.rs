@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 pub(crate) enum Script {
     /// These bytes, then the end.
     Once(Vec<u8>),
+    /// The first of these to the first who asks, and so on; the last one to all who come later.
+    Each(Vec<Vec<u8>>),
     /// The first bytes, then the second ones over and over, for as long as somebody reads.
     Endless(Vec<u8>, Vec<u8>),
     /// The first bytes, then nothing, and no end either.
@@ -65,16 +67,24 @@ async fn serve(listener: TcpListener, script: Script, requests: Arc<Mutex<Vec<St
         let (mut stream, _) = listener.accept().await.unwrap();
         // Whoever asks may leave at any time, also in the middle of a request.
         if let Ok(request) = read_request(&mut stream).await {
-            requests.lock().unwrap().push(request);
-            play(&mut stream, &script).await.ok();
+            let number = {
+                let mut requests = requests.lock().unwrap();
+                requests.push(request);
+                requests.len() - 1
+            };
+            play(&mut stream, &script, number).await.ok();
         }
     }
 }
 
-async fn play(stream: &mut TcpStream, script: &Script) -> io::Result<()> {
+async fn play(stream: &mut TcpStream, script: &Script, number: usize) -> io::Result<()> {
     match script {
         Script::Once(bytes) => {
             stream.write_all(bytes).await?;
+            stream.shutdown().await
+        }
+        Script::Each(answers) => {
+            stream.write_all(&answers[number.min(answers.len() - 1)]).await?;
             stream.shutdown().await
         }
         Script::Endless(first, again) => {

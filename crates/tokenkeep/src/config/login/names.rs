@@ -1,0 +1,115 @@
+//! Which names a template can use at this point of a recipe, and which were used.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use toml::de::DeValue;
+
+use crate::config::document::Field;
+use crate::config::problem::Finding;
+use crate::config::suggest;
+use crate::credentials::{PASSWORD, USERNAME, is_name};
+use crate::provider::Accounts;
+use crate::provider::login::{REFRESH_TOKEN, Template, escaped};
+
+/// The names that are known.
+pub(super) struct Names {
+    accounts: Accounts,
+    api_base: Option<String>,
+    given: Vec<String>,
+    captured: Vec<String>,
+    used: RefCell<BTreeSet<String>>,
+}
+
+impl Names {
+    /// Those that the configuration gives values for; accounts in the store may have any others.
+    pub(super) fn new(accounts: Accounts, api_base: Option<String>, given: impl Iterator<Item = String>) -> Self {
+        Self { accounts, api_base, given: given.collect(), captured: Vec::new(), used: RefCell::default() }
+    }
+
+    /// One more, which the requests after this one can use.
+    pub(super) fn capture(&mut self, name: &str) -> Result<(), &'static str> {
+        if !is_name(name) {
+            return Err("a name to capture has letters, digits and '_', 64 at most");
+        }
+        if self.has_value(name) || [USERNAME, PASSWORD, API_BASE, REFRESH_TOKEN].contains(&name) {
+            return Err("this name has another value already; choose another one");
+        }
+        self.captured.push(name.to_owned());
+        Ok(())
+    }
+
+    /// A refresh comes without the steps before the login.
+    pub(super) fn forget_captured(&mut self) {
+        self.captured.clear();
+    }
+
+    pub(super) fn add_refresh_token(&mut self) {
+        self.captured.push(REFRESH_TOKEN.to_owned());
+    }
+
+    /// Whether a template has used it.
+    pub(super) fn is_used(&self, name: &str) -> bool {
+        self.used.borrow().contains(name)
+    }
+
+    /// Reads a text with names in it. What comes from a variable is no template.
+    pub(super) fn template(&self, field: &Field<'_>) -> Option<Template> {
+        if matches!(field.value, DeValue::String(text) if text.is_empty()) {
+            return Some(Template::default());
+        }
+        let env = field.context().env;
+        let text = field.text_in(&|name: &str| env.variable(name).map(|value| escaped(&value).into_owned()))?;
+        let template = Template::parse(&text.value);
+        let template =
+            template.map_err(|error| text.report(Finding::error(format!("`{}` {error}", field.name)))).ok()?;
+        let template = match &self.api_base {
+            Some(api_base) => template.with(API_BASE, api_base),
+            None => template,
+        };
+        let mut unknown = template.names().filter(|name| !self.is_known(name)).peekable();
+        let is_sound = unknown.peek().is_none();
+        unknown.for_each(|name| text.report(self.explain(name)));
+        self.used.borrow_mut().extend(template.names().map(ToOwned::to_owned));
+        is_sound.then_some(template)
+    }
+
+    /// The one place that decides whether a recipe can use a name. What credentials in the store are called is known
+    /// when a token is obtained.
+    fn is_known(&self, name: &str) -> bool {
+        match self.accounts {
+            Accounts::Stored => self.has_value(name) || ![API_BASE, REFRESH_TOKEN].contains(&name),
+            Accounts::Default | Accounts::Any => self.has_value(name),
+        }
+    }
+
+    fn has_value(&self, name: &str) -> bool {
+        self.given.iter().chain(&self.captured).any(|known| known == name)
+    }
+
+    /// Names nothing of the text but what is known: what stands in braces may be a part of a secret.
+    fn explain(&self, name: &str) -> Finding {
+        if [USERNAME, PASSWORD, API_BASE].contains(&name) {
+            let finding = Finding::error(format!("`{{{name}}}` is used, but `{name}` is missing"));
+            return finding.help(match name {
+                API_BASE => "write api_base = \"https://…\" beside `grant`",
+                USERNAME => "write username = \"…\" beside `grant`",
+                _ => "write password = { env = \"NAME\" } beside `grant`",
+            });
+        }
+        let known = || self.given.iter().chain(&self.captured).map(String::as_str);
+        let finding = Finding::error("what stands in braces is not known here");
+        let list: Vec<_> = known().map(|name| format!("{{{name}}}")).collect();
+        finding.help(match (suggest::closest(name, known()), list.is_empty()) {
+            (Some(meant), _) => format!("did you mean {{{meant}}}?"),
+            (None, false) => format!(
+                "known are {}; give others in `credentials` beside `grant`, or capture them in a step before",
+                list.join(", ")
+            ),
+            (None, true) => "give its value in `credentials` beside `grant`, or capture it in a step before".to_owned(),
+        })
+    }
+}
+
+/// The name of the address that requests go to.
+pub(super) const API_BASE: &str = "api_base";

@@ -1,0 +1,67 @@
+//! The header that an API takes a token in.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::login::is_of_connection;
+
+/// The header that carries a provider's tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TokenHeader {
+    /// `Authorization`, with the type that the issuer gave the token.
+    #[default]
+    Authorization,
+    /// One of the vendor's own.
+    Own(OwnHeader),
+}
+
+/// A header with a token in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnHeader {
+    name: HeaderName,
+    before: Box<str>,
+    after: Box<str>,
+}
+
+impl OwnHeader {
+    /// A header of this name, or `Authorization`, with the token in place of `{token}`.
+    pub fn new(name: Option<&str>, format: &str) -> Result<Self, InvalidHeader> {
+        let name = name.map_or(Ok(AUTHORIZATION), str::parse);
+        let name = name.map_err(|_| InvalidHeader("`name` is not the name of a header"))?;
+        if is_of_connection(&name) {
+            return Err(InvalidHeader("this header is set by the connection"));
+        }
+        let (before, after) =
+            format.split_once(TOKEN).ok_or(InvalidHeader("`format` must hold {token}, e.g. \"Token {token}\""))?;
+        if after.contains(TOKEN) {
+            return Err(InvalidHeader("`format` can hold {token} once"));
+        }
+        let is_plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !is_plain(before) || !is_plain(after) {
+            return Err(InvalidHeader("`format` can hold ASCII only"));
+        }
+        Ok(Self { name, before: before.into(), after: after.into() })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &HeaderName {
+        &self.name
+    }
+
+    /// Its value with this token, which must be one that a header can carry; marked as sensitive.
+    pub fn value(&self, token: &str) -> HeaderValue {
+        let text = Zeroizing::new(format!("{}{token}{}", self.before, self.after));
+        // Sources let no text through that is not a header value (see `source::is_header_text`).
+        let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        value.set_sensitive(true);
+        value
+    }
+}
+
+/// What is wrong with a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidHeader(&'static str);
+
+const TOKEN: &str = "{token}";

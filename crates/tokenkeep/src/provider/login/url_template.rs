@@ -1,0 +1,148 @@
+//! An address with names in it, which no value can lead elsewhere.
+//!
+//! In the path and the query a value is percent-encoded. In the host it can only be one label in front of a domain that
+//! is written out, so that whoever gives credentials does not choose who gets them.
+
+use std::fmt;
+
+use super::template::{Segment, Template};
+use crate::provider::{InvalidUrl, TokenUrl, Transport};
+
+/// An address with names in it, as in `https://{tenant}.vendor.example/login`.
+#[derive(Clone, PartialEq)]
+pub struct UrlTemplate {
+    template: Template,
+    transport: Transport,
+    /// How many of its segments make scheme and host; the last of them may go on to the path.
+    origin: usize,
+    host: Box<str>,
+}
+
+impl UrlTemplate {
+    /// Takes what [`TokenUrl::parse`] takes, with names in path and query, and in front of the host.
+    pub fn new(template: Template, transport: Transport) -> Result<Self, InvalidUrlTemplate> {
+        let origin = origin(template.segments())?;
+        let sample = |in_origin: &str| -> String {
+            let part = |(at, segment): (usize, &Segment)| match segment {
+                Segment::Text(text) => text.to_string(),
+                Segment::Value(_) if at < origin => in_origin.to_owned(),
+                Segment::Value(_) => "x".to_owned(),
+            };
+            template.segments().iter().enumerate().map(part).collect()
+        };
+        let text = sample(LABEL);
+        if has_dots(&text) {
+            return Err(InvalidUrlTemplate("has '.' or '..' in its path; write the path that is meant"));
+        }
+        let host = TokenUrl::parse(&text, transport)?.host().replace(LABEL, "*").into();
+        Ok(Self { template, transport, origin, host })
+    }
+
+    /// The segments of the host, which take a label, and those of path and query, which take anything.
+    pub fn parts(&self) -> (&[Segment], &[Segment]) {
+        self.template.segments().split_at(self.origin)
+    }
+
+    /// Whether it may be http to another machine.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// The host with `*` for a name in it, and its port if it names one: what messages show.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.template.names()
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        self.template.to_text()
+    }
+}
+
+/// Whether a part of the path is a step to another one, however it is written (WHATWG URL).
+pub(crate) fn has_dots(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.split(['/', '\\']).any(|part| matches!(&*part.to_ascii_lowercase().replace("%2e", "."), "." | ".."))
+}
+
+/// How many segments make scheme and host.
+fn origin(segments: &[Segment]) -> Result<usize, InvalidUrlTemplate> {
+    let not_a_url = InvalidUrlTemplate("is not a URL; write e.g. https://api.example.com/login");
+    let Some(Segment::Text(first)) = segments.first() else { return Err(not_a_url) };
+    let (_, host) = first.split_once("://").ok_or(not_a_url)?;
+    let ends = |text: &str| text.contains(['/', '?', '#']);
+    if ends(host) || segments.len() == 1 {
+        return Ok(1);
+    }
+    let label_first =
+        InvalidUrlTemplate("can have one name in its host, in front of a domain, as in https://{tenant}.example.com/");
+    match &segments[1..] {
+        [Segment::Value(_), Segment::Text(domain), rest @ ..]
+            if host.is_empty() && (ends(domain) || rest.is_empty()) && is_domain(domain) =>
+        {
+            Ok(3)
+        }
+        _ => Err(label_first),
+    }
+}
+
+/// Whether what follows a label leaves no choice of the domain.
+fn is_domain(text: &str) -> bool {
+    let host = text.split(['/', '?', '#', ':']).next().unwrap_or_default();
+    host.strip_prefix('.').is_some_and(|domain| domain.split('.').filter(|label| !label.is_empty()).count() >= 2)
+}
+
+impl fmt::Debug for UrlTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host)
+    }
+}
+
+/// What is wrong with an address; reads on after the name of the option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidUrlTemplate(&'static str);
+
+impl From<InvalidUrl> for InvalidUrlTemplate {
+    fn from(InvalidUrl(what): InvalidUrl) -> Self {
+        Self(what)
+    }
+}
+
+/// Stands for a label while an address is checked.
+const LABEL: &str = "a-name-stands-here";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_can_choose_the_domain() {
+        for (text, host) in [
+            ("https://a.example/{b}?c={d}", Some("a.example")),
+            ("https://{a}.b.example/c", Some("*.b.example")),
+            ("https://{a}.b.example:8443", Some("*.b.example:8443")),
+            ("http://127.0.0.1:1/{a}", Some("127.0.0.1:1")),
+            ("https://{a}/b", None),
+            ("https://{a}.example/b", None),
+            ("https://{a}.example./b", None),
+            ("https://{a}b.c.example/", None),
+            ("https://a.{b}.example/", None),
+            ("https://a.example{b}/", None),
+            ("https://{a}@b.c.example/", None),
+            ("https://{a}.b.example{c}/", None),
+            ("{a}/b", None),
+            ("http://a.example/{b}", None),
+            ("https://a.example/#{b}", None),
+            ("https://a.example/../{b}", None),
+            ("https://a.example/%2E%2e/b", None),
+            ("https://a.example/b?c=/../d", Some("a.example")),
+        ] {
+            let url = UrlTemplate::new(Template::parse(text).unwrap(), Transport::Secure);
+            assert_eq!(url.as_ref().map(UrlTemplate::host).ok(), host, "{text}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! When a token ends, from what a recipe points at.
+
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use jiff::civil::DateTime;
+use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::cookies::CookieLife;
+use crate::provider::login::{End, Part, TokenStep, Unit};
+use crate::secret::Secret;
+use crate::source::{Expiry, token_response};
+
+/// What an answer says of its token's end. The error is a noun phrase.
+pub(super) fn expiry(step: &TokenStep, answer: &Answer, token: &Secret) -> Result<Expiry, String> {
+    let date = answer.http().date;
+    match &step.end {
+        End::Unstated => match &step.token.part {
+            Part::Cookie(name) => match answer.cookie(name).map(|cookie| cookie.life) {
+                Some(CookieLife::In(life)) => token_response::life("a Max-Age", life),
+                Some(CookieLife::Until(end)) => token_response::until("an Expires", end, date),
+                Some(CookieLife::Session) | None => Ok(Expiry::Unstated),
+            },
+            Part::Json(_) | Part::Header(_) | Part::Xml(_) | Part::Body => Ok(Expiry::Unstated),
+        },
+        End::In(place, unit) => match answer.find(place) {
+            Some(text) => life(text.expose_secret(), *unit),
+            None => Ok(Expiry::Unstated),
+        },
+        End::At(place) => match answer.find(place) {
+            Some(text) => {
+                let end = time(text.expose_secret()).ok_or("an expires_at that is no time")?;
+                token_response::until("an expires_at", end, date)
+            }
+            None => Ok(Expiry::Unstated),
+        },
+        End::Jwt => match exp(token.expose_secret())? {
+            Some(end) => token_response::until("an exp", end, date),
+            None => Ok(Expiry::Unstated),
+        },
+    }
+}
+
+fn life(text: &str, unit: Unit) -> Result<Expiry, String> {
+    let number: f64 = text.parse().map_err(|_| "an expires_in that is no number")?;
+    let life = unit.times(number).ok_or("an expires_in that is not above zero")?;
+    token_response::life("an expires_in", life)
+}
+
+/// What token endpoints send, and the dates of mail, of HTTP, and of those who mean UTC and do not say so.
+fn time(text: &str) -> Option<SystemTime> {
+    let text = text.trim();
+    token_response::absolute(&Value::from(text))
+        .or_else(|| httpdate::parse_http_date(text).ok())
+        .or_else(|| rfc2822::DateTimeParser::new().parse_timestamp(text).ok().map(SystemTime::from))
+        .or_else(|| {
+            let plain: DateTime = text.parse().ok()?;
+            Some(plain.to_zoned(TimeZone::UTC).ok()?.timestamp().into())
+        })
+}
+
+/// RFC 7519 section 4.1.4. The signature is for whoever the token is for.
+fn exp(token: &str) -> Result<Option<SystemTime>, String> {
+    let mut parts = token.split('.');
+    let (Some(_), Some(claims), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err("a token that is no JWT".to_owned());
+    };
+    let claims = BASE64.decode(claims.trim_end_matches('=')).ok();
+    let claims: Option<Value> = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
+    let claims = claims.ok_or("a token that is no JWT")?;
+    match claims.get("exp") {
+        None | Some(Value::Null) => Ok(None),
+        Some(exp) => token_response::absolute(exp).map(Some).ok_or_else(|| "an exp that is no time".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_in_all_usual_forms() {
+        let expected = time("1767268800").unwrap();
+        for text in [
+            "1767268800000",
+            "2026-01-01T12:00:00Z",
+            "2026-01-01T13:00:00.000+01:00",
+            "2026-01-01T12:00:00",
+            "2026-01-01 12:00:00",
+            "Thu, 01 Jan 2026 12:00:00 GMT",
+            "Thu, 1 Jan 2026 05:00:00 -0700",
+        ] {
+            assert_eq!(time(text), Some(expected), "{text}");
+        }
+        for text in ["", "soon", "12:00", "01/02/2026"] {
+            assert_eq!(time(text), None, "{text}");
+        }
+    }
+}
