@@ -1,0 +1,105 @@
+//! Files as a whole: where they are, the store and the server that they name.
+
+use super::*;
+
+#[tokio::test]
+async fn a_relative_store_is_taken_from_the_folder_of_the_file() {
+    for (text, expected) in [
+        ("store = 'sqlite:keep.db'", Some(StoreUrl::Sqlite("/etc/keep/keep.db".into()))),
+        ("store = 'sqlite:/var/keep.db'", Some(StoreUrl::Sqlite("/var/keep.db".into()))),
+        ("store = 'file:tokens'", Some(StoreUrl::File("/etc/keep/tokens".into()))),
+        ("store = 'file:///var/tokens'", Some(StoreUrl::File("/var/tokens".into()))),
+        ("store = 'file:${TOKENS_IN:-/tmp}/flight_app_tokens'", Some(StoreUrl::File("/tmp/flight_app_tokens".into()))),
+        ("store = 'memory:'", Some(StoreUrl::Memory)),
+        ("", None),
+    ] {
+        assert_eq!(config(text).await.store, expected);
+    }
+    let report = report("store = 'postgres://me:hunter2@db/keep'").await;
+    assert_eq!(
+        report,
+        "\
+error: `store` is not the URL of a store
+ --> keep.toml:1:9
+  |
+1 | store = 'postgres://***@db/keep'
+  |         ^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: write \"sqlite:PATH\", \"file:DIR\" or \"memory:\""
+    );
+}
+
+#[tokio::test]
+async fn a_server_listens_only_where_no_other_machine_can_reach_it() {
+    let hash = "0f".repeat(32);
+    let config = config(&format!(
+        "[server]\nlisten = ['127.0.0.1:8640', '[::1]:0', 'unix:/run/keep.sock', 'unix:keep.sock']\nkey = {{ sha256 = '{hash}' }}"
+    ))
+    .await;
+    assert_eq!(
+        config.server.listen,
+        [
+            Listen::Tcp("127.0.0.1:8640".parse().unwrap()),
+            Listen::Tcp("[::1]:0".parse().unwrap()),
+            Listen::Unix("/run/keep.sock".into()),
+            Listen::Unix("/etc/keep/keep.sock".into()),
+        ]
+    );
+    assert_eq!(config.server.key.unwrap().as_bytes(), &[0x0f; 32]);
+
+    let text =
+        "listen = ['0.0.0.0:1', '[::]:1', '192.0.2.1:1', '[::ffff:127.0.0.1]:1', 'localhost:1', '8640', 'unix:']";
+    let problems = faults(&format!("[server]\n{text}")).await;
+    assert_eq!(problems.iter().count(), 7, "{problems}");
+    assert!(report("[server]\nlisten = []").await.contains("`listen` is empty"));
+}
+
+#[tokio::test]
+async fn an_empty_file_leaves_everything_to_the_caller() {
+    let config = config("").await;
+    assert!(config.store.is_none() && config.providers.is_empty() && config.server.listen.is_empty());
+    assert!(config.server.key.is_none());
+}
+
+#[tokio::test]
+async fn a_file_is_read_relative_to_its_folder() {
+    let folder = Folder::new();
+    folder.write("secret", "hunter2\n");
+    folder
+        .write("keep.toml", "store = 'sqlite:keep.db'\n[providers.x]\ngrant = 'static'\ntoken = { file = 'secret' }\n");
+    let config = config::load(&folder.path("keep.toml"), &environment()).await.unwrap();
+    assert_eq!(config.store, Some(StoreUrl::Sqlite(folder.path("keep.db"))));
+}
+
+#[tokio::test]
+async fn a_missing_file_is_named_with_what_to_do() {
+    let problems = config::load(Path::new("/nowhere/keep.toml"), &environment()).await.unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "\
+error: cannot read the configuration file /nowhere/keep.toml: there is no such file
+--> /nowhere/keep.toml
+ = help: create this file, or name another one"
+    );
+    let folder = Folder::new();
+    let problems = config::load(&folder.path(""), &environment()).await.unwrap_err();
+    assert!(problems.to_string().contains(": it is a folder"), "{problems}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_utf8_is_refused_at_the_first_bad_byte() {
+    let folder = Folder::new();
+    folder.write("keep.toml", b"store = 'memory:'\n# \xc3\xbc\xff hunter2\n");
+    let problems = config::load(&folder.path("keep.toml"), &environment()).await.unwrap_err();
+    let [problem] = problems.iter().as_slice() else { panic!() };
+    assert_eq!((problem.line(), problem.column(), problem.message()), (Some(2), Some(4), "this is not UTF-8"));
+    assert_hides(&"not utf-8", &problems);
+}
+
+#[test]
+fn reading_can_move_between_threads() {
+    fn is_send(_: impl Send) {}
+    let env = environment();
+    is_send(config::load(Path::new("keep.toml"), &env));
+    is_send(config::parse("", "keep.toml", Path::new(""), &|_: &str| None));
+}
