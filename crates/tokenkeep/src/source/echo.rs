@@ -38,9 +38,27 @@ impl Echoes {
 
     /// The text without them, on one line of at most so many characters.
     pub(super) fn line_without(&self, text: &str, longest: usize) -> String {
-        let text = self.0.iter().fold(text.to_owned(), |text, echo| text.replace(&**echo, "…"));
+        let text = self.0.iter().fold(text.to_owned(), |text, echo| without(&text, echo));
         printable(&text, longest)
     }
+}
+
+/// The text without an echo. A short one is a part of many a word, which would tell of it by what is missing: it counts
+/// only where it stands by itself.
+fn without(text: &str, echo: &str) -> String {
+    if echo.len() >= SHORTEST_IN_WORDS {
+        return text.replace(echo, "…");
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(echo) {
+        let (before, after) = (&rest[..at], &rest[at + echo.len()..]);
+        let stands_alone = !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+        shown.push_str(before);
+        shown.push_str(if stands_alone { "…" } else { echo });
+        rest = after;
+    }
+    shown + rest
 }
 
 /// A text as it is, in a form, and in a URL.
@@ -56,5 +74,24 @@ pub(super) fn printable(text: &str, longest: usize) -> String {
     if text.chars().count() > longest { format!("{line}…") } else { line }
 }
 
+/// What is shorter can be a part of any word.
+const SHORTEST_IN_WORDS: usize = 4;
 /// What is shorter in a URL's query is no secret, but could be a part of any word.
 const SHORTEST_IN_QUERY: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_secret_is_taken_out_as_a_word_and_not_out_of_words() {
+        let url = Url::parse("https://a.example/").unwrap();
+        let shown = |secret: &str, text: &str| Echoes::of([&Secret::new(secret)], None, &url).line_without(text, 100);
+        assert_eq!(
+            shown("a", "cannot reach a host; user 'a' (a) is unknown"),
+            "cannot reach … host; user '…' (…) is unknown"
+        );
+        assert_eq!(shown("hunter2", "no xhunter2x"), "no x…x");
+        assert_eq!(shown("é", "né é"), "né …");
+    }
+}
