@@ -50,7 +50,7 @@ impl Origin {
 }
 
 /// All of them, in the order of their keys.
-pub(super) const SYSTEMS: [System; 6] = [
+pub(super) const SYSTEMS: [System; 7] = [
     System { key: "billing", grant: "static", about: "an API key from a file", origin: Origin::File },
     System {
         key: "calendar",
@@ -72,6 +72,12 @@ pub(super) const SYSTEMS: [System; 6] = [
     },
     System { key: "legacy", grant: "command", about: "a program prints it", origin: Origin::Program },
     System {
+        key: "vendor",
+        grant: "login",
+        about: "a vendor's own login, which is not OAuth and has a budget",
+        origin: Origin::Issuer(Duration::from_secs(12)),
+    },
+    System {
         key: "verteil",
         grant: "password",
         about: "one account for a whole back end",
@@ -85,11 +91,12 @@ pub(super) async fn start_sandbox() -> Result<Sandbox, Failure> {
     for system in SYSTEMS {
         if let Origin::Issuer(life) = system.origin {
             let client = Client::new(system.key, secret(system.key)).life(life);
-            builder = builder.client(match system.grant {
-                "password" => client.grants([Grant::Password]),
-                "refresh_token" => client.grants([Grant::RefreshToken]),
-                _ => client.grants([Grant::ClientCredentials]),
-            });
+            builder = match system.grant {
+                "login" => builder.vendor_life(life),
+                "password" => builder.client(client.grants([Grant::Password])),
+                "refresh_token" => builder.client(client.grants([Grant::RefreshToken])),
+                _ => builder.client(client.grants([Grant::ClientCredentials])),
+            };
         }
     }
     builder.start().await.map_err(|error| Failure::internal("the sandbox cannot listen", &error))
@@ -112,7 +119,7 @@ impl Folder {
             for system in SYSTEMS {
                 write_private(&secrets.join(system.key), &secret(system.key))?;
             }
-            write_private(&secrets.join("verteil-password"), PASSWORD)?;
+            write_private(&secrets.join("backend-password"), PASSWORD)?;
             write_private(&secrets.join("calendar-login"), &sandbox.issue_refresh_token("calendar"))?;
             Ok(root)
         };
@@ -141,7 +148,7 @@ impl Folder {
 
     /// Writes the configuration file, for a broker at this port.
     pub(super) fn write_config(&self, sandbox: &Sandbox, port: u16) -> Result<(), Failure> {
-        let text = config_text(&sandbox.token_url(), port, self.socket().is_some());
+        let text = config_text(sandbox, port, self.socket().is_some());
         fs::write(self.config(), text).map_err(|error| Failure::internal("cannot write the configuration", &error))
     }
 
@@ -169,7 +176,8 @@ fn secret(key: &str) -> String {
     format!("{key}-secret-of-the-sandbox")
 }
 
-fn config_text(token_url: &str, port: u16, has_socket: bool) -> String {
+fn config_text(sandbox: &Sandbox, port: u16, has_socket: bool) -> String {
+    let (token_url, login_url) = (sandbox.token_url(), sandbox.login_url());
     let socket = if has_socket { ", \"unix:tokenkeep.sock\"" } else { "" };
     let mut text = format!(
         "# Written by `tokenkeep dev`; it is gone when that ends.\n\
@@ -183,9 +191,17 @@ fn config_text(token_url: &str, port: u16, has_socket: bool) -> String {
                 "command = [\"sh\", \"-c\", \"echo legacy-$(date +%s)\"]\nlifetime = \"15s\"\n".to_owned()
             }
             (Origin::File, _) => format!("token = {{ file = \"secrets/{key}\" }}\n"),
+            // The vendor says nothing of a token's life.
+            (Origin::Issuer(life), "login") => format!(
+                "username = \"backend\"\npassword = {{ file = \"secrets/backend-password\" }}\n\
+                 lifetime = \"{}s\"\nbudget = \"20/1m\"\n\
+                 [providers.{key}.login]\npost = \"{login_url}\"\n\
+                 json = {{ username = \"{{username}}\", password = \"{{password}}\" }}\ntoken = \"/Authorization\"\n",
+                life.as_secs()
+            ),
             (Origin::Issuer(_), grant) => {
                 let more = match grant {
-                    "password" => "username = \"backend\"\npassword = { file = \"secrets/verteil-password\" }\n",
+                    "password" => "username = \"backend\"\npassword = { file = \"secrets/backend-password\" }\n",
                     "refresh_token" => "refresh_token = { file = \"secrets/calendar-login\" }\n",
                     _ => "",
                 };
