@@ -203,6 +203,11 @@ impl Shared {
     }
 
     async fn clear(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<(), Error> {
+        let provider = slot.provider();
+        if provider.is_removed {
+            return Err(self.unknown_provider(slot.key()));
+        }
+        provider.ways.first_works(slot.key());
         {
             let mut state = slot.lock();
             slot.withdraw(&mut state);

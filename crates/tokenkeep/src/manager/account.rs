@@ -88,7 +88,7 @@ impl Shared {
             )))
     }
 
-    async fn set_credentials(&self, slot: &Slot, credentials: &Credentials) -> Result<(), Error> {
+    async fn set_credentials(&self, slot: &Arc<Slot>, credentials: &Credentials) -> Result<(), Error> {
         let saved = self.store.save_credentials(slot.key(), credentials).await;
         saved.map_err(|error| of_store(&error).with_key(slot.key()))?;
         self.forget_login(slot).await?;
@@ -96,7 +96,7 @@ impl Shared {
         Ok(())
     }
 
-    async fn remove_credentials(&self, slot: &Slot) -> Result<bool, Error> {
+    async fn remove_credentials(&self, slot: &Arc<Slot>) -> Result<bool, Error> {
         let removed = self.store.remove_credentials(slot.key()).await;
         let removed = removed.map_err(|error| of_store(&error).with_key(slot.key()))?;
         self.forget_login(slot).await?;
@@ -107,13 +107,19 @@ impl Shared {
     }
 
     /// Forgets what the credentials before have brought.
-    async fn forget_login(&self, slot: &Slot) -> Result<(), Error> {
+    async fn forget_login(&self, slot: &Arc<Slot>) -> Result<(), Error> {
+        let provider = slot.provider();
+        provider.ways.first_works(slot.key());
         {
             let mut state = slot.lock();
             slot.withdraw(&mut state);
-            state.busy().failure = None;
+            let busy = state.busy();
+            busy.failure = None;
+            busy.kept = provider.policy().refresh.is_always();
         }
-        clear_stored(self, slot, Clear::Login).await.map_err(|error| {
+        let cleared = clear_stored(self, slot, Clear::Login).await;
+        self.wake_soon(slot, &mut slot.lock());
+        cleared.map_err(|error| {
             of_store(&error)
                 .with_key(slot.key())
                 .with_next("the credentials are changed; clear the token when the store works")

@@ -10,6 +10,7 @@
 //! before its refresh token is used; the answer is saved before it is published; and what cannot be saved is kept,
 //! used, and saved later.
 
+mod outcome;
 mod request;
 mod route;
 mod saving;
@@ -119,18 +120,17 @@ impl Shared {
         self.launch(slot, state, Start::new(above, Trigger::Ahead), permit);
     }
 
-    /// What the store holds of a key, in the terms of this process.
-    pub(super) async fn read(&self, slot: &Slot) -> Result<Option<Stored>, StoreError> {
+    /// What the store holds of a key, in the terms of this provider.
+    pub(super) async fn read(&self, slot: &Slot, provider: &ProviderRuntime) -> Result<Option<Stored>, StoreError> {
         let loaded = self.store.load(slot.key()).await;
         self.note_read(slot.key(), &loaded).await;
         let Some(versioned) = loaded? else { return Ok(None) };
-        let provider = slot.provider();
         // After the record: whoever changes credentials clears the record last.
-        let identity = self.identity(slot.key(), &provider).await?;
+        let identity = self.identity(slot.key(), provider).await?;
         let unclaimed = versioned.record.fingerprint.is_any_token() && versioned.record.token.is_some();
         let had_login = versioned.record.refresh_token.is_some();
         let now = self.clock.now();
-        let stored = normalized(versioned, &provider, Some(&identity.fingerprint), &*self.clock, now);
+        let stored = normalized(versioned, provider, Some(&identity.fingerprint), &*self.clock, now);
         // A login of another configuration is not for this one to drop.
         let claims = unclaimed && stored.record.token.is_some() && stored.record.refresh_token.is_some() == had_login;
         Ok(Some(if claims { self.claim(slot, stored).await } else { stored }))

@@ -52,14 +52,19 @@ impl Shared {
             self.note_store(StoreTask::Read, &page);
             let page = page?;
             for (key, _) in &page {
-                if self.provider_of(key).is_ok_and(|provider| provider.policy().refresh.is_always()) {
-                    self.keep(key.as_str());
-                }
+                self.keep_if_always(key);
             }
             match page.last() {
                 Some((last, _)) => after = Some(last.clone()),
                 None => return Ok(()),
             }
+        }
+    }
+
+    /// Brings a key that the store knows into memory, if it is renewed though nobody asks.
+    pub(super) fn keep_if_always(self: &Arc<Self>, key: &Key) {
+        if self.provider_of(key).is_ok_and(|provider| provider.policy().refresh.is_always()) {
+            self.keep(key.as_str());
         }
     }
 

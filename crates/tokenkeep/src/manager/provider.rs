@@ -11,7 +11,7 @@ use super::slot::Slot;
 use super::ways::Ways;
 use crate::budget::{Budget, Spending, Window};
 use crate::clock::Moment;
-use crate::expiry::{Gate, Policy};
+use crate::expiry::{Gate, Policy, Refresh};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::provider::{Accounts, ApiSettings, Provider};
@@ -53,7 +53,8 @@ impl ProviderRuntime {
     /// What stands in its place once it is configured no more.
     pub(crate) fn removed(&self) -> Arc<Self> {
         let ways = Ways::new(Arc::new(Removed), Vec::new(), 1);
-        let settings = Settings { budget: None, ..self.settings.clone() };
+        let policy = Policy { refresh: Refresh::OnDemand, ..self.settings.policy.clone() };
+        let settings = Settings { policy, budget: None, ..self.settings.clone() };
         Arc::new(Self { is_removed: true, ..Self::new(self.name.clone(), ways, settings) })
     }
 
@@ -86,9 +87,14 @@ impl ProviderRuntime {
         self.settings.accounts
     }
 
+    /// Whether those requests that this process made leave room for one more.
+    pub(super) fn left_here(&self, budget: Budget, now: Moment) -> Spending {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).left(budget, now)
+    }
+
     /// Counts a request among those that this process made.
-    pub(super) fn spend_here(&self, budget: Budget, now: Moment) -> Spending {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).spend(budget, now)
+    pub(super) fn count_here(&self, now: Moment) {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).count(now);
     }
 
     /// Has a key wait for its renewal; whether somebody has to be found who serves those that wait.

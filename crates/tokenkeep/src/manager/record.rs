@@ -21,6 +21,8 @@ pub(super) struct Stored {
     pub(super) record: Record,
     /// Another configuration wrote it; of that, what does not fit this one is dropped here.
     pub(super) foreign: bool,
+    /// What was dropped is a login.
+    pub(super) other_login: bool,
 }
 
 /// Makes a stored record comparable with what this process has.
@@ -44,9 +46,10 @@ pub(super) fn normalized(
         record.token = None;
         record.failure = None;
     }
+    let mut other_login = false;
     if let Some(fingerprint) = fingerprint {
         if !record.fingerprint.is_same_login(fingerprint) {
-            record.refresh_token = None;
+            other_login = record.refresh_token.take().is_some();
         }
         record.fingerprint = fingerprint.clone();
     }
@@ -71,7 +74,7 @@ pub(super) fn normalized(
         }
     });
     record.boot_id = clock.boot_id().into();
-    Stored { version, record, foreign }
+    Stored { version, record, foreign, other_login }
 }
 
 /// Turns an answer into a record, or says why it is of no use. A rotated refresh token comes back either way.

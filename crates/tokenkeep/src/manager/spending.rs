@@ -6,15 +6,22 @@ use crate::budget::Spending;
 use crate::failure::{Failure, FailureKind};
 
 impl Shared {
-    /// Counts one request. If the budget is spent, the failure that holds all keys of the provider from now on.
+    /// Counts one request. If the budget is spent, the failure that holds all keys of the provider from now on, unless it
+    /// has other ways.
     pub(super) async fn spend(&self, provider: &ProviderRuntime) -> Result<(), Failure> {
         let Some(budget) = provider.settings.budget else { return Ok(()) };
-        let spending = self.store.spend(&provider.name, budget).await;
-        self.note_store(StoreTask::Lease, &spending);
+        // What this process counted holds too: the store may not have counted it, while it did not work.
+        let mut spending = provider.left_here(budget, self.clock.now());
+        if spending == Spending::Counted {
+            let counted = self.store.spend(&provider.name, budget).await;
+            self.note_store(StoreTask::Lease, &counted);
+            spending = counted.unwrap_or(Spending::Counted);
+        }
         let now = self.clock.now();
-        // What is counted here holds when the store does not count for all.
-        let here = provider.spend_here(budget, now);
-        let Spending::Exhausted(wait) = spending.unwrap_or(here) else { return Ok(()) };
+        let Spending::Exhausted(wait) = spending else {
+            provider.count_here(now);
+            return Ok(());
+        };
         let exhausted = Failure {
             kind: FailureKind::RateLimited,
             what: format!("the budget of {budget} to {} is spent", provider.source().issuer()),
@@ -23,7 +30,9 @@ impl Shared {
             since: now,
             retry_at: now.plus(wait),
         };
-        provider.hold_all(&exhausted, now);
+        if !provider.ways.has_fallback() {
+            provider.hold_all(&exhausted, now);
+        }
         Err(exhausted)
     }
 }

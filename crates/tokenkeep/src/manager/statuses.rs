@@ -14,7 +14,7 @@ use crate::status::{Facts, Status, Warning};
 impl Shared {
     pub(super) async fn status(&self, slot: &Slot) -> Status {
         let cold = slot.live().is_none() && slot.lock().failure().is_none();
-        let stored = if cold { self.read(slot).await.ok().flatten() } else { None };
+        let stored = if cold { self.read(slot, &slot.provider()).await.ok().flatten() } else { None };
         self.status_of(slot.key(), &slot.provider(), Some(slot), stored.as_ref())
     }
 

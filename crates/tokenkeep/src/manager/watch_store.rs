@@ -58,12 +58,18 @@ async fn look(shared: &Arc<Shared>, seen: &mut Seen) {
             break;
         }
     }
+    if shared.store.newest_version().await.is_ok_and(|newest| newest < until) {
+        // An older copy of the store was put in its place: all that was seen of the other one says nothing of it.
+        shared.slots.for_each(|slot| slot.lock().version = 0);
+        *seen = Seen::default();
+        return;
+    }
     seen.until = Some(until);
     for (key, version) in keys {
-        if let Some(slot) = shared.slots.find(key.as_str())
-            && !take_over(shared, &slot, version).await
-        {
-            seen.open.push((key, version));
+        match shared.slots.find(key.as_str()) {
+            Some(slot) if !take_over(shared, &slot, version).await => seen.open.push((key, version)),
+            Some(_) => {}
+            None => shared.keep_if_always(&key),
         }
     }
 }
@@ -80,14 +86,15 @@ async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: Version) -> 
             return false;
         }
     }
-    let stored = match shared.read(slot).await {
+    let provider = slot.provider();
+    let stored = match shared.read(slot, &provider).await {
         Ok(Some(stored)) => stored,
         Ok(None) => return true,
         Err(_) => return false,
     };
     let now = shared.clock.now();
     let mut state = slot.lock();
-    if state.flight().is_some() {
+    if state.flight().is_some() || !Arc::ptr_eq(&provider, &slot.provider()) {
         return false;
     }
     // What another configuration wrote says nothing about this one's token.
@@ -106,6 +113,9 @@ async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: Version) -> 
         }
         None if generation > 0 && stored.record.generation >= generation => {
             slot.withdraw(&mut state);
+            // Somebody may wait for the next one.
+            state.busy().kept |= provider.policy().refresh.is_always();
+            shared.wake_soon(slot, &mut state);
             Some(Event::Cleared { key: slot.key().clone() })
         }
         Some(_) | None => None,

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::expiry::REQUEST_FLOOR;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
-use crate::source::{FetchError, TokenSource};
+use crate::source::{Fault, FetchError, TokenSource};
 
 /// The ways of a provider, and for which keys the first one fails.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Ways {
     fallbacks: Vec<Arc<dyn TokenSource>>,
     max_failures: u32,
     outages: Mutex<HashMap<Key, Outage>>,
+    /// Until when the first way's issuer wants to be left alone by all keys.
+    held: Mutex<Option<Moment>>,
 }
 
 /// How the first way fails for a key.
@@ -44,7 +47,7 @@ pub(crate) type Way = usize;
 
 impl Ways {
     pub(crate) fn new(first: Arc<dyn TokenSource>, fallbacks: Vec<Arc<dyn TokenSource>>, max_failures: u32) -> Self {
-        Self { first, fallbacks, max_failures: max_failures.max(1), outages: Mutex::default() }
+        Self { first, fallbacks, max_failures: max_failures.max(1), outages: Mutex::default(), held: Mutex::default() }
     }
 
     pub(crate) fn first(&self) -> &dyn TokenSource {
@@ -74,27 +77,56 @@ impl Ways {
     /// In which order a flight for this key takes the ways; what comes after a failure is added then.
     pub(crate) fn order(&self, key: &Key, choice: Choice, now: Moment) -> Vec<Way> {
         let is_out = self.bypassed(key).is_some_and(|outage| !outage.retry_at.is_reached(now));
-        order(self.fallbacks.len(), choice, is_out)
+        let first = match (self.is_held(now), is_out) {
+            (true, _) => First::Held,
+            (false, true) => First::Out,
+            (false, false) => First::Open,
+        };
+        order(self.fallbacks.len(), choice, first)
     }
 
-    /// Notes that the first way failed for a key; whether the others are to be taken now.
-    pub(crate) fn first_failed(&self, key: &Key, fault: &FetchError, now: Moment) -> bool {
+    /// Whether this way asks the issuer that the provider's budget and rate limits are of.
+    pub(crate) fn is_first_issuer(&self, way: Way) -> bool {
+        self.source(way).issuer() == self.first.issuer()
+    }
+
+    fn is_held(&self, now: Moment) -> bool {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_some_and(|until| until.is_reached(now)) {
+            *held = None;
+        }
+        held.is_some()
+    }
+
+    /// Notes that the first way failed for a key, after so many failures in a row that are known of it; whether the
+    /// others are to be taken now. A refusal is not asked for again soon, so there is nothing to wait for.
+    pub(crate) fn first_failed(&self, key: &Key, fault: &FetchError, before: u32, now: Moment) -> bool {
         if self.fallbacks.is_empty() {
             return false;
         }
+        let is_transient = match fault.fault {
+            Fault::Unavailable => true,
+            Fault::RateLimited => {
+                let until = now.plus(fault.retry_after.unwrap_or(REQUEST_FLOOR));
+                *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+                false
+            }
+            Fault::Refused | Fault::RefreshTokenRefused | Fault::LoginRequired => false,
+        };
         let wait = fault.retry_after.unwrap_or_default().max(RETURN_AFTER);
         let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
         if outages.len() >= MAX_OUTAGES && !outages.contains_key(key) {
             outages.retain(|_, outage| !outage.retry_at.is_reached(now));
         }
-        let before = outages.get(key);
-        let failures = before.map_or(0, |outage| outage.failures).saturating_add(1);
-        let since = before.map_or(now, |outage| outage.since);
+        let outage = outages.get(key);
+        let known = outage.map_or(0, |outage| outage.failures).max(before).saturating_add(1);
+        let failures = if is_transient { known } else { known.max(self.max_failures) };
+        let since = outage.map_or(now, |outage| outage.since);
         outages.insert(key.clone(), Outage { what: fault.what.clone(), since, failures, retry_at: now.plus(wait) });
         failures >= self.max_failures
     }
 
-    /// Notes that the first way works for a key.
+    /// Notes that the first way works for a key, or may work again.
     pub(crate) fn first_works(&self, key: &Key) {
         if self.has_fallback() {
             self.outages.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
@@ -111,13 +143,23 @@ impl Ways {
     }
 }
 
-fn order(fallbacks: usize, choice: Choice, first_is_out: bool) -> Vec<Way> {
+/// How the first way stands for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Open,
+    /// It fails so often that the others are taken.
+    Out,
+    /// Its issuer limits requests.
+    Held,
+}
+
+fn order(fallbacks: usize, choice: Choice, first: First) -> Vec<Way> {
     let others = FIRST + 1..=fallbacks;
-    match choice {
-        Choice::FallbackOnly => others.collect(),
+    match (choice, first) {
+        (Choice::FallbackOnly, _) | (Choice::AsConfigured, First::Held) => others.collect(),
         // Nothing is lost by asking the first way in the end, if the others fail too.
-        Choice::AsConfigured if first_is_out => others.chain([FIRST]).collect(),
-        Choice::AsConfigured => vec![FIRST],
+        (Choice::AsConfigured, First::Out) => others.chain([FIRST]).collect(),
+        (Choice::AsConfigured, First::Open) => vec![FIRST],
     }
 }
 
@@ -134,9 +176,10 @@ mod tests {
 
     #[test]
     fn the_first_way_is_taken_first_unless_it_is_out_or_not_wanted() {
-        assert_eq!(order(2, Choice::AsConfigured, false), [0]);
-        assert_eq!(order(2, Choice::AsConfigured, true), [1, 2, 0]);
-        assert_eq!(order(2, Choice::FallbackOnly, false), [1, 2]);
-        assert_eq!(order(0, Choice::AsConfigured, false), [0]);
+        assert_eq!(order(2, Choice::AsConfigured, First::Open), [0]);
+        assert_eq!(order(2, Choice::AsConfigured, First::Out), [1, 2, 0]);
+        assert_eq!(order(2, Choice::AsConfigured, First::Held), [1, 2]);
+        assert_eq!(order(2, Choice::FallbackOnly, First::Open), [1, 2]);
+        assert_eq!(order(0, Choice::AsConfigured, First::Open), [0]);
     }
 }

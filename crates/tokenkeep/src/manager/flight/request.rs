@@ -1,127 +1,246 @@
-//! The request, and what becomes of its answer.
+//! The requests of a flight, one after the other, until one brings a token or none is left to make.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tracing::warn;
 
 use super::route::Route;
 use super::turn::{Base, Sight};
-use super::{FLIGHT_TIMEOUT, Flight, remaining};
+use super::{FLIGHT_TIMEOUT, Flight};
 use crate::clock::Moment;
-use crate::error::{Code, Error};
-use crate::event::Event;
-use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR, missed_life};
-use crate::failure::{Failure, FailureKind};
+use crate::error::Error;
+use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR};
+use crate::failure::Failure;
 use crate::manager::account::no_credentials;
-use crate::manager::backoff::{self, Present};
 use crate::manager::record::{Stored, accept};
 use crate::manager::slot::FlightResult;
-use crate::manager::ways::{FIRST, Way};
+use crate::manager::ways::{Choice, FIRST, Way};
 use crate::manager::{StoreTask, declined};
 use crate::provider::Accounts;
 use crate::secret::Secret;
 use crate::source::{Ask, Fault, FetchError, Fetched};
+use crate::store::Record;
+
+/// What a flight works with from one request to the next.
+pub(super) struct Attempt {
+    pub(super) stored: Option<Stored>,
+    pub(super) sight: Sight,
+    pub(super) route: Route,
+    /// The login that the next request of the first way is made with.
+    pub(super) login: Login,
+    /// When the issuer was last asked.
+    pub(super) asked_at: Option<Moment>,
+    /// `login` came with an answer that was of no other use, and is not saved yet.
+    pub(super) rotated: bool,
+    requests: u32,
+    turns: u32,
+}
+
+/// A refresh token, and how sure it is.
+#[derive(Debug, Clone)]
+pub(super) enum Login {
+    /// The newest that is known when the request is made.
+    Newest,
+    /// This one, or none.
+    Known(Option<Secret>),
+}
+
+impl Login {
+    pub(super) fn token(&self) -> Option<&Secret> {
+        match self {
+            Self::Newest => None,
+            Self::Known(token) => token.as_ref(),
+        }
+    }
+}
+
+/// What comes before a request.
+enum Cleared {
+    Send,
+    /// Somebody else had a turn meanwhile.
+    TurnLost,
+    /// This way is closed; another may be open.
+    Closed(Failure),
+    End(FlightResult),
+}
 
 impl Flight {
     /// Asks the issuer, and keeps whatever comes of it.
     pub(super) async fn ask(&mut self, base: Base) -> FlightResult {
-        let mut stored = base.stored;
-        let mut refresh_token = self.newest_refresh_token(stored.as_ref());
-        let mut asked_at = self.last_asked(stored.as_ref());
+        let now = self.shared.clock.now();
+        let order = self.provider.ways.order(self.slot.key(), self.start.choice, now);
+        let mut asked_at = self.last_asked(base.stored.as_ref());
         if base.sight == Sight::Blind {
             // Another process, or this one before a restart, may have asked just now.
-            asked_at = asked_at.or(Some(self.shared.clock.now()));
+            asked_at = asked_at.or(Some(now));
         }
-        let mut route = self.route();
-        let mut attempts = 0;
-        let mut turns = 1;
+        let (stored, sight, route) = (base.stored, base.sight, Route::new(order));
+        let mut attempt =
+            Attempt { stored, sight, route, login: Login::Newest, asked_at, rotated: false, requests: 0, turns: 1 };
+        let result = self.ask_each_way(&mut attempt).await;
+        if attempt.rotated {
+            // The flight ended on another way than by what the issuer said: what it gave must not be lost for that.
+            self.save_failure(&attempt, true).await;
+        }
+        result
+    }
+
+    async fn ask_each_way(&mut self, attempt: &mut Attempt) -> FlightResult {
         loop {
-            attempts += 1;
-            let waited = self.floor(asked_at.filter(|_| route.keeps_floor(&self.provider.ways))).await;
-            if !self.is_still_its_turn(stored.as_ref(), waited).await {
-                turns += 1;
-                if turns > MAX_TURNS {
-                    return Err(self.out_of_time());
+            let keeps_floor = attempt.route.keeps_floor(&self.provider.ways);
+            let waited = self.floor(attempt.asked_at.filter(|_| keeps_floor)).await;
+            // In boxes, because a flight is as large as the largest of what it may wait for.
+            match Box::pin(self.clear_to_send(attempt, waited)).await {
+                Cleared::Send => {}
+                Cleared::TurnLost => {
+                    if let Err(result) = Box::pin(self.take_turn_again(attempt)).await {
+                        return result;
+                    }
+                    continue;
                 }
-                // In a box, because a flight is as large as the largest of what it may wait for.
-                stored = match Box::pin(self.take_turn_again(stored)).await {
-                    Ok(newest) => newest,
-                    Err(result) => return result,
-                };
-                refresh_token = self.newest_refresh_token(stored.as_ref());
-                asked_at = self.last_asked(stored.as_ref());
-                attempts -= 1;
-                continue;
-            }
-            if let Some(result) = Box::pin(self.identify_and_spend(stored.as_ref())).await {
-                return result;
+                Cleared::Closed(failure) => {
+                    let fault = closed(&failure, self.shared.clock.now());
+                    if self.note_fault(attempt, fault) {
+                        continue;
+                    }
+                    return Err(declined(self.slot.key(), &failure, self.shared.clock.now()));
+                }
+                Cleared::End(result) => return result,
             }
             let sent = self.shared.clock.now();
-            asked_at = Some(sent);
-            self.slot.lock().busy().asked_at = asked_at;
+            attempt.asked_at = Some(sent);
+            attempt.requests += 1;
+            self.slot.lock().busy().asked_at = Some(sent);
+            let way = attempt.route.way;
             // Only the first way has a login that outlives the token.
-            let login = refresh_token.as_ref().filter(|_| route.way == FIRST);
-            let fault = match self.fetch(route.way, login).await {
-                Ok(fetched) => {
-                    return self.arrive(&route, fetched, stored.as_ref(), refresh_token, sent, base.sight).await;
-                }
+            let answer = self.fetch(way, attempt.login.token().filter(|_| way == FIRST)).await;
+            let fault = match answer.and_then(|fetched| self.accept(attempt, fetched, sent)) {
+                Ok(record) => return self.arrive(attempt, record, sent).await,
                 Err(fault) => fault,
             };
             let login_refused = matches!(fault.fault, Fault::LoginRequired | Fault::RefreshTokenRefused);
-            if route.way == FIRST && attempts < MAX_ATTEMPTS && login_refused {
-                // Somebody else may have rotated it, in spite of the lease or without one.
-                if let Ok(Some(again)) = self.shared.read(&self.slot).await
-                    && again.record.refresh_token.is_some()
-                    && again.record.refresh_token != refresh_token
-                {
-                    if let Some(result) = self.consider(Some(&again)) {
-                        return result;
-                    }
-                    refresh_token.clone_from(&again.record.refresh_token);
-                    stored = Some(again);
-                    continue;
-                }
-                if fault.fault == Fault::RefreshTokenRefused && refresh_token.take().is_some() {
-                    continue;
+            if way == FIRST && attempt.requests < MAX_REQUESTS && login_refused {
+                match self.another_login(attempt, &fault).await {
+                    Some(Ok(())) => continue,
+                    Some(Err(result)) => return result,
+                    None => {}
                 }
             }
-            let rotated = fault.rotated.clone().filter(|_| route.way == FIRST);
-            refresh_token = rotated.clone().or(refresh_token);
-            let was_rotated = route.note_failure(fault, rotated.is_some(), &self.provider.ways, self.slot.key(), sent);
-            if route.go_on() {
-                continue;
+            if !self.note_fault(attempt, fault) {
+                return Err(self.fail(attempt).await);
             }
-            let fault = route.into_fault();
-            let error = self.remember(&fault, stored.as_ref());
-            self.save_failure(stored.as_ref(), refresh_token, sent, was_rotated).await;
-            return Err(error);
         }
     }
 
-    fn route(&self) -> Route {
-        let now = self.shared.clock.now();
-        Route::new(self.provider.ways.order(self.slot.key(), self.start.choice, now))
-    }
-
-    /// Finds out as whom to ask, and counts the request against the budget; how the flight ends if it may not be made.
-    async fn identify_and_spend(&mut self, stored: Option<&Stored>) -> Option<FlightResult> {
+    /// Finds out as whom to ask and with which login, counts the request against the budget, and makes sure in the end
+    /// that it is still this flight's turn.
+    async fn clear_to_send(&mut self, attempt: &mut Attempt, waited: bool) -> Cleared {
         let identity = match self.shared.identity(self.slot.key(), &self.provider).await {
             Ok(identity) => identity,
             Err(error) => {
                 let what = format!("the account's credentials cannot be read: {error}");
-                return Some(Err(self.remember(&FetchError::new(Fault::Unavailable, what), stored)));
+                let fault = FetchError::new(Fault::Unavailable, what);
+                return Cleared::End(Err(self.remember(&fault, attempt.stored.as_ref())));
             }
         };
         if identity.credentials.is_none() && self.provider.accounts() == Accounts::Stored {
-            self.slot.lock().busy().kept = false;
-            return Some(Err(no_credentials(self.slot.key())));
+            let mut state = self.slot.lock();
+            self.slot.withdraw(&mut state);
+            state.busy().kept = false;
+            return Cleared::End(Err(no_credentials(self.slot.key())));
+        }
+        if attempt.stored.as_ref().is_some_and(|stored| !stored.record.fingerprint.is_same_token(&identity.fingerprint))
+        {
+            // The record was read with other credentials than these.
+            return Cleared::TurnLost;
         }
         self.identity = Some(identity);
-        let exhausted = self.shared.spend(&self.provider).await.err()?;
-        Some(Err(declined(self.slot.key(), &exhausted, self.shared.clock.now())))
+        if matches!(attempt.login, Login::Newest) {
+            attempt.login = Login::Known(self.newest_refresh_token(attempt.stored.as_ref()));
+        }
+        if self.provider.ways.is_first_issuer(attempt.route.way)
+            && let Err(exhausted) = self.shared.spend(&self.provider).await
+        {
+            return Cleared::Closed(exhausted);
+        }
+        let took_time =
+            waited || self.provider.settings.budget.is_some() || self.provider.accounts() == Accounts::Stored;
+        if self.is_still_its_turn(attempt.stored.as_ref(), took_time).await { Cleared::Send } else { Cleared::TurnLost }
+    }
+
+    /// Makes a record of an answer, if it is good for one. A rotated refresh token comes back either way.
+    fn accept(&self, attempt: &Attempt, mut fetched: Fetched, sent: Moment) -> Result<Record, FetchError> {
+        let is_first = attempt.route.way == FIRST;
+        if !is_first {
+            fetched.refresh_token = None;
+        }
+        let mut generation = self.last_generation(attempt.stored.as_ref()).saturating_add(1);
+        if attempt.sight == Sight::Blind && generation == 1 {
+            // The store may know of many. No count has come as far as the seconds since 1970, so none is repeated.
+            generation = u64::try_from(self.shared.clock.now().wall_ms / 1000).unwrap_or(1);
+        }
+        let login = attempt.login.token().cloned();
+        let identity = self.identity();
+        let record = accept(fetched, login, generation, sent, &self.provider, &identity, &*self.shared.clock)?;
+        if is_first {
+            self.provider.ways.first_works(self.slot.key());
+        }
+        Ok(record)
+    }
+
+    /// After a refresh token was refused: somebody else may have rotated it, in spite of the lease or without one, or
+    /// there are other credentials to log in with. `None` if there is nothing else to try.
+    async fn another_login(&mut self, attempt: &mut Attempt, fault: &FetchError) -> Option<Result<(), FlightResult>> {
+        if let Ok(Some(again)) = self.shared.read(&self.slot, &self.provider).await
+            && again.record.refresh_token.is_some()
+            && again.record.refresh_token.as_ref() != attempt.login.token()
+        {
+            if let Some(result) = self.consider(Some(&again)) {
+                return Some(Err(result));
+            }
+            attempt.login = Login::Known(again.record.refresh_token.clone());
+            attempt.rotated = false;
+            attempt.stored = Some(again);
+            return Some(Ok(()));
+        }
+        let had_login = attempt.login.token().is_some();
+        if fault.fault == Fault::RefreshTokenRefused && had_login {
+            attempt.login = Login::Known(None);
+            attempt.rotated = false;
+            return Some(Ok(()));
+        }
+        None
+    }
+
+    /// Notes how the present way failed; whether there is another to take.
+    fn note_fault(&self, attempt: &mut Attempt, fault: FetchError) -> bool {
+        if let (FIRST, Some(rotated)) = (attempt.route.way, &fault.rotated) {
+            attempt.login = Login::Known(Some(rotated.clone()));
+            attempt.rotated = true;
+        }
+        let known = self.slot.lock().failure().map(|failure| failure.count);
+        let stored = || attempt.stored.as_ref()?.record.failure.as_ref().map(|failure| failure.count);
+        let before = known.or_else(stored).unwrap_or(0);
+        let now = self.shared.clock.now();
+        attempt.route.note_failure(fault, &self.provider.ways, self.slot.key(), before, now);
+        attempt.route.go_on()
+    }
+
+    /// Ends the flight with what all ways said.
+    async fn fail(&self, attempt: &mut Attempt) -> Error {
+        let fault = attempt.route.fault();
+        if self.start.choice == Choice::FallbackOnly {
+            // What a person tried says nothing of the way that is taken by itself.
+            return self.told(&fault, attempt.stored.as_ref());
+        }
+        if !self.is_same_account().await {
+            return self.outdated();
+        }
+        let error = self.remember(&fault, attempt.stored.as_ref());
+        let rotated = std::mem::take(&mut attempt.rotated);
+        self.save_failure(attempt, rotated).await;
+        error
     }
 
     /// Whether the lease is still this process's and the record still the newest: it may have stood still for longer
@@ -138,12 +257,17 @@ impl Flight {
         renewed == Ok(true) && stored.map_or(0, |stored| stored.version.0) >= newest
     }
 
-    /// Waits for this flight's turn once more; then what the store holds, or what it held when it can no longer be read.
-    async fn take_turn_again(&mut self, before: Option<Stored>) -> Result<Option<Stored>, FlightResult> {
+    /// Waits for this flight's turn once more, and starts from what the store holds then, or from what it held when it
+    /// can no longer be read.
+    async fn take_turn_again(&mut self, attempt: &mut Attempt) -> Result<(), FlightResult> {
+        attempt.turns += 1;
+        if attempt.turns > MAX_TURNS {
+            return Err(Err(self.out_of_time()));
+        }
         let known = self.slot.lock().version;
         let newest = match tokio::time::timeout(FLIGHT_TIMEOUT, self.take_turn()).await {
             Ok(Ok(newest)) => newest?,
-            Ok(Err(error)) => return self.go_on_alone(&error).await.map(|(newest, _)| newest.or(before)),
+            Ok(Err(error)) => self.go_on_alone(&error).await?.0.or_else(|| attempt.stored.take()),
             Err(_) => {
                 // It may have the lease by now.
                 self.leased = true;
@@ -151,13 +275,19 @@ impl Flight {
             }
         };
         let version = newest.as_ref().map_or(0, |newest| newest.version.0);
-        let mut state = self.slot.lock();
-        if state.version == known {
-            // Under the lease, an older record than the known one is no late view: somebody put it there by hand.
-            state.version = version;
+        {
+            let mut state = self.slot.lock();
+            if state.version == known {
+                // Under the lease, an older record than the known one is no late view: somebody put it there by hand.
+                state.version = version;
+            }
         }
-        drop(state);
-        Ok(newest)
+        attempt.stored = newest;
+        attempt.asked_at = self.last_asked(attempt.stored.as_ref());
+        if !attempt.rotated {
+            attempt.login = Login::Newest;
+        }
+        Ok(())
     }
 
     /// Waits until the issuer may be asked for this key again; whether there was need to wait.
@@ -194,111 +324,11 @@ impl Flight {
         })
     }
 
-    /// Keeps, saves and publishes what the issuer answered.
-    async fn arrive(
-        &self,
-        route: &Route,
-        mut fetched: Fetched,
-        stored: Option<&Stored>,
-        refresh_token: Option<Secret>,
-        sent: Moment,
-        sight: Sight,
-    ) -> FlightResult {
-        let now = self.shared.clock.now();
-        let mut generation = self.last_generation(stored).saturating_add(1);
-        if sight == Sight::Blind && generation == 1 {
-            // The store may know of many. No count has come as far as the seconds since 1970, so none is repeated.
-            generation = u64::try_from(now.wall_ms / 1000).unwrap_or(1);
-        }
-        let login = refresh_token.clone();
-        if route.way == FIRST {
-            self.provider.ways.first_works(self.slot.key());
-        } else {
-            fetched.refresh_token = None;
-        }
-        let identity = self.identity();
-        let accepted = accept(fetched, refresh_token, generation, sent, &self.provider, &identity, &*self.shared.clock);
-        let record = match accepted {
-            Ok(record) => record,
-            Err(fault) => {
-                let error = self.remember(&fault, stored);
-                self.save_failure(stored, fault.rotated.clone().or(login), sent, fault.rotated.is_some()).await;
-                return Err(error);
-            }
-        };
-        if stored.is_some_and(|stored| stored.foreign) {
-            warn!(key = %self.slot.key(), "the record in the store is of another configuration and is replaced");
-        }
-        let (record, version) = self.save(record, stored.map(|stored| stored.version)).await;
-        let Some(token) = record.token.clone() else { return Err(self.outdated()) };
-        if route.way != FIRST
-            && let Some(outage) = self.provider.ways.bypassed(self.slot.key())
-        {
-            self.shared.emit(Event::FallbackUsed { key: self.slot.key().clone(), what: outage.what });
-        }
-        {
-            let mut state = self.slot.lock();
-            if !self.is_current() {
-                return Err(self.outdated());
-            }
-            self.slot.publish(&mut state, &token, None, version, self.shared.clock.now());
-        }
-        self.shared.emit(Event::Obtained {
-            key: self.slot.key().clone(),
-            generation: token.generation(),
-            expires_in: remaining(&token, now),
-            took: now.since(sent),
-        });
-        if let Some(life) = token.life()
-            && let Some(expected) = missed_life(life, self.provider().policy())
-        {
-            self.shared.emit(Event::UnusualLife { key: self.slot.key().clone(), expected, life });
-        }
-        Ok(token)
-    }
-
-    /// Remembers a failure for all who ask from now on, and says when the issuer is asked again.
-    pub(super) fn remember(&self, fault: &FetchError, stored: Option<&Stored>) -> Error {
-        let now = self.shared.clock.now();
-        let live = self.slot.live();
-        let mut state = self.slot.lock();
-        let before = state.failure().cloned().or_else(|| stored?.record.failure.clone());
-        let present =
-            live.filter(|live| live.serves(now)).map_or(Present::Over, |live| Present::Alive(live.serves_for(now)));
-        let failure = failure_after(before.as_ref(), fault, present, now);
-        if !self.is_current() {
-            return declined(self.slot.key(), &failure, now);
-        }
-        state.busy().failure = Some(failure.clone());
-        drop(state);
-        if failure.kind == FailureKind::RateLimited && !self.provider.ways.has_fallback() {
-            self.provider().hold_all(&failure, now);
-        }
-        self.shared.emit(Event::Failed {
-            key: self.slot.key().clone(),
-            kind: failure.kind,
-            what: failure.what.clone(),
-            count: failure.count,
-            retry_in: (!failure.retry_at.is_never()).then(|| failure.retry_at.remaining(now)),
-        });
-        declined(self.slot.key(), &failure, now)
-    }
-
-    /// Whether the provider is still configured as it was when the flight began.
-    fn is_current(&self) -> bool {
-        Arc::ptr_eq(&self.slot.provider(), &self.provider)
-    }
-
-    /// The answer to those who wait for a token that is no longer the right one.
-    fn outdated(&self) -> Error {
-        Error::new(Code::Unavailable, "the configuration or the credentials were changed while the token was obtained")
-            .with_key(self.slot.key())
-            .with_retry_after(REQUEST_FLOOR)
-    }
-
     fn newest_refresh_token(&self, stored: Option<&Stored>) -> Option<Secret> {
         let stored_generation = stored.map_or(0, |stored| stored.record.generation);
-        match self.slot.lock().unsaved() {
+        let fingerprint = self.identity().fingerprint;
+        // What could not be saved may be of other credentials or another configuration.
+        match self.slot.lock().unsaved().filter(|unsaved| unsaved.fingerprint.is_same_login(&fingerprint)) {
             Some(unsaved) if unsaved.generation >= stored_generation => unsaved.refresh_token.clone(),
             _ => stored.and_then(|stored| stored.record.refresh_token.clone()),
         }
@@ -320,34 +350,14 @@ impl Flight {
     }
 }
 
-/// The failure in force after one more.
-fn failure_after(before: Option<&Failure>, fault: &FetchError, present: Present, now: Moment) -> Failure {
-    let kind = match fault.fault {
-        Fault::Unavailable => FailureKind::Unavailable,
-        Fault::RateLimited => FailureKind::RateLimited,
-        Fault::Refused => FailureKind::Refused,
-        Fault::RefreshTokenRefused | Fault::LoginRequired => FailureKind::LoginRequired,
-    };
-    // An outage before a refusal is no reason to probe it less often.
-    let same = before.filter(|before| is_transient(before.kind) == is_transient(kind));
-    let count = before.map_or(0, |before| before.count).saturating_add(1);
-    let step = same.map_or(1, |_| count);
-    let delay = backoff::delay(kind, step, present, fault.retry_after, fastrand::f32());
-    Failure {
-        kind,
-        what: fault.what.clone(),
-        next: fault.next.clone(),
-        count,
-        since: before.map_or(now, |before| before.since),
-        retry_at: delay.map_or(Moment::NEVER, |delay| now.plus(delay)),
-    }
-}
-
-fn is_transient(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Unavailable | FailureKind::RateLimited)
+/// A way that is closed for a while, as the failure of it.
+fn closed(failure: &Failure, now: Moment) -> FetchError {
+    let retry_after = Some(failure.retry_at.remaining(now));
+    FetchError { retry_after, ..FetchError::new(Fault::RateLimited, failure.what.clone()) }
 }
 
 /// How often a flight may lose its turn before it gives up.
 const MAX_TURNS: u32 = 4;
-/// Requests of one flight: with the stored refresh token, with one that somebody else rotated, with the password.
-const MAX_ATTEMPTS: u32 = 3;
+/// Requests of one flight by the first way: with the stored refresh token, with one that somebody else rotated, with the
+/// password.
+const MAX_REQUESTS: u32 = 3;

@@ -13,14 +13,13 @@ pub(super) struct Route {
     ahead: VecDeque<Way>,
     taken: Vec<Way>,
     faults: Vec<(Way, FetchError)>,
-    rotated: bool,
 }
 
 impl Route {
     pub(super) fn new(order: Vec<Way>) -> Self {
         let mut ahead = VecDeque::from(order);
         let way = ahead.pop_front().unwrap_or(FIRST);
-        Self { way, ahead, taken: vec![way], faults: Vec::new(), rotated: false }
+        Self { way, ahead, taken: vec![way], faults: Vec::new() }
     }
 
     /// Whether this way's issuer may have been asked just now. One that the flight turns to because another failed was
@@ -30,22 +29,13 @@ impl Route {
         self.faults.is_empty() || self.faults.iter().any(|(way, _)| ways.source(*way).issuer() == issuer)
     }
 
-    /// Notes how the present way failed at this moment; whether any way so far brought a new refresh token.
-    pub(super) fn note_failure(
-        &mut self,
-        fault: FetchError,
-        rotated: bool,
-        ways: &Ways,
-        key: &Key,
-        now: Moment,
-    ) -> bool {
-        if self.way == FIRST && ways.first_failed(key, &fault, now) {
+    /// Notes how the present way failed at this moment, after so many failures of the key in a row.
+    pub(super) fn note_failure(&mut self, fault: FetchError, ways: &Ways, key: &Key, before: u32, now: Moment) {
+        if self.way == FIRST && ways.first_failed(key, &fault, before, now) {
             let others = ways.others().filter(|way| !self.taken.contains(way) && !self.ahead.contains(way));
             self.ahead.extend(others.collect::<Vec<_>>());
         }
         self.faults.push((self.way, fault));
-        self.rotated |= rotated;
-        self.rotated
     }
 
     /// Turns to the next way, if there is one.
@@ -57,8 +47,8 @@ impl Route {
     }
 
     /// What is remembered when all ways failed: the first one's failure if that was tried, with what the others said.
-    pub(super) fn into_fault(self) -> FetchError {
-        let (first, others): (Vec<_>, Vec<_>) = self.faults.into_iter().partition(|(way, _)| *way == FIRST);
+    pub(super) fn fault(&self) -> FetchError {
+        let (first, others): (Vec<_>, Vec<_>) = self.faults.iter().cloned().partition(|(way, _)| *way == FIRST);
         let mut faults = first.into_iter().chain(others).map(|(_, fault)| fault);
         let nothing = || FetchError::new(Fault::Unavailable, "there is no way left to authenticate");
         let mut fault = faults.next().unwrap_or_else(nothing);

@@ -4,12 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Flight;
-use crate::clock::Moment;
+use super::request::Attempt;
 use crate::event::Event;
-use crate::manager::record::Stored;
 use crate::manager::slot::Slot;
 use crate::manager::{Shared, StoreTask};
-use crate::secret::Secret;
 use crate::source::Keep;
 use crate::store::{Record, SaveOutcome, StoreError, Version};
 
@@ -36,10 +34,12 @@ impl Flight {
                 }
                 Err(error) => break error,
                 // Cleared by somebody, a failure noted by a holder whose lease has ended, or overtaken.
-                Ok(SaveOutcome::Conflict) => match self.shared.read(&self.slot).await {
-                    // What was obtained with other credentials, or by another configuration, is nobody's any more.
-                    Ok(Some(theirs)) if !theirs.record.fingerprint.is_same_token(&record.fingerprint) => {
-                        return (Arc::new(theirs.record), Some(theirs.version));
+                Ok(SaveOutcome::Conflict) => match self.shared.read(&self.slot, &self.provider).await {
+                    // What was obtained with other credentials is nobody's any more, and another login is not given up.
+                    Ok(Some(theirs))
+                        if theirs.other_login || !theirs.record.fingerprint.is_same_login(&record.fingerprint) =>
+                    {
+                        return (Arc::new(Record { token: None, ..theirs.record }), Some(theirs.version));
                     }
                     Ok(Some(theirs))
                         if theirs.record.generation >= record.generation && theirs.record.token.is_some() =>
@@ -65,15 +65,10 @@ impl Flight {
     }
 
     /// Saves the failure in force, so that other processes leave the issuer alone too. Without a new refresh token
-    /// nothing is lost if this does not succeed.
-    pub(super) async fn save_failure(
-        &self,
-        stored: Option<&Stored>,
-        refresh_token: Option<Secret>,
-        asked: Moment,
-        rotated: bool,
-    ) {
-        if self.keep() == Keep::InMemory {
+    /// nothing is lost if this does not succeed. The login of another configuration is not given up for a failure.
+    pub(super) async fn save_failure(&self, attempt: &Attempt, rotated: bool) {
+        let stored = attempt.stored.as_ref();
+        if self.keep() == Keep::InMemory || (!rotated && stored.is_some_and(|stored| stored.other_login)) {
             return;
         }
         let failure = self.slot.lock().failure().cloned();
@@ -86,8 +81,8 @@ impl Flight {
             token: before.and_then(|record| record.token.clone()).filter(|token| token.generation() > obsolete),
             refresh_in: before.and_then(|record| record.refresh_in),
             jitter: before.map_or(0.0, |record| record.jitter),
-            refresh_token,
-            asked_at: Some(asked),
+            refresh_token: attempt.login.token().cloned(),
+            asked_at: attempt.asked_at,
             failure,
             boot_id: self.shared.clock.boot_id().into(),
         };
@@ -97,10 +92,15 @@ impl Flight {
         }
         let mut saved = self.shared.store.save(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
         if saved == Ok(SaveOutcome::Conflict)
-            && let Ok(Some(theirs)) = self.shared.read(&self.slot).await
+            && let Ok(Some(theirs)) = self.shared.read(&self.slot, &self.provider).await
         {
+            if theirs.other_login || !theirs.record.fingerprint.is_same_token(&record.fingerprint) {
+                // The failure was of what is no longer in force.
+                self.slot.lock().busy().failure = None;
+                return;
+            }
             // Cleared, or written by another process, meanwhile: what they wrote stays, but for when was asked.
-            let record = Record { asked_at: Some(asked), ..theirs.record };
+            let record = Record { asked_at: attempt.asked_at, ..theirs.record };
             saved = self.shared.store.save(self.slot.key(), &record, Some(theirs.version)).await;
         }
         // Nobody tries again to save a failure, so it is enough for the store to be well that leases can be had.
@@ -163,7 +163,7 @@ impl Flight {
 /// Saves what could not be saved before; whether there is nothing left to save.
 pub(in crate::manager) async fn save_again(shared: &Shared, slot: &Slot) -> bool {
     let Some(record) = slot.lock().unsaved().cloned() else { return true };
-    let Ok(theirs) = shared.read(slot).await else { return false };
+    let Ok(theirs) = shared.read(slot, &slot.provider()).await else { return false };
     let overtaken = theirs.as_ref().is_some_and(|theirs| theirs.record.generation >= record.generation);
     let mut version = None;
     if !overtaken {
@@ -209,11 +209,13 @@ pub(in crate::manager) async fn clear_stored(shared: &Shared, slot: &Slot, clear
         return Ok(());
     }
     loop {
-        let stored = shared.read(slot).await?;
+        let stored = shared.read(slot, &slot.provider()).await?;
         let version = stored.as_ref().map(|stored| stored.version);
         let record = match (stored, clear) {
             (None, Clear::Token) => return Ok(()),
             (None, Clear::Login) => shared.empty_record(slot).await?,
+            // What is not this configuration's is not for it to clear.
+            (Some(stored), Clear::Token) if stored.other_login => return Ok(()),
             (Some(stored), _) => Record { token: None, failure: None, ..stored.record },
         };
         let saved = shared.store.save(slot.key(), &record, version).await;
@@ -253,7 +255,7 @@ impl Shared {
 /// Has the store forget a token that was rejected, so that neither the next start nor another process hands it out.
 pub(in crate::manager) async fn forget_rejected(shared: Arc<Shared>, slot: Arc<Slot>) {
     let obsolete = slot.lock().obsolete();
-    let Ok(stored) = shared.read(&slot).await else { return };
+    let Ok(stored) = shared.read(&slot, &slot.provider()).await else { return };
     let rejected = |record: &Record| record.token.as_ref().is_some_and(|token| token.generation() <= obsolete);
     if let Some(stored) = stored.filter(|stored| rejected(&stored.record)) {
         let record = Record { token: None, ..stored.record };

@@ -15,7 +15,7 @@ use crate::manager::record::Stored;
 use crate::manager::slot::FlightResult;
 use crate::manager::{StoreTask, declined, lost_flight};
 use crate::source::{Fault, FetchError, Keep};
-use crate::store::{LeaseOutcome, StoreError};
+use crate::store::{LeaseOutcome, Record, StoreError};
 
 /// Whether the issuer is to be asked, and from what to start.
 pub(super) enum Ready {
@@ -46,7 +46,7 @@ impl Flight {
             let permit = self.permit(permit).await;
             return Ready::Ask(Box::new(Base { stored: None, sight: Sight::Clear, _permit: permit }));
         }
-        let first = self.shared.read(&self.slot).await;
+        let first = self.shared.read(&self.slot, &self.provider).await;
         if let (Trigger::ByHand, Ok(Some(stored))) = (self.start.trigger, &first) {
             self.start.above = self.start.above.max(stored.record.generation);
         }
@@ -105,7 +105,7 @@ impl Flight {
             };
             // Also under the lease: whoever had it before may have done the work.
             loop {
-                let stored = self.shared.read(&self.slot).await?;
+                let stored = self.shared.read(&self.slot, &self.provider).await?;
                 if let Some(result) = self.consider(stored.as_ref()) {
                     return Ok(Err(result));
                 }
@@ -125,8 +125,10 @@ impl Flight {
     /// would have to replace goes on. The rest holds out while the present token can be handed out, and without
     /// knowing the newest refresh token it does not ask at all.
     pub(super) async fn go_on_alone(&self, error: &StoreError) -> Result<(Option<Stored>, Sight), FlightResult> {
-        let stored = self.shared.read(&self.slot).await;
-        let newest_is_known = stored.is_ok() || self.slot.lock().unsaved().is_some();
+        let stored = self.shared.read(&self.slot, &self.provider).await;
+        let fingerprint = self.identity().fingerprint;
+        let is_own = |unsaved: &Arc<Record>| unsaved.fingerprint.is_same_login(&fingerprint);
+        let newest_is_known = stored.is_ok() || self.slot.lock().unsaved().is_some_and(is_own);
         let serves = self.slot.serves(self.shared.clock.now());
         // A store that is busy will answer soon; others may use it, and the refresh token in it, at this moment.
         let safe = newest_is_known && !serves && !error.busy;
@@ -147,6 +149,9 @@ impl Flight {
         let stored = stored?;
         let now = self.shared.clock.now();
         let mut state = self.slot.lock();
+        if !self.is_current() {
+            return Some(Err(self.outdated()));
+        }
         let above = self.start.above.max(state.obsolete());
         if let Some(token) = stored.record.token.as_ref().filter(|token| token.generation() > above)
             && matches!(classify(Some(token), now, Duration::ZERO), Phase::Fresh | Phase::Due)
