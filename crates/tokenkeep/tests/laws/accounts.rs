@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tokenkeep::expiry::Policy;
+use tokenkeep::expiry::{Policy, Refresh};
 use tokenkeep::source::{Expiry, Fault};
+use tokenkeep::store::Store as _;
 use tokenkeep::{Accounts, Code, Credentials, KeyState, Secret, SourceSettings};
 use tokio::task::JoinSet;
 
@@ -159,6 +160,127 @@ async fn an_account_that_was_never_used_has_a_status() {
     let statuses = other.statuses(None, 10).await;
     let status = statuses.iter().find(|status| status.key.as_str() == "graph:1").unwrap();
     assert_eq!(status.state, KeyState::Absent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_is_never_sent_with_other_credentials_than_those_that_brought_it() {
+    for unsaved in [false, true] {
+        let world = world_of(Issuer::rotating(HOUR), stored()).await;
+        let other = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+        world.manager.set_credentials("graph:1", credentials("old")).await.unwrap();
+        let handle = world.manager.handle("graph:1").unwrap();
+        handle.token().await.unwrap();
+        if unsaved {
+            world.store.set(Trouble::NoSaves);
+            handle.refresh().await.unwrap();
+            world.store.set(Trouble::None);
+        }
+        // It waits for its second between two requests, the record read.
+        let refresh = handle.refresh();
+        tokio::pin!(refresh);
+        tokio::select! {
+            _ = &mut refresh => panic!("it did not wait"),
+            () = pass(Duration::from_millis(300)) => {}
+        }
+        other.set_credentials("graph:1", credentials("new")).await.unwrap();
+        refresh.await.ok();
+        let mixed = world.issuer.requests().into_iter().filter(|request| request.password.as_deref() == Some("new"));
+        assert_eq!(mixed.filter(|request| request.refresh_token.is_some()).count(), 0, "unsaved: {unsaved}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_old_credentials_is_not_held_against_new_ones() {
+    for fault in [Fault::Refused, Fault::LoginRequired] {
+        for by_another in [false, true] {
+            let world = stored_world().await;
+            let other = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+            world.manager.start();
+            world.manager.set_credentials("graph:1", credentials("wrong")).await.unwrap();
+            let handle = world.manager.handle("graph:1").unwrap();
+            world.issuer.hold();
+            let mut login = JoinSet::new();
+            let own = handle.clone();
+            login.spawn(async move { own.token().await });
+            world.issuer.arrival(1).await;
+            let who = if by_another { &other } else { &world.manager };
+            who.set_credentials("graph:1", credentials("right")).await.unwrap();
+            world.issuer.fail(fault);
+            world.issuer.let_go();
+            login.join_next().await.unwrap().unwrap().unwrap_err();
+            world.issuer.reply(Reply::Token);
+            pass(SECOND * 3).await;
+            handle.token().await.unwrap_or_else(|error| panic!("{fault:?}, by another: {by_another}: {error}"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_new_tokens_has_one_of_new_credentials_at_once() {
+    for (by_another, always) in [(false, false), (true, false), (false, true), (true, true)] {
+        let refresh = if always { Refresh::Always } else { Refresh::Ahead };
+        let settings = stored().with_policy(Policy { refresh, ..Policy::default() });
+        let world = world_of(Issuer::new(HOUR * 10), settings.clone()).await;
+        let other = manager_with(&world.clock, &world.store, &world.issuer, settings).await;
+        world.manager.start();
+        world.manager.set_credentials("graph:1", credentials("old")).await.unwrap();
+        let handle = world.manager.handle("graph:1").unwrap();
+        handle.token().await.unwrap();
+        let _subscriber = (!always).then(|| handle.subscribe());
+        drop(handle);
+        pass(MINUTE * 5).await;
+        let who = if by_another { &other } else { &world.manager };
+        who.set_credentials("graph:1", credentials("new")).await.unwrap();
+        pass(SECOND * 4).await;
+        assert_eq!(passwords(&world), ["old", "new"], "by another: {by_another}, always: {always}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_that_are_added_to_tokens_that_are_always_kept_are_kept_too() {
+    let settings = stored().with_policy(Policy { refresh: Refresh::Always, ..Policy::default() });
+    let world = world_of(Issuer::new(HOUR), settings.clone()).await;
+    let other = manager_with(&world.clock, &world.store, &world.issuer, settings).await;
+    world.manager.start();
+    pass(MINUTE).await;
+    world.manager.set_credentials("graph:1", credentials("one")).await.unwrap();
+    other.set_credentials("graph:2", credentials("two")).await.unwrap();
+    pass(SECOND * 5).await;
+    assert_eq!(passwords(&world), ["one", "two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_vanish_cause_no_work_for_ever() {
+    let world = stored_world().await;
+    world.manager.start();
+    world.manager.set_credentials("graph:1", credentials("one")).await.unwrap();
+    let handle = world.manager.handle("graph:1").unwrap();
+    handle.token().await.unwrap();
+    let _subscriber = handle.subscribe();
+    // By hand, or by a kill between the two writes: the record is not told.
+    world.store.remove_credentials(handle.key()).await.unwrap();
+    pass(HOUR * 2).await;
+    let before = world.store.loads();
+    pass(HOUR).await;
+    let loads = world.store.loads() - before;
+    assert!(loads <= 200, "the store was read {loads} times in an hour");
+    assert_eq!(handle.token().await.unwrap_err().code(), Code::UnknownKey);
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_credentials_bring_the_first_way_back() {
+    let second = Issuer::at("second.example", MINUTE);
+    let settings = SourceSettings { fallbacks: vec![std::sync::Arc::new(second.clone())], ..stored() };
+    let world = world_of(Issuer::new(HOUR), settings).await;
+    second.set_clock(&world.clock);
+    world.manager.set_credentials("graph:1", credentials("wrong")).await.unwrap();
+    world.issuer.fail(Fault::Refused);
+    world.manager.token("graph:1").await.unwrap();
+    world.issuer.reply(Reply::Token);
+    world.manager.set_credentials("graph:1", credentials("right")).await.unwrap();
+    pass(SECOND).await;
+    world.manager.token("graph:1").await.unwrap();
+    assert_eq!((world.issuer.count(), second.count()), (2, 1));
 }
 
 async fn stored_world() -> World {

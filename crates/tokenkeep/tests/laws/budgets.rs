@@ -78,6 +78,33 @@ async fn without_the_store_each_process_keeps_the_budget_by_itself() {
     assert_eq!(world.issuer.count(), 10);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_was_spent_without_the_store_counts_when_it_is_back() {
+    let world = world_of(Issuer::new(HOUR), limited()).await;
+    world.store.set(Trouble::Gone);
+    for account in 0..20 {
+        world.manager.token(&format!("graph:{account}")).await.ok();
+    }
+    world.store.set(Trouble::None);
+    pass(SECOND * 2).await;
+    for account in 20..40 {
+        world.manager.handle(&format!("graph:{account}")).unwrap().refresh().await.ok();
+    }
+    assert_eq!(world.issuer.count(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spent_budget_turns_to_a_fallback_at_another_issuer() {
+    let second = Issuer::at("second.example", HOUR);
+    let settings = SourceSettings { fallbacks: vec![std::sync::Arc::new(second.clone())], ..limited() };
+    let world = world_of(Issuer::new(HOUR), settings).await;
+    second.set_clock(&world.clock);
+    for account in 0..15 {
+        world.manager.token(&format!("graph:{account}")).await.unwrap();
+    }
+    assert_eq!((world.issuer.count(), second.count()), (10, 5));
+}
+
 fn limited() -> SourceSettings {
     let policy = Policy { timeout: Duration::from_secs(5), ..Policy::default() };
     let budget = Some(Budget::parse("10/1m").unwrap());

@@ -1,9 +1,10 @@
 //! Further ways to authenticate: used when the first fails as often as is configured, and left again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokenkeep::source::Fault;
-use tokenkeep::{Code, Demand, Event, SourceSettings, Warning};
+use tokenkeep::source::{Expiry, Fault, FetchError};
+use tokenkeep::{Accounts, Code, Demand, Event, SourceSettings, Warning};
 
 use crate::support::*;
 
@@ -39,7 +40,7 @@ async fn a_fallback_waits_for_as_many_failures_as_configured() {
 #[tokio::test(start_paused = true)]
 async fn the_first_way_is_left_alone_for_five_minutes_and_then_tried_again() {
     let Ways { world, second } = ways(1).await;
-    second.set_expiry(tokenkeep::source::Expiry::In(MINUTE * 2));
+    second.set_expiry(Expiry::In(MINUTE * 2));
     world.issuer.fail(Fault::Unavailable);
     world.get().await.unwrap();
     pass(MINUTE * 2).await;
@@ -110,6 +111,71 @@ async fn the_login_of_the_first_way_outlives_a_token_of_the_fallback() {
     world.get().await.unwrap();
     assert_eq!(world.issuer.requests().last().unwrap().refresh_token.as_deref(), Some("rt-1"));
     assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_turns_to_the_fallback_at_once_however_many_failures_are_configured() {
+    for fault in [Fault::Refused, Fault::LoginRequired] {
+        let Ways { world, second } = ways(5).await;
+        world.issuer.fail(fault);
+        world.get().await.unwrap();
+        assert_eq!((world.issuer.count(), second.count()), (1, 1), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_no_use_turns_to_the_fallback_too() {
+    let Ways { world, second } = ways(1).await;
+    world.issuer.set_expiry(Expiry::In(Duration::ZERO));
+    world.get().await.unwrap();
+    assert_eq!((world.issuer.count(), second.count()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_that_fails_on_demand_is_held_against_nobody() {
+    let Ways { world, second } = ways(1).await;
+    world.get().await.unwrap();
+    second.fail(Fault::Refused);
+    assert_eq!(world.graph().refresh_by_fallback().await.unwrap_err().code(), Code::Refused);
+    pass(HOUR).await;
+    world.get().await.unwrap();
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_keeps_all_keys_from_the_first_way_for_as_long_as_it_says() {
+    let second = Issuer::at("second.example", HOUR);
+    let settings = SourceSettings {
+        fallbacks: vec![Arc::new(second.clone())],
+        accounts: Accounts::Any,
+        ..SourceSettings::default()
+    };
+    let world = world_of(Issuer::new(HOUR), settings).await;
+    second.set_clock(&world.clock);
+    let limit = FetchError { retry_after: Some(HOUR), ..FetchError::new(Fault::RateLimited, "answered 429") };
+    world.issuer.reply(Reply::Fail(limit));
+    for account in 0..50 {
+        world.manager.token(&format!("graph:{account}")).await.unwrap();
+    }
+    assert_eq!((world.issuer.count(), second.count()), (1, 50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_rotated_in_vain_is_saved_whatever_way_the_flight_ends() {
+    let second = Issuer::at("second.example", HOUR);
+    let settings = SourceSettings { fallbacks: vec![Arc::new(second.clone())], ..SourceSettings::default() };
+    let world = world_of(Issuer::rotating(MINUTE), settings).await;
+    second.set_clock(&world.clock);
+    let rotated = Some(tokenkeep::Secret::new("rt-new"));
+    world.issuer.reply(Reply::Fail(FetchError { rotated, ..FetchError::new(Fault::Unavailable, "no token in it") }));
+    for second_fails in [false, true] {
+        if second_fails {
+            second.fail(Fault::Unavailable);
+        }
+        assert_eq!(world.graph().refresh().await.is_err(), second_fails);
+        let stored = world.store.record("graph").await.unwrap().refresh_token.unwrap();
+        assert_eq!(stored.expose_secret(), "rt-new", "second fails: {second_fails}");
+    }
 }
 
 struct Ways {

@@ -1,9 +1,13 @@
 //! Another configuration while the program runs.
 
+use std::sync::Arc;
+
 use tokenkeep::budget::Budget;
+use tokenkeep::clock::SystemClock;
 use tokenkeep::expiry::Policy;
 use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
-use tokenkeep::{Code, Secret, SourceSettings, TokenManager};
+use tokenkeep::store::{Holder, LeaseOutcome, MemoryStore, Store};
+use tokenkeep::{Clock, Code, Secret, SourceSettings, TokenManager};
 use tokenkeep_sandbox::{Client, Fault, Sandbox};
 
 use crate::support::*;
@@ -92,6 +96,100 @@ async fn a_flight_under_the_old_configuration_publishes_nothing() {
 }
 
 #[tokio::test]
+async fn a_caller_who_waits_gets_its_token_when_only_the_times_of_renewal_change() {
+    let sandbox = sandbox().await;
+    let graph = provider("graph", &sandbox, "a");
+    let manager = manager_of(vec![graph.clone()]).await;
+    let handle = manager.handle("graph").unwrap();
+    sandbox.set_fault(Fault::Hang);
+    let asking = handle.token();
+    tokio::pin!(asking);
+    tokio::select! {
+        _ = &mut asking => panic!("the issuer did not hold the request"),
+        () = sandbox.wait_for_requests("reports", 1) => {}
+    }
+    let policy = Policy { expiry_buffer: Some(SECOND * 5), ..Policy::default() };
+    manager.reload(&[graph.with_policy(policy)]).unwrap();
+    sandbox.clear_faults();
+    sandbox.release();
+    asking.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_login_outlives_a_wrong_configuration() {
+    let sandbox = sandbox().await;
+    let right = login(&sandbox, "reports-secret", "a");
+    let (store, manager) = logins(vec![right.clone()]).await;
+    let handle = manager.handle("calendar").unwrap();
+    handle.token().await.unwrap();
+    let known = refresh_token(&store).await;
+    manager.reload(&[other_client(&sandbox)]).unwrap();
+    handle.token().await.unwrap_err();
+    assert_eq!(refresh_token(&store).await, known, "the login was given up for a mistyped one");
+    manager.reload(&[right]).unwrap();
+    handle.refresh().await.unwrap();
+    assert_eq!(sandbox.counters().total.reused_refresh_tokens, 0);
+}
+
+#[tokio::test]
+async fn a_login_outlives_the_removal_of_its_provider_while_a_flight_waits_for_its_turn() {
+    let sandbox = sandbox().await;
+    let right = login(&sandbox, "reports-secret", "a");
+    let (store, manager) = logins(vec![right.clone()]).await;
+    let handle = manager.handle("calendar").unwrap();
+    handle.token().await.unwrap();
+    let other = Holder::unique();
+    assert_eq!(store.acquire_lease(handle.key(), &other, MINUTE).await, Ok(LeaseOutcome::Acquired));
+    let refresh = handle.refresh();
+    tokio::pin!(refresh);
+    assert!(futures_util::poll!(&mut refresh).is_pending());
+    manager.reload(&[]).unwrap();
+    store.release_lease(handle.key(), &other).await.unwrap();
+    refresh.await.unwrap_err();
+    assert_eq!(handle.clear().await.unwrap_err().code(), Code::UnknownKey);
+    manager.reload(&[right]).unwrap();
+    handle.refresh().await.unwrap();
+    assert_eq!(sandbox.counters().total.reused_refresh_tokens, 0);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_could_not_be_saved_is_not_sent_to_another_issuer() {
+    let (sandbox, another) = (sandbox().await, sandbox().await);
+    let (store, manager) = logins(vec![login(&sandbox, "reports-secret", "a")]).await;
+    let handle = manager.handle("calendar").unwrap();
+    handle.token().await.unwrap();
+    store.set(Trouble::NoSaves);
+    handle.refresh().await.unwrap();
+    manager.reload(&[login(&another, "reports-secret", "a")]).unwrap();
+    // Its own first refresh token is good; one of another issuer would not be.
+    handle.token().await.unwrap();
+    assert_eq!(another.counters().total.refused, 0);
+}
+
+#[tokio::test]
+async fn a_login_outlives_a_change_of_scope_while_its_refresh_token_is_being_spent() {
+    let sandbox = sandbox().await;
+    let first = login(&sandbox, "reports-secret", "a");
+    let (_store, manager) = logins(vec![first.clone()]).await;
+    let handle = manager.handle("calendar").unwrap();
+    handle.token().await.unwrap();
+    sandbox.set_fault(Fault::HoldAnswer);
+    let refresh = handle.refresh();
+    tokio::pin!(refresh);
+    tokio::select! {
+        _ = &mut refresh => panic!("the issuer did not keep its answer"),
+        () = sandbox.wait_until(|counters| counters.total.issued == 2) => {}
+    }
+    handle.clear().await.unwrap();
+    manager.reload(&[with_scope(first, "b")]).unwrap();
+    sandbox.clear_faults();
+    sandbox.release();
+    refresh.await.unwrap_err();
+    handle.token().await.unwrap();
+    assert_eq!(sandbox.counters().total.reused_refresh_tokens, 0);
+}
+
+#[tokio::test]
 async fn a_configuration_with_a_name_twice_changes_nothing() {
     let sandbox = sandbox().await;
     let graph = provider("graph", &sandbox, "a");
@@ -127,7 +225,44 @@ async fn keys_that_are_always_renewed_from_now_on_are_found() {
 }
 
 async fn sandbox() -> Sandbox {
-    Sandbox::builder().client(Client::new("reports", "reports-secret")).start().await.unwrap()
+    let reports = Client::new("reports", "reports-secret").scope("a b");
+    Sandbox::builder().client(reports).start().await.unwrap()
+}
+
+/// A manager whose store can be made to fail, on the system's clock.
+async fn logins(providers: Vec<Provider>) -> (Arc<UnreliableStore>, TokenManager) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let memory = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+    let store = Arc::new(UnreliableStore::new(memory));
+    let builder = TokenManager::builder().clock(clock).store(Arc::clone(&store) as Arc<dyn Store>);
+    (store, builder.providers(providers).build().await.unwrap())
+}
+
+/// A login whose refresh token is good once.
+fn login(sandbox: &Sandbox, secret: &str, scope: &str) -> Provider {
+    let endpoint = TokenEndpointSettings { scope: vec![scope.to_owned()], ..endpoint(sandbox, secret) };
+    let seed = Secret::new(sandbox.issue_refresh_token("reports"));
+    Provider::new("calendar", Grant::RefreshToken { endpoint, seed }).unwrap()
+}
+
+/// The same of a client that nobody has registered.
+fn other_client(sandbox: &Sandbox) -> Provider {
+    let mut provider = login(sandbox, "reports-secret", "a");
+    if let Grant::RefreshToken { endpoint, .. } = &mut provider.grant {
+        "mistyped".clone_into(&mut endpoint.client_id);
+    }
+    provider
+}
+
+fn with_scope(mut provider: Provider, scope: &str) -> Provider {
+    if let Grant::RefreshToken { endpoint, .. } = &mut provider.grant {
+        endpoint.scope = vec![scope.to_owned()];
+    }
+    provider
+}
+
+async fn refresh_token(store: &UnreliableStore) -> Option<Secret> {
+    store.record("calendar").await.unwrap().refresh_token
 }
 
 async fn manager_of(providers: Vec<Provider>) -> TokenManager {

@@ -154,3 +154,18 @@ async fn a_flight_whose_lease_is_never_sure_spends_nothing_and_gives_up() {
     assert_eq!(world.get().await.unwrap().generation(), 2);
     assert_eq!(world.issuer.reused(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_process_spends_a_login_that_it_cannot_save_while_the_store_has_a_good_token() {
+    let world = rotating_world(HOUR).await;
+    world.get().await.unwrap();
+    world.store.set(Trouble::Full);
+    let another = world.another_process().await;
+    let error = another.handle("graph").unwrap().refresh().await.unwrap_err();
+    assert!(error.to_string().contains("cannot be used safely"), "{error}");
+    assert_eq!(world.issuer.count(), 1);
+    world.store.set(Trouble::None);
+    pass(MINUTE).await;
+    another.handle("graph").unwrap().refresh().await.unwrap();
+    assert_eq!(world.issuer.reused(), 0);
+}

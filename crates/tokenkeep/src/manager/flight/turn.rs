@@ -129,7 +129,9 @@ impl Flight {
         let fingerprint = self.identity().fingerprint;
         let is_own = |unsaved: &Arc<Record>| unsaved.fingerprint.is_same_login(&fingerprint);
         let newest_is_known = stored.is_ok() || self.slot.lock().unsaved().is_some_and(is_own);
-        let serves = self.slot.serves(self.shared.clock.now());
+        let now = self.shared.clock.now();
+        let kept = stored.as_ref().ok().and_then(|stored| stored.as_ref()?.record.token.as_ref());
+        let serves = self.slot.serves(now) || kept.is_some_and(|token| token.serves(now));
         // A store that is busy will answer soon; others may use it, and the refresh token in it, at this moment.
         let safe = newest_is_known && !serves && !error.busy;
         if !self.provider().source().rotates() || safe {

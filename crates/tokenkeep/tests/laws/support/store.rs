@@ -89,6 +89,11 @@ impl UnreliableStore {
         self.inner().release_lease(&Key::parse(key).unwrap(), &holder).await.unwrap();
     }
 
+    /// How often a record was read.
+    pub(crate) fn loads(&self) -> usize {
+        self.loads.load(Ordering::Relaxed)
+    }
+
     fn fail_if(&self, troubles: &[Trouble]) -> Result<(), StoreError> {
         if troubles.contains(&self.trouble.lock().unwrap()) {
             let busy = *self.trouble.lock().unwrap() == Trouble::Busy;
