@@ -1,5 +1,7 @@
 //! What signals do to a command that does one thing.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use tokenkeep_sandbox::Fault;
 
@@ -33,4 +35,22 @@ async fn the_second_signal_ends_it_at_once() {
     get.hear("finishing what is under way").await;
     get.signal(Signal::INT);
     get.end().await.failure(130);
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_for_longer_than_its_timeout_reads_the_answer_that_came_meanwhile() {
+    let world = World::start().await;
+    world.write_config(&world.usual_config().replace("refresh_token = {", "timeout = \"1s\"\nrefresh_token = {"));
+    world.sandbox.set_fault(Fault::HoldAnswer.times(1));
+    let refresh = world.spawn(&["refresh", "calendar"]);
+    world.issued("calendar", 1).await;
+    refresh.signal(Signal::STOP);
+    world.sandbox.release();
+    // What the law is about: more time than the request has, and a timer that is late by more than a second.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    refresh.signal(Signal::CONT);
+    let ended = refresh.end().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    world.run(&["refresh", "calendar"]).await;
+    assert_eq!(world.sandbox.counters_of("calendar").reused_refresh_tokens, 0);
 }

@@ -1,6 +1,7 @@
 //! The requests of a flight, one after the other, until one brings a token or none is left to make.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -313,7 +314,17 @@ impl Flight {
                 Err(FetchError::new(Fault::Unavailable, what).with_next("the log says where"))
             })
         });
-        let request = tokio::time::timeout(limit, asking);
+        let begun = self.shared.clock.now();
+        let mut asking = pin!(asking);
+        let request = async {
+            match tokio::time::timeout(limit, &mut asking).await {
+                // The timer was late: this process stood still, and the answer may have come meanwhile, unread.
+                Err(_) if self.shared.clock.now().since(begun) > limit + STOOD_STILL => {
+                    tokio::time::timeout(STOOD_STILL, asking).await
+                }
+                answer => answer,
+            }
+        };
         let answer = tokio::select! {
             answer = request => answer,
             () = self.keep_lease() => return Err(FetchError::new(Fault::Unavailable, "the request broke off")),
@@ -356,6 +367,9 @@ fn closed(failure: &Failure, now: Moment) -> FetchError {
     FetchError { retry_after, ..FetchError::new(Fault::RateLimited, failure.what.clone()) }
 }
 
+/// By how much a timer is late only in a process that was stopped or suspended; and how long such a one has to read
+/// what came meanwhile.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 /// How often a flight may lose its turn before it gives up.
 const MAX_TURNS: u32 = 4;
 /// Requests of one flight by the first way: with the stored refresh token, with one that somebody else rotated, with the
