@@ -99,7 +99,7 @@ impl Login {
         session: &mut Session<'_>,
     ) -> Result<Answer, FetchError> {
         session.told.push(told::step(exchange.asked, request));
-        let mut rendered = request::render(request, &session.values).map_err(|unfit| unfit.into_error(exchange.key))?;
+        let mut rendered = request::render(request, &session.values).map_err(|unfit| exchange.unfit(unfit))?;
         let url = rendered.url.as_url();
         session.jar.add_to(&mut rendered.headers, url);
         let echoes = session.values.echoes(request, session.jar.values(), &rendered.headers, url);

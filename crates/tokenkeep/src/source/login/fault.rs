@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::answer::{Answer, ErrorText};
+use super::unfit::Unfit;
 use crate::key::Key;
 use crate::provider::login::{Part, Sign, Verdict};
 use crate::source::echo::Echoes;
@@ -89,7 +90,21 @@ impl Exchange<'_> {
 
     /// A good answer came that is of no use.
     pub(super) fn broken(self, answer: &Answer, what: &str) -> FetchError {
-        FetchError::new(Fault::Unavailable, format!("{} {what}", self.answered(answer)))
+        FetchError::new(self.fault(Fault::Unavailable), format!("{} {what}", self.answered(answer)))
+    }
+
+    /// No request could be made. Nothing was asked.
+    pub(super) fn unfit(self, unfit: Unfit) -> FetchError {
+        let error = unfit.into_error(self.key);
+        FetchError { fault: self.fault(error.fault), ..error }
+    }
+
+    /// What a failure means that lasts. That a refresh brings no token does not say that the login would bring none.
+    fn fault(self, fault: Fault) -> Fault {
+        match self.asked {
+            Asked::Step(_) | Asked::Login => fault,
+            Asked::Refresh => Fault::RefreshTokenRefused,
+        }
     }
 
     /// An answer came that is no good one.
@@ -104,11 +119,7 @@ impl Exchange<'_> {
         if let Some(message) = message {
             what = format!("{what}: {}", echoes.line_without(&message, MAX_MESSAGE));
         }
-        let fault = match (fault, advice, self.asked) {
-            // The login itself may still be good for another.
-            (Fault::Refused, Advice::Credentials, Asked::Refresh) => Fault::RefreshTokenRefused,
-            (fault, ..) => fault,
-        };
+        let fault = if fault == Fault::Refused { self.fault(fault) } else { fault };
         let next = match advice {
             Advice::Wait => None,
             Advice::Credentials => Some(format!("check the credentials of {}", self.key)),
