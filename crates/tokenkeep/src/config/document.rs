@@ -93,6 +93,11 @@ impl<'d> Table<'d> {
         self.entries.iter().any(|field| field.name == name)
     }
 
+    /// An option, if it is there, to be read later or not at all.
+    pub(super) fn peek(&self, name: &str) -> Option<&Field<'d>> {
+        self.entries.iter().find(|field| field.name == name)
+    }
+
     /// An option, if it is there.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Field<'d>> {
         self.asked.push(name);
@@ -207,6 +212,12 @@ impl<'d> Field<'d> {
             span: value.span(),
         };
         Some(values.iter().map(item).collect())
+    }
+
+    /// The options of a table; nothing if it is none.
+    pub(super) fn members(&self) -> Vec<Self> {
+        let DeValue::Table(table) = self.value else { return Vec::new() };
+        Table::new(table, self.context, String::new(), self.name_span.clone()).into_fields()
     }
 
     /// Several of them, `None` if one is wrong.

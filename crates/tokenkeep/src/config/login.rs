@@ -38,6 +38,16 @@ pub(super) async fn read(
     Some(LoginSettings { recipe, credentials })
 }
 
+/// Reports what a login cannot have that is used when another way fails.
+pub(super) fn check_fallback(table: &Table<'_>) {
+    let members = table.peek("login").map(Field::members).unwrap_or_default();
+    for field in members.iter().filter(|field| field.name == "refresh") {
+        // The store keeps one refresh token for a key, and that is the first way's.
+        let finding = Finding::error("a fallback is given no refresh token, so its [login.refresh] is never used");
+        field.report_name(finding.help("remove it, and `refresh_token` in its [login]"));
+    }
+}
+
 /// The options that give values, each with its value unless that is wrong. With accounts in the store these are the
 /// values that all of them share.
 async fn given<'d>(table: &mut Table<'d>, accounts: Accounts) -> Vec<(Field<'d>, Option<Secret>)> {
@@ -72,7 +82,11 @@ fn credentials(values: impl Iterator<Item = (String, Secret)>, first: &Field<'_>
 }
 
 fn recipe(mut table: Table<'_>, transport: Transport, names: &mut Names) -> Option<Recipe> {
-    let steps = table.take("step").map_or(Some(Vec::new()), |field| steps(&field, transport, names));
+    let step_field = table.take("step");
+    let all_steps = step_field.iter().flat_map(Field::elements).flat_map(|step| step.members());
+    let captures = all_steps.filter(|field| field.name == "capture").flat_map(|field| field.members());
+    names.announce(captures.map(|field| field.name.to_owned()));
+    let steps = step_field.map_or(Some(Vec::new()), |field| steps(&field, transport, names));
     let refresh_field = table.take("refresh");
     let refresh_place = table.has(REFRESH_TOKEN);
     if let (Some(field), false) = (&refresh_field, refresh_place) {

@@ -113,6 +113,9 @@ async fn fallback(mut table: Table<'_>, accounts: Accounts, api_base: Option<&Ap
         field.report(finding.help("make it the provider's own grant, and the other one the fallback"));
         return None;
     }
+    if name == GrantName::Login {
+        login::check_fallback(&table);
+    }
     let transport = transport(&mut table);
     let grant = grant(name, &mut table, transport, accounts, api_base).await;
     finish(table, name, accounts);

@@ -294,3 +294,50 @@ async fn what_a_variable_holds_is_no_template() {
     };
     tokenkeep::config::parse(&source, "keep.toml", std::path::Path::new(""), &env).await.unwrap();
 }
+
+#[tokio::test]
+async fn accounts_in_the_store_have_no_values_for_what_steps_capture_or_for_a_lifetime() {
+    let stored = "accounts = 'stored'\n";
+    let source = |in_step: &str, in_login: &str, in_refresh: &str| {
+        login(
+            stored,
+            &format!(
+                "post = 'https://v.example/l'\njson = {{ a = '{in_login}' }}\ntoken = '/t'\nrefresh_token = '/r'\n\
+                 [[providers.v.login.step]]\nget = 'https://v.example/{in_step}'\ncapture = {{ csrf = '/c' }}\n\
+                 [providers.v.login.refresh]\npost = 'https://v.example/r'\n\
+                 form = {{ r = '{{refresh_token}}{in_refresh}' }}\ntoken = '/t'\n"
+            ),
+        )
+    };
+    config(&source("{tenant}", "{csrf}{pin}", "{pin}")).await;
+    for (source, message) in [
+        (source("", "{csrf}", "{csrf}"), "`{csrf}` is used where no step has captured it"),
+        (source("{csrf}", "{csrf}", ""), "`{csrf}` is used where no step has captured it"),
+        (source("", "{lifetime}", ""), "`{lifetime}` is how long a token lives, and is not sent"),
+    ] {
+        assert_eq!(messages(&source).await, [message], "{source}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_close_to_one_that_every_account_has_is_doubted() {
+    let source =
+        "post = 'https://v.example/l'\njson = { u = '{usernmae}', p = '{password}', t = '{tenant}' }\ntoken = '/t'\n";
+    let config = config(&login("accounts = 'stored'\n", source)).await;
+    let [warning] = &*config.warnings else { panic!("{:?}", config.warnings) };
+    assert_eq!(warning.message(), "what stands in braces is nearly {username}, and is not the same");
+    assert_eq!(warning.line(), Some(6));
+}
+
+#[tokio::test]
+async fn a_fallback_is_given_no_refresh_token_so_it_can_have_no_refresh() {
+    let recipe = recipe(
+        "refresh_token = '/r'\n[providers.v.login.refresh]\npost = 'https://v.example/r'\n\
+         form = { r = '{refresh_token}' }\ntoken = '/t'\n",
+    );
+    let recipe = recipe
+        .replace("[providers.v]", "[[providers.v.fallback]]")
+        .replace("providers.v.login", "providers.v.fallback.login");
+    let found = messages(&format!("[providers.v]\ngrant = 'command'\ncommand = ['t']\n{recipe}")).await;
+    assert_eq!(found, ["a fallback is given no refresh token, so its [login.refresh] is never used"]);
+}
