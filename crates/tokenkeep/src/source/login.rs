@@ -106,14 +106,14 @@ impl Login {
         let sent = self.http.send(request::method(request), url, rendered.headers, &rendered.body).await;
         // What TLS says can name the host, which may have a value in it.
         let sent = sent.map_err(|what| exchange.unanswered(&echoes.line_without(&what, MAX_NETWORK)))?;
-        let answer = Answer::new(sent);
+        let answer = Answer::new(sent, echoes);
         session.jar.take_from(&answer, url);
         if let Some(step) = session.told.last_mut() {
             step.answer = Some(answer.told());
         }
         match judge(&answer, verdict) {
             Judgement::Good => Ok(answer),
-            Judgement::Bad(reason) => Err(exchange.refused(&answer, reason, &echoes)),
+            Judgement::Bad(reason) => Err(exchange.refused(&answer, reason)),
         }
     }
 

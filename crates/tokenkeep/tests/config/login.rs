@@ -341,3 +341,11 @@ async fn a_fallback_is_given_no_refresh_token_so_it_can_have_no_refresh() {
     let found = messages(&format!("[providers.v]\ngrant = 'command'\ncommand = ['t']\n{recipe}")).await;
     assert_eq!(found, ["a fallback is given no refresh token, so its [login.refresh] is never used"]);
 }
+
+#[tokio::test]
+async fn what_stands_around_a_token_in_its_header_is_not_in_any_debug() {
+    let source =
+        "[providers.v]\ngrant = 'static'\ntoken = { env = 'SECRET' }\nheader = { format = 'hunter2 {token}' }\n";
+    let config = config(source).await;
+    assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+}

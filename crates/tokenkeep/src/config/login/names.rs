@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use toml::de::DeValue;
 
@@ -69,11 +70,22 @@ impl Names {
 
     /// Reads a text with names in it. What comes from a variable is no template.
     pub(super) fn template(&self, field: &Field<'_>) -> Option<Template> {
+        self.template_of_variables(field).map(|(template, _)| template)
+    }
+
+    /// The same, with the values of the variables in it.
+    pub(super) fn template_of_variables(&self, field: &Field<'_>) -> Option<(Template, Vec<String>)> {
         if matches!(field.value, DeValue::String(text) if text.is_empty()) {
-            return Some(Template::default());
+            return Some(Default::default());
         }
         let env = field.context().env;
-        let text = field.text_in(&|name: &str| env.variable(name).map(|value| escaped(&value).into_owned()))?;
+        let variables = Mutex::new(Vec::new());
+        let text = field.text_in(&|name: &str| {
+            let value = env.variable(name)?;
+            let escaped = escaped(&value).into_owned();
+            variables.lock().unwrap_or_else(PoisonError::into_inner).push(value);
+            Some(escaped)
+        })?;
         let template = Template::parse(&text.value);
         let template =
             template.map_err(|error| text.report(Finding::error(format!("`{}` {error}", field.name)))).ok()?;
@@ -86,7 +98,7 @@ impl Names {
         unknown.for_each(|name| text.report(self.explain(name)));
         template.names().filter_map(|name| self.doubt(name)).for_each(|doubt| text.report(doubt));
         self.used.borrow_mut().extend(template.names().map(ToOwned::to_owned));
-        is_sound.then_some(template)
+        is_sound.then(|| (template, variables.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The one place that decides whether a recipe can use a name. What credentials in the store are called is known

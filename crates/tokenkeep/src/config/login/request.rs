@@ -58,9 +58,10 @@ fn address(table: &mut Table<'_>, transport: Transport, names: &Names) -> Option
             return None;
         }
     };
-    let template = names.template(field)?;
+    let (template, variables) = names.template_of_variables(field)?;
     let url = UrlTemplate::new(template, transport);
-    Some((method, url.map_err(|error| field.report(Finding::error(format!("`{}` {error}", field.name)))).ok()?))
+    let url = url.map_err(|error| field.report(Finding::error(format!("`{}` {error}", field.name)))).ok()?;
+    Some((method, url.with_variables(variables)))
 }
 
 fn pairs(table: Table<'_>, names: &Names) -> Option<Vec<(String, Template)>> {

@@ -6,7 +6,6 @@ use super::answer::{Answer, ErrorText};
 use super::unfit::Unfit;
 use crate::key::Key;
 use crate::provider::login::{Part, Sign, Verdict};
-use crate::source::echo::Echoes;
 use crate::source::{Fault, FetchError};
 
 /// What an answer is.
@@ -108,7 +107,7 @@ impl Exchange<'_> {
     }
 
     /// An answer came that is no good one.
-    pub(super) fn refused(self, answer: &Answer, reason: Reason, echoes: &Echoes) -> FetchError {
+    pub(super) fn refused(self, answer: &Answer, reason: Reason) -> FetchError {
         let status = answer.status().as_u16();
         let (message, said) = match reason {
             Reason::Status(message) => (message, ""),
@@ -117,7 +116,7 @@ impl Exchange<'_> {
         let (fault, advice) = if said.is_empty() { of_status(status) } else { (Fault::Refused, Advice::Credentials) };
         let mut what = format!("{}{said}", self.answered(answer));
         if let Some(message) = message {
-            what = format!("{what}: {}", echoes.line_without(&message, MAX_MESSAGE));
+            what = format!("{what}: {}", answer.echoes().line_without(&message, MAX_MESSAGE));
         }
         let fault = if fault == Fault::Refused { self.fault(fault) } else { fault };
         let next = match advice {
