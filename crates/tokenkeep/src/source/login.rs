@@ -25,7 +25,7 @@ use self::cookies::Jar;
 use self::fault::{Asked, Exchange, Judgement, judge};
 use self::values::Values;
 use super::http::HttpClient;
-use super::{Ask, FetchError, Fetched, TokenSource, TrialStep, is_header_text, token_response};
+use super::{Ask, FetchError, Fetched, TokenSource, TrialStep, token_response, unfit_token};
 use crate::credentials::{Credentials, PASSWORD};
 use crate::fingerprint::Fingerprint;
 use crate::provider::login::{LoginRequest, LoginSettings, Place, REFRESH_TOKEN, TokenStep, Verdict};
@@ -72,8 +72,12 @@ impl Login {
         let refresh_token = step.refresh_token.as_ref().and_then(|place| session.look(&answer, REFRESH_TOKEN, place));
         let rotated = |error: FetchError| FetchError { rotated: refresh_token.clone(), ..error };
         let token = session.demand(exchange, &answer, "token", &step.token).map_err(rotated)?;
-        if !is_header_text(token.expose_secret()) {
-            return Err(rotated(exchange.broken(&answer, "with a token that no header can carry")));
+        if step.token.is_whole_body() && is_page(token.expose_secret()) {
+            let error = exchange.broken(&answer, &format!("with {} in place of the token", answer.kind()));
+            return Err(rotated(error.with_next("if the token is a part of it, say which with `after` and `before`")));
+        }
+        if let Some(what) = unfit_token(token.expose_secret()) {
+            return Err(rotated(exchange.broken(&answer, &format!("with {what}"))));
         }
         let expiry = end::expiry(step, &answer, &token);
         let expiry = expiry.map_err(|what| rotated(exchange.broken(&answer, &format!("with {what}"))))?;
@@ -183,6 +187,11 @@ impl TokenSource for Login {
         let login = [("issuer", self.issuer())].into_iter().chain(values().filter(|(name, _)| *name != PASSWORD));
         token.with_login(login)
     }
+}
+
+/// Whether a body is a page or a message: many vendors send those with 200 too.
+fn is_page(body: &str) -> bool {
+    body.starts_with(['<', '{', '[']) || body.contains(char::is_whitespace)
 }
 
 const MAX_NETWORK: usize = 300;
