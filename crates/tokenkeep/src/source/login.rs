@@ -54,7 +54,7 @@ impl Login {
                 let answer = self.send(exchange, &step.request, &step.verdict, session).await?;
                 for (name, place) in &step.capture {
                     let value = session.demand(exchange, &answer, name, place)?;
-                    session.values.add(name, value);
+                    session.values.capture(name, value, at + 1);
                 }
             }
             self.token(self.exchange(&ask, Asked::Login, &recipe.login.request), &recipe.login, session).await
@@ -103,7 +103,8 @@ impl Login {
         session: &mut Session<'_>,
     ) -> Result<Answer, FetchError> {
         session.told.push(told::step(exchange.asked, request));
-        let mut rendered = request::render(request, &session.values).map_err(|unfit| exchange.unfit(unfit))?;
+        let mut rendered =
+            request::render(request, &session.values).map_err(|unfit| exchange.unfit(unfit, &session.values))?;
         let url = rendered.url.as_url();
         session.jar.add_to(&mut rendered.headers, url);
         let echoes = session.values.echoes(request, session.jar.values(), &rendered.headers, url);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::answer::{Answer, ErrorText};
 use super::unfit::Unfit;
+use super::values::Values;
 use crate::key::Key;
 use crate::provider::login::{Part, Sign, Verdict};
 use crate::source::{Fault, FetchError};
@@ -93,8 +94,8 @@ impl Exchange<'_> {
     }
 
     /// No request could be made. Nothing was asked.
-    pub(super) fn unfit(self, unfit: Unfit) -> FetchError {
-        let error = unfit.into_error(self.key);
+    pub(super) fn unfit(self, unfit: Unfit, values: &Values<'_>) -> FetchError {
+        let error = unfit.into_error(self.key, values);
         FetchError { fault: self.fault(error.fault), ..error }
     }
 
