@@ -301,6 +301,12 @@ impl<'d> Field<'d> {
         value
     }
 
+    /// The decimal form of a whole number, however it is written; `None` if it is none or too large.
+    pub(super) fn integer(&self) -> Option<i64> {
+        let DeValue::Integer(number) = self.value else { return None };
+        i64::from_str_radix(number.as_str(), number.radix()).ok()
+    }
+
     /// One of the words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
         self.choice_or(choices, "")

@@ -27,7 +27,9 @@ pub(super) async fn read(
     let api_base = api_base.map(|base| base.as_str().to_owned());
     let given = given(table, accounts).await;
     let values = given.iter().filter_map(|(field, value)| Some((field.name.to_owned(), value.clone()?)));
-    let credentials = if given.is_empty() { None } else { credentials(values, &given[0].0) };
+    // What could not be had is reported already.
+    let all_had = given.iter().all(|(_, value)| value.is_some());
+    let credentials = given.first().filter(|_| all_had).and_then(|(first, _)| credentials(values, first));
     let mut names = Names::new(accounts, api_base, given.iter().map(|(field, _)| field.name.to_owned()));
     let recipe = table.require("login")?.table("[login]".into()).and_then(|table| recipe(table, transport, &mut names));
     let recipe = recipe?;

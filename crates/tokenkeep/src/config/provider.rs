@@ -185,7 +185,9 @@ fn api(table: &mut Table<'_>, transport: Transport) -> ApiSettings {
 fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {
     let DeValue::Array(values) = field.value else { return field.mismatch("an array of numbers") };
     let status = |value: &DeValue<'_>| match value {
-        DeValue::Integer(number) => number.as_str().parse().ok().filter(|status| ERRORS.contains(status)),
+        DeValue::Integer(number) => {
+            u16::from_str_radix(number.as_str(), number.radix()).ok().filter(|status| ERRORS.contains(status))
+        }
         _ => None,
     };
     let statuses: Option<Vec<_>> = values.iter().map(|value| status(value.get_ref())).collect();
