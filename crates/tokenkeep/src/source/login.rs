@@ -25,7 +25,7 @@ use self::cookies::Jar;
 use self::fault::{Asked, Exchange, Judgement, judge};
 use self::values::Values;
 use super::http::HttpClient;
-use super::{Ask, FetchError, Fetched, TokenSource, TrialStep, token_response, unfit_token};
+use super::{Ask, Fault, FetchError, Fetched, TokenSource, TrialStep, token_response, unfit_token};
 use crate::credentials::{Credentials, PASSWORD};
 use crate::fingerprint::Fingerprint;
 use crate::provider::login::{LoginRequest, LoginSettings, Place, REFRESH_TOKEN, TokenStep, Verdict};
@@ -40,6 +40,11 @@ pub(super) struct Login {
 impl Login {
     pub(super) fn new(settings: LoginSettings, http: HttpClient) -> Self {
         Self { settings, http }
+    }
+
+    async fn attempt(&self, ask: Ask<'_>, told: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
+        let values = Values::new(ask.credentials, self.settings.credentials.as_ref());
+        self.run(ask, &mut Session { values, jar: Jar::default(), told }).await
     }
 
     /// Asks once. What was done is told, also if nothing comes of it.
@@ -164,12 +169,20 @@ impl Session<'_> {
 #[async_trait]
 impl TokenSource for Login {
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
-        self.trial(ask, &mut Vec::new()).await
+        self.attempt(ask, &mut Vec::new()).await
     }
 
     async fn trial(&self, ask: Ask<'_>, steps: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
-        let values = Values::new(ask.credentials, self.settings.credentials.as_ref());
-        self.run(ask, &mut Session { values, jar: Jar::default(), told: steps }).await
+        let fetched = self.attempt(ask, steps).await?;
+        if let (Some(_), Some(token)) = (&self.settings.recipe.refresh, &fetched.refresh_token) {
+            let refreshed = self.attempt(Ask { refresh_token: Some(token), ..ask }, steps).await;
+            // It is as new as can be: the recipe is wrong.
+            refreshed.map_err(|error| match error.fault {
+                Fault::RefreshTokenRefused => FetchError { fault: Fault::Refused, ..error },
+                _ => error,
+            })?;
+        }
+        Ok(fetched)
     }
 
     fn issuer(&self) -> &str {

@@ -66,8 +66,8 @@ impl UrlTemplate {
                     let start = if at < self.origin { end_of_host(text, at == 0) } else { 0 };
                     let (host, path) = text.split_at(start);
                     shown.push_str(host);
-                    let hidden = |path: String, text: &Box<str>| path.replace(&**text, "…");
-                    shown.push_str(&self.variables.iter().fold(path.to_owned(), hidden));
+                    let path = self.variables.iter().fold(path.to_owned(), |path, text| path.replace(&**text, "…"));
+                    shown.push_str(&path);
                 }
             }
         }
