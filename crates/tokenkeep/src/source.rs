@@ -186,7 +186,21 @@ pub(crate) fn from_grant(grant: &Grant, http: &HttpClient) -> Arc<dyn TokenSourc
     }
 }
 
+/// Why a text is no token that can be used; reads on after what it came with. `None` if it is one.
+pub(crate) fn unfit_token(token: &str) -> Option<&'static str> {
+    if !is_header_text(token) {
+        Some("a token that no header can carry")
+    } else if token.len() > MAX_TOKEN {
+        Some("a token longer than 16 KiB, which no server takes in a header")
+    } else {
+        None
+    }
+}
+
 /// Whether a token can stand in a header: visible ASCII only, and at least one character.
 pub(crate) fn is_header_text(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && token.trim() == token
 }
+
+/// The longest token, in bytes. Servers take headers of 8 to 32 KiB.
+const MAX_TOKEN: usize = 16 * 1024;

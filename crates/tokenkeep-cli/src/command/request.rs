@@ -20,7 +20,7 @@ use crate::output;
 ///
 /// The path is added to the provider's `api_base`, and no other place is ever asked: redirects are printed, not
 /// followed. If the API refuses the token (with a status of `reject_on`), a new one takes its place for all who share
-/// the store, and the request is sent once more. The body of the answer goes to stdout as it comes, its status to stderr.
+/// the store, and the request is sent once more, unless the token is one that stays the same. The body of the answer goes to stdout as it comes, its status to stderr.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct RequestArgs {
@@ -59,8 +59,13 @@ pub(super) async fn run(global: &GlobalArgs, args: RequestArgs) -> Result<(), Fa
         let base = handle.api().base.ok_or_else(|| no_base(&handle))?;
         let url = base.join(&args.path).map_err(|error| Failure::usage(format!("the path {error}"), PATH_FORM))?;
         let api = call::Api::new(&base, url, args.timeout)?;
-        let answer = Box::pin(ask(&handle, &api, &call, demand)).await?;
-        print(answer, &base, args.include).await
+        let (answer, without_token) = Box::pin(ask(&handle, &api, &call, demand)).await?;
+        let printed = print(answer, &base, args.include).await;
+        match (printed, without_token) {
+            // That there is no token says more than that the API refused the one before.
+            (Ok(()) | Err(Failure::Answered(_)), Some(failure)) => Err(failure),
+            (printed, _) => printed,
+        }
     })
     .await?;
     // The request has been sent all the same.
@@ -68,23 +73,37 @@ pub(super) async fn run(global: &GlobalArgs, args: RequestArgs) -> Result<(), Fa
     Ok(())
 }
 
-/// Asks once, and once more with another token if the API refuses the first.
-async fn ask(handle: &TokenHandle, api: &call::Api, call: &Call, demand: Demand) -> Result<Response, Failure> {
+/// Asks once, and once more with another token if the API refuses the first. If there is none, it is
+/// the first answer, with why.
+async fn ask(
+    handle: &TokenHandle,
+    api: &call::Api,
+    call: &Call,
+    demand: Demand,
+) -> Result<(Response, Option<Failure>), Failure> {
     let first = token(handle, demand).await?;
     let answer = api.send(call, handle.header(&first)).await?;
     let status = answer.status().as_u16();
     if !handle.api().reject_on.contains(&status) {
-        return Ok(answer);
+        return Ok((answer, None));
     }
     handle.reject(&first);
-    let second = token(handle, demand).await?;
+    let second = match token(handle, demand).await {
+        Ok(second) => second,
+        Err(failure) => return Ok((answer, Some(failure))),
+    };
+    let header = handle.header(&second);
+    if header == handle.header(&first) {
+        output::talk(&format!("{}: {status}, and the token stays the same; not sent once more", handle.key()));
+        return Ok((answer, None));
+    }
     output::talk(&format!(
         "{}: {status} for generation {}; sent once more with generation {}",
         handle.key(),
         first.generation(),
         second.generation()
     ));
-    api.send(call, handle.header(&second)).await
+    Ok((api.send(call, header).await?, None))
 }
 
 async fn token(handle: &TokenHandle, demand: Demand) -> Result<Token, Failure> {
@@ -129,4 +148,5 @@ Examples:
   tokenkeep request graph GET /users --include
 
 Exits with 10 if the API answers with a status from 400 to 499, with 11 from 500 on; the answer is printed all the same.
-With 7 if it does not answer, with 5, 6 or 7 if no token can be had: then nothing is sent.";
+With 7 if it does not answer, with 5, 6 or 7 if no token can be had: then nothing is sent, or, if the API has refused
+the token before, nothing more; its answer is printed.";

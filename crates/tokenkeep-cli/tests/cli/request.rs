@@ -97,8 +97,23 @@ async fn without_a_token_nothing_is_sent_and_without_another_one_nothing_more() 
     world.sandbox.revoke_all();
     world.sandbox.set_fault(Fault::Status { status: 503, body: String::new() });
     let ended = world.run(&["request", "graph", "GET", "/x"]).await;
-    assert!(ended.failure(7).starts_with("error: graph: "), "{ended:?}");
+    // What was sent was answered, and that is shown.
+    assert!(ended.stderr.starts_with("HTTP/1.1 401 Unauthorized\nerror: graph: "), "{ended:?}");
+    assert!(ended.code == Some(7) && !ended.stdout.is_empty(), "{ended:?}");
     assert_eq!(arrivals(&world), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_stays_the_same_is_not_sent_twice() {
+    let (world, api) = World::with_api("HTTP/1.1 401 Unauthorized\r\n", Some(b"who are you?")).await;
+    let base = api.base();
+    world.write_config(&format!(
+        "store = \"memory:\"\n[providers.key]\ngrant = \"static\"\ntoken = {{ env = \"PASSWORD\" }}\napi_base = \"{base}\"\n"
+    ));
+    let refused = world.run(&["request", "key", "GET", "/"]).await;
+    assert_eq!((refused.code, &*refused.stdout), (Some(10), "who are you?"));
+    assert!(refused.stderr.starts_with("key: 401, and the token stays the same"), "{refused:?}");
+    assert_eq!(api.requests(), 1);
 }
 
 #[tokio::test]

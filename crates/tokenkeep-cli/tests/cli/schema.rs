@@ -72,6 +72,9 @@ async fn what_the_reader_takes_is_valid_by_the_schema() {
         "grant = 'client_credentials'\ntoken_url = '${URL}'\nclient_id = 'x'\nscope = ['a', 'b']\ninsecure = true",
         "grant = 'client_credentials'\ntoken_url = 'https://a.example'\nclient_id = 'x'\nclient_secret.file = 'x'",
         "grant = 'login'\naccounts = 'stored'\nlogin = { post = '{api_base}', json = { a = [1, true] }, token = '/t' }",
+        "grant = 'login'\nlogin = { post = '${URL}', basic = { username = 'a', password = '' }, token = '/t' }",
+        "grant = 'password'\naccounts = 'stored'\ntoken_url = '${URL}'\nclient_id = 'x'\n\
+         [[providers.x.fallback]]\ngrant = 'password'\ntoken_url = '${URL}'\nclient_id = 'x'",
         "grant = 'login'\nlogin = { get = '${URL}', token = { body = true }, expires_at = { jwt = true } }",
     ] {
         assert_eq!(wrong(&validator, &format!("[providers.x]\n{options}")), [""; 0], "{options}");

@@ -93,6 +93,11 @@ impl<'d> Table<'d> {
         self.entries.iter().any(|field| field.name == name)
     }
 
+    /// An option, if it is there, to be read later or not at all.
+    pub(super) fn peek(&self, name: &str) -> Option<&Field<'d>> {
+        self.entries.iter().find(|field| field.name == name)
+    }
+
     /// An option, if it is there.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Field<'d>> {
         self.asked.push(name);
@@ -209,6 +214,12 @@ impl<'d> Field<'d> {
         Some(values.iter().map(item).collect())
     }
 
+    /// The options of a table; nothing if it is none.
+    pub(super) fn members(&self) -> Vec<Self> {
+        let DeValue::Table(table) = self.value else { return Vec::new() };
+        Table::new(table, self.context, String::new(), self.name_span.clone()).into_fields()
+    }
+
     /// Several of them, `None` if one is wrong.
     pub(super) fn texts(&self) -> Option<Vec<Text<'d>>> {
         self.each_text()?.into_iter().collect()
@@ -288,6 +299,12 @@ impl<'d> Field<'d> {
             self.report(finding.help(format!("it can be {} to {}", bounds.start(), bounds.end())));
         }
         value
+    }
+
+    /// The decimal form of a whole number, however it is written; `None` if it is none or too large.
+    pub(super) fn integer(&self) -> Option<i64> {
+        let DeValue::Integer(number) = self.value else { return None };
+        i64::from_str_radix(number.as_str(), number.radix()).ok()
     }
 
     /// One of the words.

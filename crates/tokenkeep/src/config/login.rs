@@ -27,7 +27,9 @@ pub(super) async fn read(
     let api_base = api_base.map(|base| base.as_str().to_owned());
     let given = given(table, accounts).await;
     let values = given.iter().filter_map(|(field, value)| Some((field.name.to_owned(), value.clone()?)));
-    let credentials = if given.is_empty() { None } else { credentials(values, &given[0].0) };
+    // What could not be had is reported already.
+    let all_had = given.iter().all(|(_, value)| value.is_some());
+    let credentials = given.first().filter(|_| all_had).and_then(|(first, _)| credentials(values, first));
     let mut names = Names::new(accounts, api_base, given.iter().map(|(field, _)| field.name.to_owned()));
     let recipe = table.require("login")?.table("[login]".into()).and_then(|table| recipe(table, transport, &mut names));
     let recipe = recipe?;
@@ -36,6 +38,16 @@ pub(super) async fn read(
         field.report_name(finding.help(format!("write {{{}}} where it belongs, or remove it", field.name)));
     }
     Some(LoginSettings { recipe, credentials })
+}
+
+/// Reports what a login cannot have that is used when another way fails.
+pub(super) fn check_fallback(table: &Table<'_>) {
+    let members = table.peek("login").map(Field::members).unwrap_or_default();
+    for field in members.iter().filter(|field| field.name == "refresh") {
+        // The store keeps one refresh token for a key, and that is the first way's.
+        let finding = Finding::error("a fallback is given no refresh token, so its [login.refresh] is never used");
+        field.report_name(finding.help("remove it, and `refresh_token` in its [login]"));
+    }
 }
 
 /// The options that give values, each with its value unless that is wrong. With accounts in the store these are the
@@ -72,7 +84,11 @@ fn credentials(values: impl Iterator<Item = (String, Secret)>, first: &Field<'_>
 }
 
 fn recipe(mut table: Table<'_>, transport: Transport, names: &mut Names) -> Option<Recipe> {
-    let steps = table.take("step").map_or(Some(Vec::new()), |field| steps(&field, transport, names));
+    let step_field = table.take("step");
+    let all_steps = step_field.iter().flat_map(Field::elements).flat_map(|step| step.members());
+    let captures = all_steps.filter(|field| field.name == "capture").flat_map(|field| field.members());
+    names.announce(captures.map(|field| field.name.to_owned()));
+    let steps = step_field.map_or(Some(Vec::new()), |field| steps(&field, transport, names));
     let refresh_field = table.take("refresh");
     let refresh_place = table.has(REFRESH_TOKEN);
     if let (Some(field), false) = (&refresh_field, refresh_place) {

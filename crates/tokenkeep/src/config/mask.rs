@@ -79,7 +79,7 @@ impl Ink<'_> {
                 let hide = hide_all || !is_harmless(option, &self.source[span.clone()]);
                 self.mark(span.clone(), Kind::Shown);
                 let inner = self.without_quotes(span);
-                let hidden = if hide { inner } else { credentials(self.source, inner) };
+                let hidden = if hide { inner } else { credentials(self.source, inner, option) };
                 self.mark(hidden, Kind::Hidden);
             }
         }
@@ -101,10 +101,13 @@ impl Ink<'_> {
     }
 
     /// Hides in each of these lines by itself what does not look like a table's header or `option = ` with an option
-    /// that may be shown.
+    /// that may be shown in this table.
     fn judge_lines(&mut self, which: impl Fn(&Self, Range<usize>) -> bool) {
+        let mut hides = Hides::Some;
         for (start, line) in lines(self.source) {
             let end = start + line.len();
+            let before = hides;
+            hides = hides.after(line);
             if !which(self, start..end) {
                 continue;
             }
@@ -113,8 +116,9 @@ impl Ink<'_> {
                     let value_start = start + key.len() + 1;
                     let comment = value.find('#').map_or(end, |at| value_start + at + 1);
                     let option = key.trim().rsplit('.').next().unwrap_or_default();
-                    if is_harmless(option, value) && !value.contains('=') {
-                        self.mark(credentials(self.source, value_start..comment), Kind::Hidden);
+                    let hide_all = before != Hides::Some || in_hidden_table(key);
+                    if !hide_all && is_harmless(option, value) && !value.contains('=') {
+                        self.mark(credentials(self.source, value_start..comment, option), Kind::Hidden);
                         self.mark(comment..end, Kind::Hidden);
                     } else {
                         self.mark(value_start..end, Kind::Hidden);
@@ -164,11 +168,15 @@ fn is_harmless(option: &str, value: &str) -> bool {
 }
 
 /// The part of a text from the first to the last thing that can be a secret in a URL: name and password before the
-/// host, and the query.
-fn credentials(source: &str, span: Range<usize>) -> Range<usize> {
+/// host, the query, and the fragment. What should be a URL may lack its scheme.
+fn credentials(source: &str, span: Range<usize>, option: &str) -> Range<usize> {
     let text = &source[span.clone()];
-    let Some(start) = text.find("://").map(|scheme| scheme + 3) else { return span.start..span.start };
-    let query = text[start..].find('?').map(|query| start + query + 1);
+    let start = match text.find("://") {
+        Some(scheme) => scheme + 3,
+        None if URLS.contains(&option) => text.find(|c: char| !" \"'".contains(c)).unwrap_or(text.len()),
+        None => return span.start..span.start,
+    };
+    let query = text[start..].find(['?', '#']).map(|query| start + query + 1);
     let hidden = match (text[start..].rfind('@'), query) {
         (Some(_), Some(_)) => start..text.len(),
         (Some(at), None) => start..start + at,
@@ -176,6 +184,37 @@ fn credentials(source: &str, span: Range<usize>) -> Range<usize> {
         (None, None) => 0..0,
     };
     span.start + hidden.start..span.start + hidden.end
+}
+
+/// What is hidden from a line on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hides {
+    /// What is hidden everywhere.
+    Some,
+    /// All values of this table.
+    Table,
+    /// All values of a table in braces that are not closed yet.
+    Braces,
+}
+
+impl Hides {
+    fn after(self, line: &str) -> Self {
+        let line = line.trim();
+        let header = line.split('#').next().unwrap_or_default();
+        match (self, line.split_once('=')) {
+            // What is no header that could be read may be one of those tables.
+            _ if line.starts_with('[') && (!is_header(header) || in_hidden_table(header)) => Self::Table,
+            _ if line.starts_with('[') => Self::Some,
+            (Self::Some, Some((_, value))) if value.contains('{') && !value.contains('}') => Self::Braces,
+            (Self::Braces, _) if line.contains('}') => Self::Some,
+            (hides, _) => hides,
+        }
+    }
+}
+
+/// Whether a key or a header leads into a table whose options can be called anything.
+fn in_hidden_table(path: &str) -> bool {
+    path.split(['.', '[', ']', ' ', '"', '\'']).any(|name| HIDDEN_TABLES.contains(&name))
 }
 
 fn is_plain_key(text: &str) -> bool {
@@ -203,6 +242,9 @@ fn push(text: &mut String, part: &str) -> Range<usize> {
 
 /// The tables whose options are named by an issuer, which can call a secret anything.
 const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "form", "headers", "json", "query"];
+
+/// The options that are URLs.
+const URLS: [&str; 3] = ["api_base", "store", "token_url"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
 const SHOWN_OPTIONS: [&str; 18] = [
@@ -258,6 +300,11 @@ mod tests {
             ("a.token_url = 'https://me:hunt@er2@b/t?code=x'", "a.token_url = 'https://***'"),
             ("token_url = 'https://b/t?code=hunter2'", "token_url = 'https://b/t?***'"),
             ("store = 'postgres://me:hunter2@b/t'", "store = 'postgres://***@b/t'"),
+            ("store = 'postgres:/me:hunt@er2@b/t'", "store = '***@b/t'"),
+            ("token_url = 'me:hunter2@b/t'", "token_url = '***@b/t'"),
+            ("username = 'ada@b.example'", "username = 'ada@b.example'"),
+            ("api_base = 'https://b/#key=hunter2'", "api_base = 'https://b/#***'"),
+            ("api_base = 'b/#key=hunter2'", "api_base = 'b/#***'"),
         ] {
             assert_eq!(masked(source), shown);
         }
@@ -273,6 +320,12 @@ mod tests {
             ("[providers.graph", "[providers.graph"),
             ("password = \"\"\"\nhunter2\nc2Vj==", "password = ***\n***\n***"),
             ("token = 'hunter2'\ntoken = 'hunter2'\n[a", "token = ***\ntoken = ***\n[a"),
+            ("[a.json]\nscope = 'hunter2'\n[b]\nscope = 'c'\n[", "[a.json]\nscope = ***\n[b]\nscope = 'c'\n["),
+            ("[a.form] # b\nscope = 'hunter2'\n[", "***\nscope = ***\n["),
+            ("[a.\"b c\".query]\nscope = 'hunter2'\n[", "***\nscope = ***\n["),
+            ("json.scope = 'hunter2'\n[", "json.scope = ***\n["),
+            ("extra = {\nscope = 'hunter2'\n}\nscope = 'c'\n[", "extra = ***\nscope = ***\n***\nscope = 'c'\n["),
+            ("token_url = 'me:hunter2@b/t'\n[", "token_url = '***@b/t'\n["),
         ] {
             assert_eq!(masked(source), shown);
         }

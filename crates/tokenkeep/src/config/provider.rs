@@ -113,6 +113,9 @@ async fn fallback(mut table: Table<'_>, accounts: Accounts, api_base: Option<&Ap
         field.report(finding.help("make it the provider's own grant, and the other one the fallback"));
         return None;
     }
+    if name == GrantName::Login {
+        login::check_fallback(&table);
+    }
     let transport = transport(&mut table);
     let grant = grant(name, &mut table, transport, accounts, api_base).await;
     finish(table, name, accounts);
@@ -182,7 +185,9 @@ fn api(table: &mut Table<'_>, transport: Transport) -> ApiSettings {
 fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {
     let DeValue::Array(values) = field.value else { return field.mismatch("an array of numbers") };
     let status = |value: &DeValue<'_>| match value {
-        DeValue::Integer(number) => number.as_str().parse().ok().filter(|status| ERRORS.contains(status)),
+        DeValue::Integer(number) => {
+            u16::from_str_radix(number.as_str(), number.radix()).ok().filter(|status| ERRORS.contains(status))
+        }
         _ => None,
     };
     let statuses: Option<Vec<_>> = values.iter().map(|value| status(value.get_ref())).collect();

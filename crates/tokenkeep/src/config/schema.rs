@@ -151,7 +151,12 @@ fn provider() -> Value {
 fn fallback() -> Value {
     let grants = GRANTS.into_iter().filter(|(_, grant)| *grant != GrantName::RefreshToken);
     let names: Vec<_> = grants.clone().map(|(name, _)| name).collect();
-    by_grant(&way_options(&names), grants)
+    // Whether it has accounts of its own is said by the provider that it belongs to.
+    let options = way_options(&names).into_iter().map(|option| match option.required {
+        Required::OfOneAccount => OptionSchema { required: Required::No, ..option },
+        Required::No | Required::Always => option,
+    });
+    by_grant(&options.collect::<Vec<_>>(), grants)
 }
 
 fn header() -> Value {

@@ -122,7 +122,15 @@ async fn from_command(field: &Field<'_>) -> Option<Secret> {
     let (program, args) = field.command()?;
     let output = tokio::time::timeout(COMMAND_TIMEOUT, run(&program, &args)).await;
     let secret = output.unwrap_or_else(|_| Err(format!("did not end within {} s", COMMAND_TIMEOUT.as_secs())));
-    secret.map_err(|what| field.report(Finding::error(format!("the command `{}` {what}", program.escape_debug())))).ok()
+    // A command line in place of a program can hold a secret.
+    let shown = program.split_whitespace().next().unwrap_or_default();
+    secret
+        .map_err(|what| {
+            let finding = Finding::error(format!("the command `{}` {what}", shown.escape_debug()));
+            let is_line = shown.len() < program.len();
+            field.report(if is_line { finding.help("write each argument as a string of its own") } else { finding });
+        })
+        .ok()
 }
 
 /// Runs a program for the first line of its output. It is killed when this is cancelled.

@@ -10,7 +10,7 @@ use crate::credentials::Credentials;
 use crate::expiry::{is_plausible_life, windows};
 use crate::fingerprint::Fingerprint;
 use crate::secret::Secret;
-use crate::source::{Expiry, Fault, FetchError, Fetched, is_header_text};
+use crate::source::{Expiry, Fault, FetchError, Fetched, unfit_token};
 use crate::store::{Record, Version, Versioned};
 use crate::token::{IssuedToken, TokenKind};
 
@@ -90,8 +90,8 @@ pub(super) fn accept(
     let issuer = provider.source().issuer();
     let useless =
         |what: String, rotated: Option<Secret>| FetchError { rotated, ..FetchError::new(Fault::Unavailable, what) };
-    if !is_header_text(fetched.access_token.expose_secret()) {
-        let what = format!("{issuer} answered with a token that no header can carry");
+    if let Some(what) = unfit_token(fetched.access_token.expose_secret()) {
+        let what = format!("{issuer} answered with {what}");
         return Err(useless(what, fetched.refresh_token));
     }
     let expires_at = match life(fetched.expiry, sent, provider, identity) {

@@ -110,9 +110,14 @@ impl fmt::Debug for ApiBase {
 #[error("{0}")]
 pub struct InvalidPath(&'static str);
 
-/// The path as a server sees it that decodes what separates its parts before it resolves them.
+/// The path as a server sees it that decodes what separates its parts, and drops the parameters of each (`/..;a=b/`),
+/// before it resolves them.
 fn decoded(path: &str) -> String {
-    ["%2f", "%2F", "%5c", "%5C"].iter().fold(path.to_owned(), |path, separator| path.replace(separator, "/"))
+    let path =
+        ["%2f", "%2F", "%5c", "%5C"].iter().fold(path.to_owned(), |path, separator| path.replace(separator, "/"));
+    let path = path.replace("%3b", ";").replace("%3B", ";");
+    let parts = path.split('/').map(|part| part.split(';').next().unwrap_or_default());
+    parts.collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
@@ -135,6 +140,7 @@ mod tests {
             ("https://a.example/api", "/a?q=/../..//b", "https://a.example/api/a?q=/../..//b"),
             ("https://a.example/api", "/a/../b/./c//d", "https://a.example/api/b/c//d"),
             ("https://a.example/api", "/a%20b/ü", "https://a.example/api/a%20b/%C3%BC"),
+            ("https://a.example/api", "/a;b=1/c", "https://a.example/api/a;b=1/c"),
             ("https://a.example/api", "/a%2Fb", "https://a.example/api/a%2Fb"),
             ("https://a.example:8443/api", "/@b.example", "https://a.example:8443/api/@b.example"),
             ("https://a.example/api", "/https://b.example/", "https://a.example/api/https://b.example/"),
@@ -164,6 +170,10 @@ mod tests {
             "/..%2fadmin",
             "/..%5Cadmin",
             "/..\\admin",
+            "/..;/admin",
+            "/a/..;x=1/..;/admin",
+            "/..%3b/admin",
+            "/%2e%2e%3B%2Fadmin",
             "/.\t./admin",
             "/a b",
             "/a#b",

@@ -25,8 +25,8 @@ pub(crate) use request::is_of_connection;
 pub use request::{Body, LoginRequest, Method};
 pub(crate) use template::escaped;
 pub use template::{InvalidTemplate, Segment, Template};
-pub(crate) use url_template::has_dots;
 pub use url_template::{InvalidUrlTemplate, UrlTemplate};
+pub(crate) use url_template::{has_dots, is_word};
 pub use xml_template::XmlTemplate;
 
 /// How to log in at a vendor, and with what.

@@ -46,19 +46,46 @@ impl Echoes {
 /// The text without an echo. A short one is a part of many a word, which would tell of it by what is missing: it counts
 /// only where it stands by itself.
 fn without(text: &str, echo: &str) -> String {
-    if echo.len() >= SHORTEST_IN_WORDS {
-        return text.replace(echo, "…");
-    }
     let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(echo) {
-        let (before, after) = (&rest[..at], &rest[at + echo.len()..]);
-        let stands_alone = !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
-        shown.push_str(before);
-        shown.push_str(if stands_alone { "…" } else { echo });
-        rest = after;
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let end = at + length_at(&text[at..], echo).unwrap_or_default();
+        let is_part = || text[..at].ends_with(char::is_alphanumeric) || text[end..].starts_with(char::is_alphanumeric);
+        if end > at && (echo.len() >= SHORTEST_IN_WORDS || !is_part()) {
+            shown.push('…');
+            at = end;
+        } else {
+            shown.push(c);
+            at += c.len_utf8();
+        }
     }
-    shown + rest
+    shown
+}
+
+/// How much of the start of a text is the echo, as it is or with any of its bytes percent-encoded: which ones are
+/// depends on who encodes, and so does the case of the digits.
+fn length_at(text: &str, echo: &str) -> Option<usize> {
+    if text.starts_with(echo) {
+        return Some(echo.len());
+    }
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    for byte in echo.bytes() {
+        at += match bytes.get(at..at + 3).and_then(percent_decoded) {
+            Some(decoded) if decoded == byte => 3,
+            _ if bytes.get(at) == Some(&byte) => 1,
+            _ => return None,
+        };
+    }
+    text.is_char_boundary(at).then_some(at)
+}
+
+fn percent_decoded(text: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    match text {
+        [b'%', high, low] => Some(digit(*high)? * 16 + digit(*low)?),
+        _ => None,
+    }
 }
 
 /// A text as it is, in a form, and in a URL.
@@ -93,5 +120,21 @@ mod tests {
         );
         assert_eq!(shown("hunter2", "no xhunter2x"), "no x…x");
         assert_eq!(shown("é", "né é"), "né …");
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_whichever_of_its_characters_are_percent_encoded() {
+        let url = Url::parse("https://a.example/").unwrap();
+        let secret = Secret::new("se*cret/k~y é%2b");
+        let echoes = Echoes::of([&secret], None, &url);
+        for text in [
+            "se*cret/k~y é%2b",
+            "se*cret%2Fk%7Ey+%C3%A9%252b",
+            "se%2Acret%2Fk~y%20%C3%A9%252b",
+            "se%2acret%2fk%7ey%20%c3%a9%252b",
+            "%73e*cret/k%7ey é%252b",
+        ] {
+            assert_eq!(echoes.line_without(&format!("no /{text}/é%c3"), 100), "no /…/é%c3", "{text}");
+        }
     }
 }

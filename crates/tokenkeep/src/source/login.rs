@@ -25,7 +25,7 @@ use self::cookies::Jar;
 use self::fault::{Asked, Exchange, Judgement, judge};
 use self::values::Values;
 use super::http::HttpClient;
-use super::{Ask, FetchError, Fetched, TokenSource, TrialStep, is_header_text, token_response};
+use super::{Ask, Fault, FetchError, Fetched, TokenSource, TrialStep, token_response, unfit_token};
 use crate::credentials::{Credentials, PASSWORD};
 use crate::fingerprint::Fingerprint;
 use crate::provider::login::{LoginRequest, LoginSettings, Place, REFRESH_TOKEN, TokenStep, Verdict};
@@ -42,6 +42,11 @@ impl Login {
         Self { settings, http }
     }
 
+    async fn attempt(&self, ask: Ask<'_>, told: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
+        let values = Values::new(ask.credentials, self.settings.credentials.as_ref());
+        self.run(ask, &mut Session { values, jar: Jar::default(), told }).await
+    }
+
     /// Asks once. What was done is told, also if nothing comes of it.
     async fn run(&self, ask: Ask<'_>, session: &mut Session<'_>) -> Result<Fetched, FetchError> {
         let recipe = &self.settings.recipe;
@@ -54,7 +59,7 @@ impl Login {
                 let answer = self.send(exchange, &step.request, &step.verdict, session).await?;
                 for (name, place) in &step.capture {
                     let value = session.demand(exchange, &answer, name, place)?;
-                    session.values.add(name, value);
+                    session.values.capture(name, value, at + 1);
                 }
             }
             self.token(self.exchange(&ask, Asked::Login, &recipe.login.request), &recipe.login, session).await
@@ -72,8 +77,12 @@ impl Login {
         let refresh_token = step.refresh_token.as_ref().and_then(|place| session.look(&answer, REFRESH_TOKEN, place));
         let rotated = |error: FetchError| FetchError { rotated: refresh_token.clone(), ..error };
         let token = session.demand(exchange, &answer, "token", &step.token).map_err(rotated)?;
-        if !is_header_text(token.expose_secret()) {
-            return Err(rotated(exchange.broken(&answer, "with a token that no header can carry")));
+        if step.token.is_whole_body() && is_page(token.expose_secret()) {
+            let error = exchange.broken(&answer, &format!("with {} in place of the token", answer.kind()));
+            return Err(rotated(error.with_next("if the token is a part of it, say which with `after` and `before`")));
+        }
+        if let Some(what) = unfit_token(token.expose_secret()) {
+            return Err(rotated(exchange.broken(&answer, &format!("with {what}"))));
         }
         let expiry = end::expiry(step, &answer, &token);
         let expiry = expiry.map_err(|what| rotated(exchange.broken(&answer, &format!("with {what}"))))?;
@@ -99,21 +108,22 @@ impl Login {
         session: &mut Session<'_>,
     ) -> Result<Answer, FetchError> {
         session.told.push(told::step(exchange.asked, request));
-        let mut rendered = request::render(request, &session.values).map_err(|unfit| unfit.into_error(exchange.key))?;
+        let mut rendered =
+            request::render(request, &session.values).map_err(|unfit| exchange.unfit(unfit, &session.values))?;
         let url = rendered.url.as_url();
         session.jar.add_to(&mut rendered.headers, url);
         let echoes = session.values.echoes(request, session.jar.values(), &rendered.headers, url);
         let sent = self.http.send(request::method(request), url, rendered.headers, &rendered.body).await;
         // What TLS says can name the host, which may have a value in it.
         let sent = sent.map_err(|what| exchange.unanswered(&echoes.line_without(&what, MAX_NETWORK)))?;
-        let answer = Answer::new(sent);
+        let answer = Answer::new(sent, echoes);
         session.jar.take_from(&answer, url);
         if let Some(step) = session.told.last_mut() {
             step.answer = Some(answer.told());
         }
         match judge(&answer, verdict) {
             Judgement::Good => Ok(answer),
-            Judgement::Bad(reason) => Err(exchange.refused(&answer, reason, &echoes)),
+            Judgement::Bad(reason) => Err(exchange.refused(&answer, reason)),
         }
     }
 
@@ -159,12 +169,20 @@ impl Session<'_> {
 #[async_trait]
 impl TokenSource for Login {
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
-        self.trial(ask, &mut Vec::new()).await
+        self.attempt(ask, &mut Vec::new()).await
     }
 
     async fn trial(&self, ask: Ask<'_>, steps: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
-        let values = Values::new(ask.credentials, self.settings.credentials.as_ref());
-        self.run(ask, &mut Session { values, jar: Jar::default(), told: steps }).await
+        let fetched = self.attempt(ask, steps).await?;
+        if let (Some(_), Some(token)) = (&self.settings.recipe.refresh, &fetched.refresh_token) {
+            let refreshed = self.attempt(Ask { refresh_token: Some(token), ..ask }, steps).await;
+            // It is as new as can be: the recipe is wrong.
+            refreshed.map_err(|error| match error.fault {
+                Fault::RefreshTokenRefused => FetchError { fault: Fault::Refused, ..error },
+                _ => error,
+            })?;
+        }
+        Ok(fetched)
     }
 
     fn issuer(&self) -> &str {
@@ -183,6 +201,11 @@ impl TokenSource for Login {
         let login = [("issuer", self.issuer())].into_iter().chain(values().filter(|(name, _)| *name != PASSWORD));
         token.with_login(login)
     }
+}
+
+/// Whether a body is a page or a message: many vendors send those with 200 too.
+fn is_page(body: &str) -> bool {
+    body.starts_with(['<', '{', '[']) || body.contains(char::is_whitespace)
 }
 
 const MAX_NETWORK: usize = 300;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::echo::printable;
 use super::http::HttpAnswer;
-use super::{Expiry, Fetched, is_header_text};
+use super::{Expiry, Fetched, unfit_token};
 use crate::expiry::is_plausible_life;
 use crate::secret::Secret;
 
@@ -68,8 +68,8 @@ pub(super) fn parse_json(text: &str) -> Result<Fetched, String> {
 fn read_token(mut members: Map<String, Value>, date: Option<SystemTime>) -> Result<Fetched, String> {
     let token = take_text(&mut members, "access_token").ok_or("an access_token that is no text")?;
     let access_token = Secret::new(token.trim());
-    if !is_header_text(access_token.expose_secret()) {
-        return Err("a token that no header can carry".to_owned());
+    if let Some(what) = unfit_token(access_token.expose_secret()) {
+        return Err(what.to_owned());
     }
     Ok(Fetched {
         access_token,

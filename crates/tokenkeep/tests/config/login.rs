@@ -70,10 +70,12 @@ async fn every_fault_of_a_recipe_is_reported_at_once_each_at_its_line() {
             (5, "a name of credentials has letters, digits and '_', 64 at most"),
             (5, "`lifetime` does not belong into `credentials`"),
             (7, "a request has one method"),
+            (7, "`post` would send secrets unencrypted; use https, or set insecure = true"),
             (9, "this header is set by the connection"),
             (9, "this is not the name of a header"),
             (9, "what stands in braces is not known here"),
             (10, "a request has one body"),
+            (10, "`p` has a `{` without `}`; write `{{` to mean `{` itself"),
             (12, "`token` is no JSON pointer; write e.g. \"/data/token\""),
             (13, "unknown unit"),
             (14, "`ok` does not say what must stand there"),
@@ -129,6 +131,9 @@ async fn what_cannot_work_is_refused() {
         ),
         (recipe("expires_in = '/a'\nexpires_at = '/b'\n"), "`expires_in` and `expires_at` exclude each other"),
         (recipe("expires_at = { jwt = false }\n"), "`jwt` can only be true"),
+        (recipe("ok = { json = '/a', is = 1.5 }\n"), "`is` must be a string, a whole number, true or false"),
+        (recipe("headers = { X-A = 'a', x-a = 'b' }\n"), "this header is there already; letter case does not matter"),
+        (recipe("form = { a = '{nobody}' }\n"), "what stands in braces is not known here"),
         (recipe("ok = { status = 404 }\n"), "`status` is not one of a good answer"),
         (recipe("token_type = {}\n"), "`token_type` does not say where"),
         (recipe("scope = 5\n"), "`scope` must be \"/json/pointer\", { header"),
@@ -293,4 +298,81 @@ async fn what_a_variable_holds_is_no_template() {
         _ => None,
     };
     tokenkeep::config::parse(&source, "keep.toml", std::path::Path::new(""), &env).await.unwrap();
+}
+
+#[tokio::test]
+async fn accounts_in_the_store_have_no_values_for_what_steps_capture_or_for_a_lifetime() {
+    let stored = "accounts = 'stored'\n";
+    let source = |in_step: &str, in_login: &str, in_refresh: &str| {
+        login(
+            stored,
+            &format!(
+                "post = 'https://v.example/l'\njson = {{ a = '{in_login}' }}\ntoken = '/t'\nrefresh_token = '/r'\n\
+                 [[providers.v.login.step]]\nget = 'https://v.example/{in_step}'\ncapture = {{ csrf = '/c' }}\n\
+                 [providers.v.login.refresh]\npost = 'https://v.example/r'\n\
+                 form = {{ r = '{{refresh_token}}{in_refresh}' }}\ntoken = '/t'\n"
+            ),
+        )
+    };
+    config(&source("{tenant}", "{csrf}{pin}", "{pin}")).await;
+    for (source, message) in [
+        (source("", "{csrf}", "{csrf}"), "`{csrf}` is used where no step has captured it"),
+        (source("{csrf}", "{csrf}", ""), "`{csrf}` is used where no step has captured it"),
+        (source("", "{lifetime}", ""), "`{lifetime}` is how long a token lives, and is not sent"),
+    ] {
+        assert_eq!(messages(&source).await, [message], "{source}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_close_to_one_that_every_account_has_is_doubted() {
+    let source =
+        "post = 'https://v.example/l'\njson = { u = '{usernmae}', p = '{password}', t = '{tenant}' }\ntoken = '/t'\n";
+    let config = config(&login("accounts = 'stored'\n", source)).await;
+    let [warning] = &*config.warnings else { panic!("{:?}", config.warnings) };
+    assert_eq!(warning.message(), "what stands in braces is nearly {username}, and is not the same");
+    assert_eq!(warning.line(), Some(6));
+}
+
+#[tokio::test]
+async fn a_fallback_is_given_no_refresh_token_so_it_can_have_no_refresh() {
+    let recipe = recipe(
+        "refresh_token = '/r'\n[providers.v.login.refresh]\npost = 'https://v.example/r'\n\
+         form = { r = '{refresh_token}' }\ntoken = '/t'\n",
+    );
+    let recipe = recipe
+        .replace("[providers.v]", "[[providers.v.fallback]]")
+        .replace("providers.v.login", "providers.v.fallback.login");
+    let found = messages(&format!("[providers.v]\ngrant = 'command'\ncommand = ['t']\n{recipe}")).await;
+    assert_eq!(found, ["a fallback is given no refresh token, so its [login.refresh] is never used"]);
+}
+
+#[tokio::test]
+async fn what_stands_around_a_token_in_its_header_is_not_in_any_debug() {
+    let source =
+        "[providers.v]\ngrant = 'static'\ntoken = { env = 'SECRET' }\nheader = { format = 'hunter2 {token}' }\n";
+    let config = config(source).await;
+    assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+}
+
+#[tokio::test]
+async fn a_whole_number_means_the_same_however_it_is_written() {
+    let statuses = |number: &str| recipe(&format!("ok = {{ json = '/a', is = {number} }}\n"));
+    let fingerprint = async |source: &str| settings(source).await.recipe.fingerprint();
+    let four = fingerprint(&statuses("4")).await;
+    for number in ["0b100", "+4", "0x4", "0o4"] {
+        assert_eq!(fingerprint(&statuses(number)).await, four, "{number}");
+    }
+    let source = recipe("").replace("grant = 'login'", "grant = 'login'\nreject_on = [0x191, 4_03]");
+    assert_eq!(config(&source).await.providers[0].api.reject_on, [401, 403]);
+    settings(&recipe("ok = { status = 0x12e }\n")).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_had_is_one_fault() {
+    let source = login(
+        "credentials = { key = { env = 'UNSET' } }\n",
+        "post = 'https://v.example/l'\njson = { a = '{key}' }\ntoken = '/t'\n",
+    );
+    assert_eq!(messages(&source).await, ["the environment variable `UNSET` is not set"]);
 }

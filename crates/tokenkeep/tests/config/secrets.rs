@@ -75,6 +75,7 @@ async fn a_reference_to_no_secret_says_why() {
         ("{ command = ['no-such-program'] }", "the command `no-such-program` cannot be run: there is no such file"),
         ("{ command = ['sh', '-c', 'echo hunter2; exit 3'] }", "the command `sh` failed with exit status 3"),
         ("{ command = ['sh', '-c', 'kill -9 $$'] }", "the command `sh` failed with a signal"),
+        ("{ command = ['vault read -token=hunter2 a/b'] }", "/vault` cannot be run: there is no such file"),
         ("{ command = ['true'] }", "the command `true` printed nothing in its first line"),
         ("{ command = ['yes'] }", "the command `yes` printed more than 65536 bytes"),
         ("{ command = [] }", "`command` is empty"),

@@ -177,9 +177,13 @@ fn shown(trial: &Trial) -> String {
 }
 
 /// What the configurations refer to.
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 8] = [
     ("PASSWORD", "planted-password"),
     ("API_KEY", "planted-key"),
+    // What is encoded by some and not by others.
+    ("STARRED", "planted*/k~y"),
+    // A word as good as any.
+    ("WORD", "planted-word"),
     // Everything that means something somewhere.
     ("NASTY", "planted \"'\\{password}{{${HOME}&=+%00/?#;:<b>]]>\n\t\r\u{7f}é😀"),
     // The same without what no header can carry.

@@ -190,7 +190,7 @@ Examples:
   tokenkeep credentials test bluestakes
   tokenkeep credentials test bluestakes --json | jq '.steps[-1].answer'
 
-It makes exactly one login, so it counts where a vendor limits them. A login whose refresh token only a person
-can replace is not tried: that would spend it.
+It makes exactly one login, so it counts where a vendor limits them; two trials right after each other are two logins.
+If the login brings a refresh token, [login.refresh] is tried with it. Fallbacks are not tried. A login whose refresh token only a person can replace is not tried: that would spend it.
 
 Exits with 5 if credentials are missing, 6 if the issuer refuses, 7 if it cannot be asked now or answers nonsense.";

@@ -65,7 +65,10 @@ fn sign(field: &Field<'_>) -> Option<Sign> {
     let mut table = field.table("`ok`".into())?;
     if let Some(status) = table.take("status") {
         let number = match status.value {
-            DeValue::Integer(number) => number.as_str().parse().ok().filter(|number| (200..400).contains(number)),
+            DeValue::Integer(_) => status
+                .integer()
+                .and_then(|number| u16::try_from(number).ok())
+                .filter(|number| (200..400).contains(number)),
             _ => status.mismatch("a number"),
         };
         if number.is_none() {
@@ -82,7 +85,15 @@ fn sign(field: &Field<'_>) -> Option<Sign> {
         };
         match field.value {
             DeValue::Boolean(value) => Some(value.to_string()),
-            DeValue::Integer(number) => Some(number.as_str().to_owned()),
+            DeValue::Integer(_) => {
+                let number = field.integer().map(|number| number.to_string());
+                number.or_else(|| field.mismatch("a number of 64 bits"))
+            }
+            DeValue::Float(_) => {
+                let finding = Finding::error("`is` must be a string, a whole number, true or false");
+                field.report(finding.help("write the number as the answer has it, in quotes, e.g. is = \"1.5\""));
+                None
+            }
             _ => field.text().map(|text| text.value),
         }
     };

@@ -27,6 +27,10 @@ pub(super) fn request(table: &mut Table<'_>, transport: Transport, names: &Names
         [_, other, ..] => {
             let finding = Finding::error("a request has one body");
             other.report_name(finding.help(format!("keep one of {}", listed(BODIES))));
+            // What is wrong in them is reported all the same.
+            for field in &fields {
+                let _read = body(field, names);
+            }
             None
         }
     };
@@ -55,12 +59,20 @@ fn address(table: &mut Table<'_>, transport: Transport, names: &Names) -> Option
             let words = METHODS.map(|(name, _)| name);
             other
                 .report_name(Finding::error("a request has one method").help(format!("keep one of {}", listed(words))));
+            for (field, _) in &found {
+                let _read = url(field, transport, names);
+            }
             return None;
         }
     };
-    let template = names.template(field)?;
+    Some((method, url(field, transport, names)?))
+}
+
+fn url(field: &Field<'_>, transport: Transport, names: &Names) -> Option<UrlTemplate> {
+    let (template, variables) = names.template_of_variables(field)?;
     let url = UrlTemplate::new(template, transport);
-    Some((method, url.map_err(|error| field.report(Finding::error(format!("`{}` {error}", field.name)))).ok()?))
+    let url = url.map_err(|error| field.report(Finding::error(format!("`{}` {error}", field.name)))).ok()?;
+    Some(url.with_variables(variables))
 }
 
 fn pairs(table: Table<'_>, names: &Names) -> Option<Vec<(String, Template)>> {
@@ -70,10 +82,20 @@ fn pairs(table: Table<'_>, names: &Names) -> Option<Vec<(String, Template)>> {
 }
 
 fn headers(table: Table<'_>, names: &Names) -> Option<Vec<(HeaderName, Template)>> {
+    let mut seen = Vec::new();
     let read = |field: Field<'_>| {
         let value = names.template(&field);
         match field.name.parse::<HeaderName>() {
-            Ok(name) if !is_of_connection(&name) => Some((name, value?)),
+            Ok(name) if seen.contains(&name) => {
+                field.report_name(
+                    Finding::error("this header is there already; letter case does not matter").help("keep one"),
+                );
+                None
+            }
+            Ok(name) if !is_of_connection(&name) => {
+                seen.push(name.clone());
+                Some((name, value?))
+            }
             Ok(_) => {
                 field.report_name(Finding::error("this header is set by the connection"));
                 None

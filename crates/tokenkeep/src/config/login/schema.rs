@@ -48,7 +48,7 @@ fn request() -> Vec<OptionSchema> {
     let texts = || json!({ "type": "object", "additionalProperties": { "type": "string" } });
     let basic = table(&[
         option("username", text(&["{username}"]), "The name.").required(),
-        option("password", text(&["{password}"]), "The password.").required(),
+        option("password", json!({ "type": "string", "examples": ["{password}"] }), "The password.").required(),
     ]);
     vec![
         option("get", text(&["{api_base}/login"]), "Where a GET goes to."),

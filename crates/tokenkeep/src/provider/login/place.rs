@@ -31,6 +31,13 @@ pub enum Part {
     Body,
 }
 
+impl Place {
+    /// Whether it is the body as it came, with nothing that tells a token from anything else.
+    pub(crate) fn is_whole_body(&self) -> bool {
+        self.part == Part::Body && self.after.is_none() && self.before.is_none()
+    }
+}
+
 impl Part {
     /// A JSON pointer: empty, or `/` before each member.
     pub fn json(pointer: &str) -> Result<Self, InvalidPlace> {

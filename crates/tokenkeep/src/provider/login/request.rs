@@ -73,7 +73,7 @@ impl LoginRequest {
         names
     }
 
-    /// The texts that it sends as they stand here, but for its address: they can be secret too.
+    /// The texts that it sends as they stand here, but for the plain words of its address: they can be secret too.
     pub fn literals(&self) -> Vec<Secret> {
         let headers = self.headers.iter().map(|(_, text)| text);
         let query = self.query.iter().map(|(_, text)| text);
@@ -85,7 +85,8 @@ impl LoginRequest {
             Body::Form(form) => form.iter().flat_map(|(_, text)| text.literals()).map(Secret::new).collect(),
             Body::Xml(xml) => xml.literals().into_iter().map(Secret::new).collect(),
         };
-        literals.chain(of_body).collect()
+        let of_url = self.url.literals().map(Secret::new);
+        literals.chain(of_body).chain(of_url).collect()
     }
 
     /// What it says, in comparable parts.

@@ -16,6 +16,8 @@ pub struct UrlTemplate {
     /// How many of its segments make scheme and host; the last of them may go on to the path.
     origin: usize,
     host: Box<str>,
+    /// What came from variables, which can be secret.
+    variables: Vec<Box<str>>,
 }
 
 impl UrlTemplate {
@@ -35,7 +37,52 @@ impl UrlTemplate {
             return Err(InvalidUrlTemplate("has '.' or '..' in its path; write the path that is meant"));
         }
         let host = TokenUrl::parse(&text, transport)?.host().replace(LABEL, "*").into();
-        Ok(Self { template, transport, origin, host })
+        Ok(Self { template, transport, origin, host, variables: Vec::new() })
+    }
+
+    /// The same, with texts in it that came from variables and are not shown behind the host.
+    #[must_use]
+    pub fn with_variables(mut self, texts: impl IntoIterator<Item = String>) -> Self {
+        for text in texts {
+            // Of an address, what stands behind its host.
+            let behind = text.split_once("://").map_or(&*text, |(_, behind)| behind);
+            let path = behind.find('/').map(|at| &behind[at..]).filter(|path| path.len() > 1);
+            self.variables.extend(path.map(Into::into));
+            self.variables.push(text.into());
+        }
+        self.variables.retain(|text| !text.is_empty());
+        self.variables.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+        self
+    }
+
+    /// The address as it can be shown but for its query: with `name` in place of each name, and `…` for what came from
+    /// variables.
+    pub fn shown(&self, name: impl Fn(&str) -> String) -> String {
+        let mut shown = String::new();
+        for (at, segment) in self.template.segments().iter().enumerate() {
+            match segment {
+                Segment::Value(own) => shown.push_str(&name(own)),
+                Segment::Text(text) => {
+                    let start = if at < self.origin { end_of_host(text, at == 0) } else { 0 };
+                    let (host, path) = text.split_at(start);
+                    shown.push_str(host);
+                    let path = self.variables.iter().fold(path.to_owned(), |path, text| path.replace(&**text, "…"));
+                    shown.push_str(&path);
+                }
+            }
+        }
+        shown
+    }
+
+    /// The texts of the path that can be secret: what came from variables, and what is no plain word.
+    pub(super) fn literals(&self) -> impl Iterator<Item = &str> {
+        let texts = self.template.segments().iter().enumerate().filter_map(|(at, segment)| match segment {
+            Segment::Text(text) if at < self.origin => Some(&text[end_of_host(text, at == 0)..]),
+            Segment::Text(text) => Some(&**text),
+            Segment::Value(_) => None,
+        });
+        let parts = texts.flat_map(|text| text.split(['/', '?', '&', '='])).filter(|part| !is_word(part));
+        parts.chain(self.variables.iter().map(|text| &**text))
     }
 
     /// The segments of the host, which take a label, and those of path and query, which take anything.
@@ -66,6 +113,17 @@ impl UrlTemplate {
 pub(crate) fn has_dots(url: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     path.split(['/', '\\']).any(|part| matches!(&*part.to_ascii_lowercase().replace("%2e", "."), "." | ".."))
+}
+
+/// Where the path begins in a text that holds a part of the host; `is_first` says whether it begins with the scheme.
+fn end_of_host(text: &str, is_first: bool) -> usize {
+    let start = if is_first { text.find("://").map_or(0, |scheme| scheme + 3) } else { 0 };
+    text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at)
+}
+
+/// Whether a text is a word. What has digits or is long may be a value.
+pub(crate) fn is_word(text: &str) -> bool {
+    (1..=MAX_WORD).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-".contains(&byte))
 }
 
 /// How many segments make scheme and host.
@@ -114,6 +172,7 @@ impl From<InvalidUrl> for InvalidUrlTemplate {
 
 /// Stands for a label while an address is checked.
 const LABEL: &str = "a-name-stands-here";
+const MAX_WORD: usize = 24;
 
 #[cfg(test)]
 mod tests {

@@ -7,8 +7,9 @@ use zeroize::Zeroizing;
 
 use super::cookies::{self, Cookie};
 use super::xml;
-use crate::provider::login::{Part, Place};
+use crate::provider::login::{Part, Place, is_word};
 use crate::secret::Secret;
+use crate::source::echo::Echoes;
 use crate::source::http::HttpAnswer;
 use crate::source::token_response::without_mark;
 use crate::source::trial::TrialAnswer;
@@ -18,13 +19,20 @@ pub(super) struct Answer {
     http: HttpAnswer,
     text: Zeroizing<String>,
     json: Option<Value>,
+    echoes: Echoes,
 }
 
 impl Answer {
-    pub(super) fn new(http: HttpAnswer) -> Self {
+    /// An answer to a request with these texts in it.
+    pub(super) fn new(http: HttpAnswer, echoes: Echoes) -> Self {
         let text = Zeroizing::new(without_mark(&String::from_utf8_lossy(&http.body)).to_owned());
         let json = serde_json::from_str(&text).ok();
-        Self { http, text, json }
+        Self { http, text, json, echoes }
+    }
+
+    /// What was sent and must not be shown.
+    pub(super) fn echoes(&self) -> &Echoes {
+        &self.echoes
     }
 
     /// What came.
@@ -86,11 +94,16 @@ impl Answer {
 
     /// What kind of thing came, without anything of it but what can be no secret.
     pub(super) fn kind(&self) -> String {
+        // A name in it can still be a value that was sent.
+        self.echoes.line_without(&self.named_kind(), MAX_KIND)
+    }
+
+    fn named_kind(&self) -> String {
         match &self.json {
             _ if self.text.is_empty() => "an empty body".to_owned(),
             Some(Value::Object(members)) if members.is_empty() => "an empty JSON object".to_owned(),
             Some(Value::Object(members)) => {
-                let named: Vec<_> = members.keys().filter(|name| is_plain(name)).take(MAX_MEMBERS).cloned().collect();
+                let named: Vec<_> = members.keys().filter(|name| is_word(name)).take(MAX_MEMBERS).cloned().collect();
                 match (named.len(), members.len() - named.len()) {
                     (0, more) => format!("a JSON object with {more} members"),
                     (_, 0) => format!("a JSON object with {}", named.join(", ")),
@@ -149,16 +162,10 @@ fn narrowed<'a>(whole: &'a str, place: &Place) -> Option<&'a str> {
     Some(rest)
 }
 
-/// Whether a member's name is a word. What has digits or is long may be a value that somebody uses as a name.
-fn is_plain(name: &str) -> bool {
-    (1..=MAX_MEMBER).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-".contains(&byte))
-}
-
 fn is_media_type(text: &str) -> bool {
     text.len() <= MAX_MEDIA_TYPE && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/+-.".contains(&byte))
 }
 
 const MAX_MEMBERS: usize = 8;
-const MAX_MEMBER: usize = 24;
+const MAX_KIND: usize = 300;
 const MAX_MEDIA_TYPE: usize = 60;

@@ -1,6 +1,6 @@
 //! When a token ends, from what a recipe points at.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::cookies::CookieLife;
+use crate::expiry::{MAX_LIFE, is_plausible_life};
 use crate::provider::login::{End, Part, TokenStep, Unit};
 use crate::secret::Secret;
 use crate::source::{Expiry, token_response};
@@ -21,9 +22,12 @@ pub(super) fn expiry(step: &TokenStep, answer: &Answer, token: &Secret) -> Resul
     match &step.end {
         End::Unstated => match &step.token.part {
             Part::Cookie(name) => match answer.cookie(name).map(|cookie| cookie.life) {
-                Some(CookieLife::In(life)) => token_response::life("a Max-Age", life),
-                Some(CookieLife::Until(end)) => token_response::until("an Expires", end, date),
-                Some(CookieLife::Session) | None => Ok(Expiry::Unstated),
+                Some(CookieLife::In(life)) if is_plausible_life(life) => Ok(Expiry::In(life)),
+                Some(CookieLife::Until(end)) if !is_beyond_reason(end, date) => {
+                    token_response::until("an Expires", end, date)
+                }
+                // A cookie that is to stay for ever says nothing of the session that it is for.
+                Some(_) | None => Ok(Expiry::Unstated),
             },
             Part::Json(_) | Part::Header(_) | Part::Xml(_) | Part::Body => Ok(Expiry::Unstated),
         },
@@ -42,6 +46,14 @@ pub(super) fn expiry(step: &TokenStep, answer: &Answer, token: &Secret) -> Resul
             Some(end) => token_response::until("an exp", end, date),
             None => Ok(Expiry::Unstated),
         },
+    }
+}
+
+/// Whether a cookie's end lies further away than any session does, as 9999 does.
+fn is_beyond_reason(end: SystemTime, date: Option<SystemTime>) -> bool {
+    match date {
+        Some(date) => end.duration_since(date).is_ok_and(|left| left > MAX_LIFE),
+        None => end > SystemTime::UNIX_EPOCH + FAR_AWAY,
     }
 }
 
@@ -77,6 +89,9 @@ fn exp(token: &str) -> Result<Option<SystemTime>, String> {
         Some(exp) => token_response::absolute(exp).map(Some).ok_or_else(|| "an exp that is no time".to_owned()),
     }
 }
+
+/// The year 2200: without the vendor's own time, an end after it is none that is meant.
+const FAR_AWAY: Duration = Duration::from_hours(230 * 8766);
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::answer::{Answer, ErrorText};
+use super::unfit::Unfit;
+use super::values::Values;
 use crate::key::Key;
 use crate::provider::login::{Part, Sign, Verdict};
-use crate::source::echo::Echoes;
 use crate::source::{Fault, FetchError};
 
 /// What an answer is.
@@ -89,11 +90,25 @@ impl Exchange<'_> {
 
     /// A good answer came that is of no use.
     pub(super) fn broken(self, answer: &Answer, what: &str) -> FetchError {
-        FetchError::new(Fault::Unavailable, format!("{} {what}", self.answered(answer)))
+        FetchError::new(self.fault(Fault::Unavailable), format!("{} {what}", self.answered(answer)))
+    }
+
+    /// No request could be made. Nothing was asked.
+    pub(super) fn unfit(self, unfit: Unfit, values: &Values<'_>) -> FetchError {
+        let error = unfit.into_error(self.key, values);
+        FetchError { fault: self.fault(error.fault), ..error }
+    }
+
+    /// What a failure means that lasts. That a refresh brings no token does not say that the login would bring none.
+    fn fault(self, fault: Fault) -> Fault {
+        match self.asked {
+            Asked::Step(_) | Asked::Login => fault,
+            Asked::Refresh => Fault::RefreshTokenRefused,
+        }
     }
 
     /// An answer came that is no good one.
-    pub(super) fn refused(self, answer: &Answer, reason: Reason, echoes: &Echoes) -> FetchError {
+    pub(super) fn refused(self, answer: &Answer, reason: Reason) -> FetchError {
         let status = answer.status().as_u16();
         let (message, said) = match reason {
             Reason::Status(message) => (message, ""),
@@ -102,13 +117,9 @@ impl Exchange<'_> {
         let (fault, advice) = if said.is_empty() { of_status(status) } else { (Fault::Refused, Advice::Credentials) };
         let mut what = format!("{}{said}", self.answered(answer));
         if let Some(message) = message {
-            what = format!("{what}: {}", echoes.line_without(&message, MAX_MESSAGE));
+            what = format!("{what}: {}", answer.echoes().line_without(&message, MAX_MESSAGE));
         }
-        let fault = match (fault, advice, self.asked) {
-            // The login itself may still be good for another.
-            (Fault::Refused, Advice::Credentials, Asked::Refresh) => Fault::RefreshTokenRefused,
-            (fault, ..) => fault,
-        };
+        let fault = if fault == Fault::Refused { self.fault(fault) } else { fault };
         let next = match advice {
             Advice::Wait => None,
             Advice::Credentials => Some(format!("check the credentials of {}", self.key)),

@@ -184,7 +184,14 @@ fn url(template: &UrlTemplate, query: &[(String, Template)], values: &Values<'_>
         Ok(())
     })?;
     if has_dots(&text) {
-        return Err(Unfit::Whole(Place::Path));
+        let is_dots =
+            |name: &str| values.get(name).is_some_and(|value| value.expose_secret().bytes().all(|b| b == b'.'));
+        let mut names = rest.iter().filter_map(|segment| match segment {
+            Segment::Value(name) => Some(name),
+            Segment::Text(_) => None,
+        });
+        let dots = names.find(|name| is_dots(name));
+        return Err(dots.map_or(Unfit::Whole(Place::Path), |name| Unfit::Value(name.clone(), Place::Path)));
     }
     if !query.is_empty() {
         let query = form(String::new(), query, values)?;

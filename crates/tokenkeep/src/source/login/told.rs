@@ -27,14 +27,7 @@ pub(super) fn step(asked: Asked, request: &LoginRequest) -> TrialStep {
 }
 
 fn url(url: &UrlTemplate, query: &[(String, Template)]) -> String {
-    let (host, rest) = url.parts();
-    let mut text = String::new();
-    for segment in host.iter().chain(rest) {
-        match segment {
-            Segment::Text(plain) => text.push_str(plain),
-            Segment::Value(name) => text.push_str(&masked_name(name)),
-        }
-    }
+    let text = url.shown(masked_name);
     let own = text.split_once('?').map(|(path, _)| path.to_owned());
     let own_query = own.is_some().then(|| "…".to_owned());
     let query: Vec<_> = own_query.into_iter().chain(query.iter().map(pair)).collect();

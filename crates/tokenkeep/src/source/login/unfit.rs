@@ -1,5 +1,6 @@
 //! Why a request cannot be made of a recipe and the values at hand.
 
+use super::values::Values;
 use crate::key::Key;
 use crate::source::{Fault, FetchError};
 
@@ -37,8 +38,16 @@ impl Place {
 }
 
 impl Unfit {
-    /// Nothing was asked, and asking again would not help.
-    pub(super) fn into_error(self, key: &Key) -> FetchError {
+    /// Nothing was asked, and asking again would not help, unless a vendor's answer is to blame.
+    pub(super) fn into_error(self, key: &Key, values: &Values<'_>) -> FetchError {
+        if let Self::Value(name, place) = &self
+            && let Some(step) = values.step_of(name)
+        {
+            // The vendor's own answer: another may be better.
+            let what = format!("step {step} brought a {name} that cannot stand in {}", place.as_str());
+            return FetchError::new(Fault::Unavailable, what)
+                .with_next(format!("check where step {step} captures {name}"));
+        }
         match self {
             Self::Missing(name) => FetchError::new(Fault::LoginRequired, format!("the credentials have no {name}"))
                 .with_next(format!("give credentials with {name} for {key}")),

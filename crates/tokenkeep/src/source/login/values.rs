@@ -15,6 +15,8 @@ use crate::source::echo::Echoes;
 pub(super) struct Values<'a> {
     /// Captured, and the refresh token.
     own: Vec<(Box<str>, Secret)>,
+    /// Which step has captured a value, by its name.
+    captured: Vec<(Box<str>, usize)>,
     /// The account's, then the provider's.
     given: [Option<&'a Credentials>; 2],
 }
@@ -22,12 +24,23 @@ pub(super) struct Values<'a> {
 impl<'a> Values<'a> {
     /// Those of the account, and those of the configuration where the account has none.
     pub(super) fn new(account: Option<&'a Credentials>, configured: Option<&'a Credentials>) -> Self {
-        Self { own: Vec::new(), given: [account, configured] }
+        Self { own: Vec::new(), captured: Vec::new(), given: [account, configured] }
     }
 
     /// One more; it stands for this name from now on.
     pub(super) fn add(&mut self, name: &str, value: Secret) {
         self.own.push((name.into(), value));
+    }
+
+    /// One more that the answer to this step has brought.
+    pub(super) fn capture(&mut self, name: &str, value: Secret, step: usize) {
+        self.captured.push((name.into(), step));
+        self.add(name, value);
+    }
+
+    /// Which step has brought the value of a name.
+    pub(super) fn step_of(&self, name: &str) -> Option<usize> {
+        self.captured.iter().find(|(own, _)| **own == *name).map(|(_, step)| *step)
     }
 
     /// What a name stands for.
