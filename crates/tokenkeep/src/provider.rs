@@ -149,7 +149,7 @@ impl fmt::Debug for Grant {
             | Self::Password { endpoint, .. }
             | Self::RefreshToken { endpoint, .. } => shown.field("endpoint", endpoint),
             Self::Static { .. } => &mut shown,
-            Self::Command { program, .. } => shown.field("program", program),
+            Self::Command { program, .. } => shown.field("program", &program.split_whitespace().next()),
             Self::Login(settings) => shown.field("settings", settings),
         }
         .finish_non_exhaustive()

@@ -15,11 +15,14 @@ use crate::secret::Secret;
 pub(super) struct Command {
     program: String,
     args: Vec<String>,
+    /// The program without what a whole line in its place would show: arguments can hold a secret.
+    shown: String,
 }
 
 impl Command {
     pub(super) fn new(program: String, args: Vec<String>) -> Self {
-        Self { program, args }
+        let shown = program.split_whitespace().next().unwrap_or_default().to_owned();
+        Self { program, args, shown }
     }
 
     async fn output(&self) -> Result<Zeroizing<Vec<u8>>, FetchError> {
@@ -35,7 +38,7 @@ impl Command {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
-                FetchError::new(Fault::Refused, format!("{} cannot be run: {}", self.program, error.kind()))
+                FetchError::new(Fault::Refused, format!("{} cannot be run: {}", self.shown, error.kind()))
                     .with_next("check command")
             })?;
         let mut running = Running(child);
@@ -52,7 +55,7 @@ impl Command {
     }
 
     fn broken(&self, what: &str) -> FetchError {
-        FetchError::new(Fault::Unavailable, format!("{} {what}", self.program)).with_next("run it by hand to see why")
+        FetchError::new(Fault::Unavailable, format!("{} {what}", self.shown)).with_next("run it by hand to see why")
     }
 }
 
@@ -73,7 +76,7 @@ impl Drop for Running {
 impl fmt::Debug for Command {
     // Arguments can hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command").field("program", &self.program).finish_non_exhaustive()
+        f.debug_struct("Command").field("program", &self.shown).finish_non_exhaustive()
     }
 }
 
@@ -100,7 +103,7 @@ impl TokenSource for Command {
     }
 
     fn issuer(&self) -> &str {
-        &self.program
+        &self.shown
     }
 
     fn fingerprint(&self) -> Fingerprint {

@@ -156,3 +156,13 @@ impl Ending {
         lives
     }
 }
+
+#[tokio::test]
+async fn a_command_line_in_place_of_a_program_is_not_shown() {
+    let grant = Grant::Command { program: "vault read -token=planted secret/x".to_owned(), args: Vec::new() };
+    assert!(!format!("{grant:?}").contains("planted"));
+    let handle = handle(grant).await;
+    let error = handle.token().await.unwrap_err();
+    assert_eq!(error.what(), "vault cannot be run: entity not found");
+    assert!(!format!("{error:?} {:?}", handle.status().await).contains("planted"));
+}
