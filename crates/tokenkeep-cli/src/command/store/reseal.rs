@@ -33,8 +33,8 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: ResealArgs) -> Re
     let mut signals = Signals::install()?;
     let context = signals.or(Context::load(global)).await??;
     context.config.warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
-    let store = signals.or(open(&context)).await??;
     let unopenable = if args.forget { WhenUnopenable::Forget } else { WhenUnopenable::Keep };
+    let store = signals.or(open(&context, unopenable)).await??;
     let resealed = signals.or(store.reseal(unopenable)).await;
     signals.finish(store.close()).await?;
     let resealed = resealed?.map_err(|error| failed(&error))?;
@@ -49,9 +49,9 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: ResealArgs) -> Re
     }
 }
 
-async fn open(context: &Context) -> Result<SealedStore, Failure> {
+async fn open(context: &Context, unopenable: WhenUnopenable) -> Result<SealedStore, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opened = store::open_sealed(&context.store()?, &context.config.seal_keys, &clock).await;
+    let opened = store::open_sealed(&context.store()?, &context.config.seal_keys, &clock, unopenable).await;
     opened.map_err(|error| failed(&error))?.ok_or_else(|| {
         Failure::usage("this store is not sealed", "one of files is with `seal_keys`; one in memory never is")
     })
@@ -73,7 +73,7 @@ fn tell(store: &SealedStore, resealed: &Resealed, unopenable: WhenUnopenable) {
         "{}: {} sealed anew with key {}, {} already, {} {}",
         store.label(),
         counted(resealed.resealed, "record"),
-        store.key_id(),
+        store.key_id().unwrap_or("none"),
         resealed.already_right,
         resealed.unopenable.len(),
         match unopenable {
@@ -90,8 +90,8 @@ fn tell(store: &SealedStore, resealed: &Resealed, unopenable: WhenUnopenable) {
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     store: &'a str,
-    /// The id of the key that seals.
-    seal_key: &'a str,
+    /// The id of the key that seals; `null` if it is lost.
+    seal_key: Option<&'a str>,
     resealed: usize,
     already_right: usize,
     unopenable: Vec<Unopened<'a>>,

@@ -1,7 +1,6 @@
 //! Brings every record under the first key, while others work with the store.
 
-use super::SealedStore;
-use super::with_texts;
+use super::{PAGE, SealedStore, with_texts};
 use crate::key::Key;
 use crate::seal::Unopenable;
 use crate::store::{Record, SaveOutcome, Store as _, StoreError, Version, Versioned};
@@ -138,7 +137,5 @@ impl SealedStore {
     }
 }
 
-/// Records that are read at once.
-const PAGE: usize = 500;
 /// How often a record is looked at that others write meanwhile.
 const TRIES: u32 = 20;

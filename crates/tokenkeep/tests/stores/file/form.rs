@@ -156,6 +156,28 @@ async fn tokens_are_plain_without_seal_keys_and_sealed_with_them() {
 }
 
 #[tokio::test]
+async fn without_the_keys_that_sealed_it_a_store_of_files_is_an_error_and_not_plain() {
+    let place = Place::made();
+    let url = StoreUrl::File(place.folder.clone());
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&place.clock);
+    let store = tokenkeep::store::open(&url, &[SealKey::generate().unwrap().0], &clock).await.unwrap();
+    let graph = key("graph");
+    let saved = store.save(&graph, &place.record(7), None).await.unwrap();
+    assert!(matches!(saved, SaveOutcome::Saved(_)));
+    let credentials = Credentials::with_password("company", Secret::new("planted")).unwrap();
+    store.save_credentials(&graph, &credentials).await.unwrap();
+    store.close().await;
+    let before = (place.read(GRAPH), place.read(SIDECAR));
+    let store = tokenkeep::store::open(&url, &[], &clock).await.unwrap();
+    for what in [store.load(&graph).await.unwrap_err().what, store.credentials(&graph).await.unwrap_err().what] {
+        assert!(what.contains("'graph' cannot be opened") && what.contains("no key is at hand"), "{what}");
+    }
+    assert!(store.page(None, 10).await.unwrap().is_empty());
+    assert_eq!(store.save(&graph, &place.record(8), None).await.unwrap(), SaveOutcome::Conflict);
+    assert_eq!((place.read(GRAPH), place.read(SIDECAR)), before);
+}
+
+#[tokio::test]
 async fn what_is_written_of_accounts_and_budgets_is_private_and_read_only_where_it_belongs() {
     let place = Place::new();
     let store = place.open().await;
