@@ -178,7 +178,7 @@ impl Store for FileStore {
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         let owned = key.clone();
-        let look = self.work(move |folder| folder.look(&owned)).await?;
+        let look = self.work(move |folder| folder.look_for(&owned)).await?;
         self.settled(key, look).await
     }
 

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
@@ -37,6 +37,8 @@ pub(super) struct Folder {
     pub(super) index: Index,
     /// The newest version that this process has seen: it does not count down when files are taken away.
     newest_seen: AtomicU64,
+    /// Keys that were asked for and had no record.
+    asked: Mutex<BTreeSet<Key>>,
 }
 
 /// A look at a key's files.
@@ -51,7 +53,7 @@ impl Folder {
     pub(super) fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let inner = names::inner(&root);
         let (leases, index) = (Leases::default(), Index::default());
-        Self { root, inner, clock, leases, index, newest_seen: AtomicU64::new(0) }
+        Self { root, inner, clock, leases, index, newest_seen: AtomicU64::new(0), asked: Mutex::default() }
     }
 
     /// Whether the path can be the store's at all.
@@ -67,12 +69,15 @@ impl Folder {
         if !disk::names(&self.root)?.iter().any(|name| names::is_foreign(name)) {
             rights::close_folder_to_others(&self.root);
         }
-        for key in self.keys()? {
+        for key in self.inner_keys(names::owner_of_sidecar)? {
             // What is wrong with one key is said to whoever wants it.
-            if let Ok(Some(found)) = self.settle(&lock, &key) {
-                self.saw(found.version);
+            if let Ok(Some(content)) = disk::read(&self.paths(&key).sidecar)
+                && let Ok(sidecar) = Sidecar::parse(&content.bytes, &key)
+            {
+                self.saw(Version(sidecar.version));
             }
         }
+        drop(lock);
         Ok(())
     }
 
@@ -91,7 +96,18 @@ impl Folder {
         names::budget(name, &self.root)
     }
 
-    /// What is kept of a key, without waiting for anybody.
+    /// What is kept of a key that somebody wants, without waiting for anybody.
+    pub(super) fn look_for(&self, key: &Key) -> Result<Look, Fault> {
+        let look = self.look(key)?;
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match look {
+            Look::Settled(None) if asked.len() < MAX_ASKED => _ = asked.insert(key.clone()),
+            _ => _ = asked.remove(key),
+        }
+        Ok(look)
+    }
+
+    /// The same without remembering that the key was asked for.
     pub(super) fn look(&self, key: &Key) -> Result<Look, Fault> {
         let now_ms = self.clock.now().wall_ms;
         let mut looks = 1;
@@ -123,10 +139,13 @@ impl Folder {
     ) -> Result<SaveOutcome, Fault> {
         let paths = self.paths(key);
         let before = self.in_order(lock, key)?;
-        let (known, present) = match (&before.sidecar, &before.token) {
-            (FoundSidecar::Known(sidecar), FoundToken::Known(file, _)) => (Some(sidecar), Some(file)),
-            (FoundSidecar::Known(sidecar), _) => (Some(sidecar), None),
-            _ => (None, None),
+        let known = match &before.sidecar {
+            FoundSidecar::Known(sidecar) => Some(sidecar),
+            FoundSidecar::Missing | FoundSidecar::Damaged => None,
+        };
+        let present = match &before.token {
+            FoundToken::Known(file, _) => Some(file),
+            FoundToken::Missing | FoundToken::Unusable(..) => None,
         };
         if known.map(|sidecar| Version(sidecar.version)) != expected {
             return Ok(SaveOutcome::Conflict);
@@ -141,7 +160,10 @@ impl Folder {
             }
             (None, _) => (None, None),
         };
-        let replaced = present.filter(|_| kept.is_none()).map(|file| file.hash.clone());
+        // What no sidecar names is another program's: a token takes its place, but it is not removed.
+        let is_own = present.is_some_and(|file| known.and_then(|known| known.token_hash()) == Some(&file.hash));
+        let replaced = present.filter(|_| kept.is_none() && (is_own || content.is_some()));
+        let replaced = replaced.map(|file| file.hash.clone());
         let mut sidecar = Sidecar::of(key, record, hash.as_deref(), replaced);
         sidecar.saved_at = match (kept, known) {
             (Some(_), Some(known)) => known.saved_at,
@@ -154,21 +176,26 @@ impl Folder {
         // The save is done: what follows is done by whoever looks next, if not now.
         if content.is_some() {
             disk::put(&paths.next_token, &paths.token, Durability::PowerCut)?;
-        } else if hash.is_none() {
+        } else if hash.is_none() && is_own {
             disk::remove(&paths.token)?;
         }
         Ok(SaveOutcome::Saved(version))
     }
 
-    /// All keys that have a file, in their order.
+    /// All keys that have a record, in their order, and those that were asked for and have a token file by now. A token
+    /// file that nobody asked for may be another program's business.
     pub(super) fn keys(&self) -> Result<BTreeSet<Key>, Fault> {
-        let mut keys = BTreeSet::new();
-        for name in disk::names(&self.root)? {
-            if let Owner::Key(key) = names::owner_of_token_file(&name) {
-                keys.insert(key);
+        let mut keys = self.inner_keys(names::owner_of_sidecar)?;
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !asked.is_empty() {
+            for name in disk::names(&self.root)? {
+                if let Owner::Key(key) = names::owner_of_token_file(&name)
+                    && asked.contains(&key)
+                {
+                    keys.insert(key);
+                }
             }
         }
-        keys.extend(self.inner_keys(names::owner_of_sidecar)?);
         Ok(keys)
     }
 
@@ -213,7 +240,7 @@ impl Folder {
                 return Err(Fault::new(format!("a later tokenkeep has written the record of '{key}'; use that one")));
             }
         };
-        let token = disk::read(&paths.token)?;
+        let token = disk::read_sole(&paths.token)?;
         let token = token.map_or(FoundToken::Missing, |content| FoundToken::read(&content.bytes, content.modified_s));
         let wanted = match &sidecar {
             FoundSidecar::Known(sidecar) => sidecar.token_hash(),
@@ -292,6 +319,8 @@ impl Folder {
     }
 }
 
+/// How many keys without a record are remembered.
+const MAX_ASKED: usize = 10_000;
 const LOCK: &str = "lock";
 const VERSION: &str = "version";
 /// How often files that change meanwhile are read before the lock is taken.

@@ -23,6 +23,69 @@ async fn a_token_file_of_another_program_is_taken_over_as_it_is() {
 }
 
 #[tokio::test]
+async fn files_that_nobody_asked_for_are_left_as_they_are() {
+    let place = Place::made();
+    let files = [
+        ("over_token.json", place.content("t", -60)),
+        ("valid_token.json", place.content("t", 60)),
+        (GRAPH, "{".into()),
+    ];
+    for (name, content) in &files {
+        place.write(name, content);
+        set_mode(&place.path(name), 0o644);
+    }
+    let store = place.open().await;
+    save(&store, "other", &place.record(1), None).await;
+    assert_eq!(store.page(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.changes(Version::ZERO, 10).await.unwrap().len(), 1);
+    for (name, content) in &files {
+        assert_eq!((place.read(name), mode(&place.path(name))), (content.clone(), 0o644), "{name}");
+    }
+    assert_eq!(place.names().len(), files.len() + 2, "{:?}", place.names());
+}
+
+#[tokio::test]
+async fn a_token_of_another_program_that_is_over_is_none_and_its_file_stays_until_there_is_another() {
+    for known in [false, true] {
+        let place = Place::made();
+        let store = place.open().await;
+        let version = if known { Some(save(&store, "graph", &place.record(7), None).await) } else { None };
+        let content = place.content("over", -60).replace("\"saved_at\": 1700000000", "\"saved_at\": 1700000001");
+        place.write(GRAPH, &content);
+        let found = store.load(&key("graph")).await.unwrap();
+        assert_eq!(found.as_ref().map(told), known.then_some((7, None, Some("r7"))));
+        let version = found.map(|found| found.version).or(version);
+        // A failure is written down: the file is not this program's to remove.
+        let version = save(&store, "graph", &Record { token: None, ..place.record(7) }, version).await;
+        load(&store, "graph").await;
+        assert_eq!(place.read(GRAPH), content, "known: {known}");
+        save(&store, "graph", &place.record(8), Some(version)).await;
+        assert_eq!(told(&load(&store, "graph").await), (8, Some("t8"), Some("r8")));
+        assert_eq!(place.names(), ["graph.json", GRAPH]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_file_that_has_another_name_too_is_an_error_and_stays_as_it_is() {
+    let place = Place::made();
+    let mine = place.outer.path().join("mine.json");
+    for content in [place.content("theirs", 60), "{".into()] {
+        fs::write(&mine, &content).unwrap();
+        set_mode(&mine, 0o644);
+        fs::hard_link(&mine, place.path(GRAPH)).unwrap();
+        let store = place.open().await;
+        for what in [
+            store.load(&key("graph")).await.unwrap_err().what,
+            store.save(&key("graph"), &place.record(1), None).await.unwrap_err().what,
+        ] {
+            assert!(what.contains(GRAPH) && what.contains("another name"), "{what}");
+        }
+        assert_eq!((fs::read_to_string(&mine).unwrap(), mode(&mine)), (content, 0o644));
+        fs::remove_file(place.path(GRAPH)).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_another_program_writes_is_the_next_generation_and_the_login_stays() {
     let place = Place::new();
     let store = place.open().await;
