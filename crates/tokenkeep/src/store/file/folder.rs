@@ -236,6 +236,13 @@ impl Folder {
             None => FoundSidecar::Missing,
             Some(Ok(sidecar)) => FoundSidecar::Known(Box::new(sidecar)),
             Some(Err(Unreadable::Damaged)) => FoundSidecar::Damaged,
+            Some(Err(Unreadable::Foreign(other))) => {
+                let name = paths.sidecar.file_name().unwrap_or_default().display();
+                return Err(Fault::new(format!(
+                    "{name} is the record of '{other}' and not of '{key}'; use names that differ not only in capital \
+                     letters, or move it away"
+                )));
+            }
             Some(Err(Unreadable::Later)) => {
                 return Err(Fault::new(format!("a later tokenkeep has written the record of '{key}'; use that one")));
             }

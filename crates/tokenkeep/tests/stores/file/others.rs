@@ -237,15 +237,22 @@ async fn a_damaged_sidecar_is_set_aside_and_no_generation_comes_again() {
 }
 
 #[tokio::test]
-async fn the_sidecar_of_another_key_does_not_count() {
+async fn the_sidecar_of_another_key_is_an_error_that_touches_nothing() {
     let place = Place::new();
     let store = place.open().await;
     save(&store, "graph", &place.record(7), None).await;
+    // So it is on a disk that takes `Graph` and `graph` for one name.
     fs::copy(place.path(GRAPH), place.path("other_token.json")).unwrap();
     fs::copy(place.path(SIDECAR), place.path(".tokenkeep/other.json")).unwrap();
-    let found = load(&store, "other").await;
-    let (_, token, login) = told(&found);
-    assert_eq!((token, login), (Some("t7"), None), "a token that is copied is a token, a login is not");
+    for what in [
+        store.load(&key("other")).await.unwrap_err().what,
+        store.save(&key("other"), &place.record(1), None).await.unwrap_err().what,
+    ] {
+        assert!(what.contains("other.json is the record of 'graph' and not of 'other'"), "{what}");
+    }
+    assert_eq!(place.read(".tokenkeep/other.json"), place.read(SIDECAR));
+    assert_eq!(place.read("other_token.json"), place.read(GRAPH));
+    assert_eq!(told(&load(&store, "graph").await).1, Some("t7"));
 }
 
 #[tokio::test]
