@@ -217,10 +217,14 @@ impl Folder {
 
     /// The newest version of all keys.
     pub(super) fn newest(&self) -> Result<Version, Fault> {
-        let counted = disk::read(&self.inner.join(VERSION))?;
         // One that was lost with the power is made up for by what was seen when the folder was opened.
-        let counted = counted.and_then(|content| std::str::from_utf8(&content.bytes).ok()?.trim().parse().ok());
-        Ok(self.saw(Version(counted.unwrap_or(0))))
+        Ok(self.saw(Version(self.counted()?.unwrap_or(0))))
+    }
+
+    /// The count of all writes; `None` if it is not there, or says nothing.
+    fn counted(&self) -> Result<Option<u64>, Fault> {
+        let content = disk::read(&self.inner.join(VERSION))?;
+        Ok(content.and_then(|content| std::str::from_utf8(&content.bytes).ok()?.trim().parse().ok()))
     }
 
     /// Lets go of all that this process has.
@@ -309,7 +313,10 @@ impl Folder {
 
     /// Writes a sidecar as the newest version of all keys.
     fn write_sidecar(&self, _lock: &Lock, paths: &Paths, mut sidecar: Sidecar) -> Result<Version, Fault> {
-        let counted = self.newest()?;
+        // In a folder that takes the place of another, which counted from such a number too, versions are greater than
+        // all in that one: whoever saw those still notices what is written here.
+        let start = || u64::try_from(self.clock.now().wall_ms).unwrap_or(0);
+        let counted = self.saw(Version(self.counted()?.unwrap_or_else(start)));
         let version = Version(counted.0.max(sidecar.version).saturating_add(1));
         sidecar.version = version.0;
         // The count goes first: a number that is never used harms nobody, one that is used twice would.

@@ -91,6 +91,23 @@ async fn a_lost_count_of_versions_is_made_up_for() {
 }
 
 #[tokio::test]
+async fn versions_in_a_folder_that_takes_the_place_of_another_are_greater_than_all_before() {
+    let place = Place::new();
+    let mut before = Version::ZERO;
+    for number in 0..3 {
+        // Each time a process that knows nothing of the folder before.
+        before = {
+            let store = place.open().await;
+            let version = save(&store, "graph", &place.record(number), None).await;
+            assert!(version > before, "{version:?}");
+            version
+        };
+        fs::remove_dir_all(&place.folder).unwrap();
+        place.clock.advance(Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_is_an_error_in_words_and_loses_nothing() {
     let place = Place::new();
     // A file that may not grow is what a full disk looks like, for root too.
