@@ -90,10 +90,12 @@ impl TokenFile {
     /// When another program's token was issued and ends, in Unix milliseconds; why it is of no use otherwise.
     /// `modified_s` is when its file was written, by the file system.
     pub(super) fn times(&self, modified_s: i64) -> Result<(i64, i64), &'static str> {
-        let text = self.access_token.expose_secret();
-        // A header has to carry it.
-        if text.trim() != text || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') || text.is_empty() {
+        // A header has to carry both.
+        if !can_stand_in_a_header(self.access_token.expose_secret()) {
             return Err("its access_token is empty or cannot stand in a header");
+        }
+        if !can_stand_in_a_header(&self.token_type) {
+            return Err("its token_type cannot stand in a header");
         }
         let end = self.expires_ms.ok_or("it does not say when its token ends")?;
         let start = self.saved_at.unwrap_or(modified_s).saturating_mul(1_000).min(end);
@@ -102,6 +104,10 @@ impl TokenFile {
         }
         Ok((start, end))
     }
+}
+
+fn can_stand_in_a_header(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 fn end_ms(token: &IssuedToken) -> Option<i64> {
@@ -194,6 +200,7 @@ mod tests {
             r#"{"access_token":""}"#,
             r#"{"access_token":"a\nb","token_expiry":1060}"#,
             r#"{"access_token":"x"}"#,
+            r#"{"access_token":"x","token_data":{"token_type":"a\nb"},"token_expiry":1060}"#,
             r#"{"access_token":"x","token_expiry":null}"#,
             r#"{"access_token":"x","token_expiry":1704123456000,"saved_at":1704080257}"#,
         ] {
