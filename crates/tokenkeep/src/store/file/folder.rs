@@ -175,6 +175,10 @@ impl Folder {
         let version = self.write_sidecar(lock, &paths, sidecar)?;
         // The save is done: what follows is done by whoever looks next, if not now.
         if content.is_some() {
+            if present.and_then(|file| file.saved_at).is_some_and(|saved_at| saved_at > now_s + AHEAD_S) {
+                let aside = disk::set_aside(&paths.token, self.clock.now().wall_ms)?;
+                warn!(%key, aside = %aside.display(), "a token file that is dated ahead was set aside for a new one");
+            }
             disk::put(&paths.next_token, &paths.token, Durability::PowerCut)?;
         } else if hash.is_none() && is_own {
             disk::remove(&paths.token)?;
@@ -341,5 +345,7 @@ const VERSION: &str = "version";
 const MAX_LOOKS: u32 = 3;
 /// How long another program may take to write a token file.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How far ahead the date of a token file may lie until it looks like somebody's mistake.
+const AHEAD_S: i64 = 300;
 /// More than any state of a key's files needs to be brought in order.
 const MAX_STEPS: u32 = 8;

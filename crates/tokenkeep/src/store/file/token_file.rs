@@ -9,8 +9,8 @@
 //! }
 //! ```
 //!
-//! Times are Unix seconds. It is written exactly so, and read leniently: numbers may be floats or texts, and only
-//! `access_token` and an expiry must be there. A token without end, which this form has no words for, has `null` for
+//! Times are Unix seconds. It is written exactly so, and read leniently: numbers may be floats or texts, only
+//! `access_token` and an expiry must be there, and beside a `token_expiry` the other times may be anything. A token without end, which this form has no words for, has `null` for
 //! `expires_in` and `token_expiry`.
 
 use std::time::Duration;
@@ -48,12 +48,13 @@ impl TokenFile {
         })?;
         let access_token = Secret::new(read.access_token);
         let data = read.token_data.unwrap_or_default();
-        let saved_ms = millis(&read.saved_at)?;
-        let expires_ms = match (millis(&read.token_expiry)?, millis(&data.expires_in)?, saved_ms) {
-            (Some(expiry), ..) => Some(expiry),
-            (None, Some(life), Some(saved)) => Some(saved.saturating_add(life)),
-            (None, ..) => None,
+        let (life, saved_ms) = (millis(&data.expires_in), millis(&read.saved_at));
+        let expires_ms = match millis(&read.token_expiry)? {
+            Some(expiry) => Some(expiry),
+            // Without it the others are needed; beside it they may be anything.
+            None => life?.zip(saved_ms?).map(|(life, saved)| saved.saturating_add(life)),
         };
+        let saved_ms = saved_ms.ok().flatten();
         Ok(Self {
             access_token,
             token_type: data.token_type.filter(|text| !text.is_empty()).unwrap_or_else(|| "Bearer".into()).into(),
@@ -192,6 +193,15 @@ mod tests {
         assert_eq!(file.times(0), Ok((1_000_000, 1_060_000)));
         let file = parse(r#"{"access_token":"x","token_expiry":1060}"#).unwrap();
         assert_eq!(file.times(1_000), Ok((1_000_000, 1_060_000)), "without saved_at the file's time counts");
+    }
+
+    #[test]
+    fn times_that_are_not_needed_harm_nothing() {
+        for (life, saved) in [("\"soon\"", "1000"), ("60", "\"now\""), ("[]", "{}")] {
+            let data = format!(r#"{{"expires_in":{life}}}"#);
+            let text = format!(r#"{{"access_token":"x","token_data":{data},"token_expiry":1060,"saved_at":{saved}}}"#);
+            assert_eq!(parse(&text).unwrap().times(1_000), Ok((1_000_000, 1_060_000)), "{text}");
+        }
     }
 
     #[test]

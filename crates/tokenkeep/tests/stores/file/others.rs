@@ -86,6 +86,23 @@ async fn a_token_file_that_has_another_name_too_is_an_error_and_stays_as_it_is()
 }
 
 #[tokio::test]
+async fn a_token_file_whose_date_lies_ahead_is_set_aside_before_it_is_overwritten() {
+    let place = Place::made();
+    let content = place.content("theirs", 9_000_000).replace("\"saved_at\": 17000", "\"saved_at\": 17004");
+    place.write(GRAPH, &content);
+    let store = place.open().await;
+    let found = load(&store, "graph").await;
+    assert_eq!(told(&found).1, Some("theirs"));
+    place.write(GRAPH, &place.content("right", 60));
+    assert_eq!(told(&load(&store, "graph").await).1, Some("right"), "what is dated right is not older");
+    place.write(GRAPH, &content);
+    let found = load(&store, "graph").await;
+    save(&store, "graph", &place.record(8), Some(found.version)).await;
+    assert_eq!(told(&load(&store, "graph").await).1, Some("t8"));
+    assert_eq!(place.set_aside(""), content);
+}
+
+#[tokio::test]
 async fn a_token_that_another_program_writes_is_the_next_generation_and_the_login_stays() {
     let place = Place::new();
     let store = place.open().await;
