@@ -37,6 +37,8 @@ pub(super) struct Folder {
     pub(super) index: Index,
     /// The newest version that this process has seen: it does not count down when files are taken away.
     newest_seen: AtomicU64,
+    /// The folder that was found to be this user's and closed to others.
+    known: Mutex<Option<rights::Identity>>,
     /// Keys that were asked for and had no record.
     asked: Mutex<BTreeSet<Key>>,
 }
@@ -52,8 +54,9 @@ pub(super) enum Look {
 impl Folder {
     pub(super) fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let inner = names::inner(&root);
-        let (leases, index) = (Leases::default(), Index::default());
-        Self { root, inner, clock, leases, index, newest_seen: AtomicU64::new(0), asked: Mutex::default() }
+        let (leases, index, newest_seen) = (Leases::default(), Index::default(), AtomicU64::new(0));
+        let (known, asked) = (Mutex::default(), Mutex::default());
+        Self { root, inner, clock, leases, index, newest_seen, known, asked }
     }
 
     /// Whether the path can be the store's at all.
@@ -61,14 +64,9 @@ impl Folder {
         rights::inspect(&self.root)
     }
 
-    /// Makes the folders, closes what is in them to others, and finds the newest version.
+    /// Makes the folders, and finds the newest version.
     pub(super) fn open(&self) -> Result<(), Fault> {
         let lock = self.lock()?;
-        rights::close_folder_to_others(&self.inner);
-        // A folder that holds other things too, e.g. a home folder, is not this program's to close.
-        if !disk::names(&self.root)?.iter().any(|name| names::is_foreign(name)) {
-            rights::close_folder_to_others(&self.root);
-        }
         for key in self.inner_keys(names::owner_of_sidecar)? {
             // What is wrong with one key is said to whoever wants it.
             if let Ok(Some(content)) = disk::read(&self.paths(&key).sidecar)
@@ -81,10 +79,26 @@ impl Folder {
         Ok(())
     }
 
-    /// The right to write, in folders that are there.
+    /// The right to write, in folders that are there, this user's, and closed to others.
     pub(super) fn lock(&self) -> Result<Lock, Fault> {
+        let is_known = |identity| identity == *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !rights::identity(&self.root).is_some_and(|identity| is_known(Some(identity))) {
+            // Another folder than before: nothing is made in another user's.
+            rights::inspect(&self.root)?;
+        }
         rights::prepare(&self.root, &self.inner)?;
-        Lock::take(&self.inner.join(LOCK))
+        let lock = Lock::take(&self.inner.join(LOCK))?;
+        let identity = rights::identity(&self.root);
+        if identity.is_some() && is_known(identity) {
+            return Ok(lock);
+        }
+        rights::close_folder_to_others(&self.inner);
+        // A folder that holds other things too, e.g. a home folder, is not this program's to close.
+        if !disk::names(&self.root)?.iter().any(|name| names::is_foreign(name)) {
+            rights::close_folder_to_others(&self.root);
+        }
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+        Ok(lock)
     }
 
     pub(super) fn paths(&self, key: &Key) -> Paths {
@@ -101,8 +115,9 @@ impl Folder {
         let look = self.look(key)?;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         match look {
-            Look::Settled(None) if asked.len() < MAX_ASKED => _ = asked.insert(key.clone()),
-            _ => _ = asked.remove(key),
+            Look::Settled(Some(_)) => _ = asked.remove(key),
+            Look::Settled(None) | Look::Unsettled(_) if asked.len() < MAX_ASKED => _ = asked.insert(key.clone()),
+            Look::Settled(None) | Look::Unsettled(_) => {}
         }
         Ok(look)
     }

@@ -58,6 +58,23 @@ pub(super) fn prepare(root: &Path, inner: &Path) -> Result<(), Fault> {
     }
 }
 
+/// What tells a folder from another one that took its name.
+pub(super) type Identity = (u64, u64);
+
+/// Which folder has this name now; `None` if there is none, or no way to tell.
+pub(super) fn identity(root: &Path) -> Option<Identity> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        root.metadata().ok().map(|found| (found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = root;
+        None
+    }
+}
+
 /// Gives the owner of a file back what a strict umask took away; there need not be a file.
 pub(super) fn open_to_owner(path: &Path) -> Result<(), Fault> {
     #[cfg(unix)]

@@ -179,6 +179,30 @@ async fn without_the_keys_that_sealed_it_a_store_of_files_is_an_error_and_not_pl
 }
 
 #[tokio::test]
+async fn a_folder_that_takes_the_place_of_another_is_closed_to_others_too() {
+    let place = Place::new();
+    let store = place.open().await;
+    save(&store, "graph", &place.record(1), None).await;
+    fs::rename(&place.folder, place.outer.path().join("away")).unwrap();
+    fs::create_dir(&place.folder).unwrap();
+    set_mode(&place.folder, 0o755);
+    save(&store, "graph", &place.record(2), None).await;
+    assert_eq!(mode(&place.folder), 0o700);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_at_the_start_is_closed_to_others_when_it_can_be() {
+    let place = Place::made();
+    set_mode(&place.folder, 0o755);
+    place.write(".tokenkeep", "in the way");
+    let store = place.open().await;
+    assert_eq!(mode(&place.folder), 0o755);
+    fs::remove_file(place.path(".tokenkeep")).unwrap();
+    save(&store, "graph", &place.record(1), None).await;
+    assert_eq!(mode(&place.folder), 0o700);
+}
+
+#[tokio::test]
 async fn what_is_written_of_accounts_and_budgets_is_private_and_read_only_where_it_belongs() {
     let place = Place::new();
     let store = place.open().await;
