@@ -93,8 +93,8 @@ impl Found {
             FoundToken::Known(file, Ok((sent_ms, _))) => {
                 let saved_at = file.saved_at.unwrap_or(sent_ms.div_euclid(1_000));
                 // One that was taken over may be dated ahead; what is written now is not older than it for that.
-                let now_s = now_ms.div_euclid(1_000);
-                let is_older = sidecar.is_some_and(|sidecar| saved_at < sidecar.saved_at.min(now_s));
+                let latest = now_ms.div_euclid(1_000);
+                let is_older = sidecar.is_some_and(|sidecar| saved_at < sidecar.saved_at.min(latest));
                 if is_older || present == replaced {
                     Verdict::Unusable("it is older than what was saved last")
                 } else {
