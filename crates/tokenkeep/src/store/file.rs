@@ -206,6 +206,15 @@ impl Store for FileStore {
         Ok(page)
     }
 
+    async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let keys = self.listed(Folder::keys).await?;
+        let looks = self.work(move |folder| {
+            let looks = keys.into_iter().map(|key| (folder.look(&key).err(), key));
+            Ok(looks.filter_map(|(fault, key)| Some((key.to_string(), fault?.what))).collect())
+        });
+        looks.await
+    }
+
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
         let keys = self.listed(Folder::keys).await?;
         let walk = self.work(move |folder| Ok(folder.versions(keys))).await?;

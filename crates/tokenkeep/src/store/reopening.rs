@@ -117,6 +117,10 @@ impl Store for ReopeningStore {
         delegate!(self.page(after, limit))
     }
 
+    async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
+        delegate!(self.unreadable())
+    }
+
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
         self.check_present().await;
         delegate!(self.changes(since, limit))
@@ -166,6 +170,10 @@ impl Store for ReopeningStore {
 
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
         delegate!(self.spend(name, budget))
+    }
+
+    async fn purge(&self) -> Result<(), StoreError> {
+        delegate!(self.purge())
     }
 
     fn is_in_place(&self) -> bool {

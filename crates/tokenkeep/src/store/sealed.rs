@@ -124,6 +124,10 @@ impl Store for SealedStore {
         Ok(page)
     }
 
+    async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.inner.unreadable().await
+    }
+
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
         self.inner.changes(since, limit).await
     }
@@ -178,6 +182,10 @@ impl Store for SealedStore {
 
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
         self.inner.spend(name, budget).await
+    }
+
+    async fn purge(&self) -> Result<(), StoreError> {
+        self.inner.purge().await
     }
 
     fn is_in_place(&self) -> bool {

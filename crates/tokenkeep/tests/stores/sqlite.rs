@@ -221,6 +221,8 @@ async fn a_row_that_cannot_be_read_is_an_error_for_its_key_and_left_out_of_pages
     let page = store.page(None, 2).await.unwrap();
     let keys: Vec<&str> = page.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["a", "d"], "a page that is not the last is full");
+    let unreadable = store.unreadable().await.unwrap();
+    assert_eq!(unreadable.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["b", "c"]);
     assert_eq!(store.changes(Version::ZERO, 10).await.unwrap().len(), 4);
 }
 

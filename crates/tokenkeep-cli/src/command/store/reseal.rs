@@ -44,6 +44,7 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: ResealArgs) -> Re
         tell(&store, &resealed, unopenable);
     }
     match unopenable {
+        _ if !resealed.unreadable.is_empty() => Err(Failure::Reported(Code::InvalidRequest)),
         WhenUnopenable::Keep if !resealed.unopenable.is_empty() => Err(Failure::Reported(Code::InvalidRequest)),
         WhenUnopenable::Keep | WhenUnopenable::Forget => Ok(()),
     }
@@ -68,6 +69,9 @@ fn tell(store: &SealedStore, resealed: &Resealed, unopenable: WhenUnopenable) {
     };
     for (key, why) in &resealed.unopenable {
         output::warning(&format!("{key}: {fate}: {why}"));
+    }
+    for (name, why) in &resealed.unreadable {
+        output::warning(&format!("{name}: cannot be read and stays as it is: {why}"));
     }
     output::talk(&format!(
         "{}: {} sealed anew with key {}, {} already, {} {}",
@@ -96,6 +100,7 @@ struct Shown<'a> {
     already_right: usize,
     unopenable: Vec<Unopened<'a>>,
     forgotten: Vec<Unopened<'a>>,
+    unreadable: Vec<Unopened<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,6 +113,7 @@ impl<'a> Shown<'a> {
     fn new(store: &'a SealedStore, resealed: &'a Resealed, unopenable: WhenUnopenable) -> Self {
         let unopened = resealed.unopenable.iter();
         let unopened = unopened.map(|(key, why)| Unopened { key: key.as_str(), why: why.to_string() }).collect();
+        let unreadable = resealed.unreadable.iter().map(|(key, why)| Unopened { key, why: why.clone() });
         let (unopenable, forgotten) = match unopenable {
             WhenUnopenable::Keep => (unopened, Vec::new()),
             WhenUnopenable::Forget => (Vec::new(), unopened),
@@ -119,6 +125,7 @@ impl<'a> Shown<'a> {
             already_right: resealed.already_right,
             unopenable,
             forgotten,
+            unreadable: unreadable.collect(),
         }
     }
 }
@@ -129,4 +136,4 @@ Examples:
   tokenkeep store reseal --json | jq .unopenable
   tokenkeep store reseal --forget
 
-Exits with 2 if there are records that no key opens: they stay as they are, and the keys that they want are named.";
+Exits with 2 if there are records that no key opens, or that cannot be read: they stay as they are, and are named.";
