@@ -141,6 +141,30 @@ async fn fill_the_disk() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_forbidden_is_read_as_it_is_and_written_when_it_may_be_unless_this_is_root() {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: modes do not bind root");
+        return;
+    }
+    let place = Place::new();
+    let version = save(&place.open().await, "graph", &place.record(7), None).await;
+    let folders = [place.folder.clone(), place.path(".tokenkeep")];
+    for folder in &folders {
+        set_mode(folder, 0o500);
+    }
+    let store = place.open().await;
+    assert_eq!(told(&load(&store, "graph").await), (7, Some("t7"), Some("r7")));
+    assert_eq!(store.page(None, 10).await.unwrap().len(), 1);
+    let error = store.save(&key("graph"), &place.record(8), Some(version)).await.unwrap_err();
+    assert!(error.what.contains("this user may not") && !error.busy, "{error}");
+    assert_eq!(told(&load(&store, "graph").await), (7, Some("t7"), Some("r7")));
+    for folder in &folders {
+        set_mode(folder, 0o700);
+    }
+    save(&store, "graph", &place.record(8), Some(version)).await;
+}
+
+#[tokio::test]
 async fn a_folder_that_stays_locked_is_an_error_that_says_so() {
     let place = Place::new();
     let store = place.open().await;
