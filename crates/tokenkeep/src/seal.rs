@@ -42,6 +42,7 @@ enum Sealing {
     /// They stay plain.
     Not,
     /// They are refused: the key is lost, and this says what to do.
+    #[cfg(feature = "sqlite")]
     Refused(String),
 }
 
@@ -57,6 +58,7 @@ impl SealKeys {
     }
 
     /// In the place of keys that are lost: nothing opens and nothing is sealed. `what` was lost, and what to do.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn lost(what: String) -> Self {
         Self { sealing: Sealing::Refused(what), others: Vec::new() }
     }
@@ -66,6 +68,7 @@ impl SealKeys {
         let first = match &self.sealing {
             Sealing::With(first) => first,
             Sealing::Not => return Ok(text.to_owned()),
+            #[cfg(feature = "sqlite")]
             Sealing::Refused(what) => return Err(NotSealed::KeyLost(what.clone())),
         };
         let id = first.id();
@@ -99,7 +102,9 @@ impl SealKeys {
     fn first(&self) -> Option<&SealKey> {
         match &self.sealing {
             Sealing::With(first) => Some(first),
-            Sealing::Not | Sealing::Refused(_) => None,
+            Sealing::Not => None,
+            #[cfg(feature = "sqlite")]
+            Sealing::Refused(_) => None,
         }
     }
 
