@@ -31,20 +31,48 @@ use crate::secret::Secret;
 /// Keys of which the first seals and all open.
 #[derive(Debug, Clone)]
 pub struct SealKeys {
-    first: SealKey,
+    sealing: Sealing,
     others: Vec<SealKey>,
+}
+
+/// What is done with texts that are to be sealed.
+#[derive(Debug, Clone)]
+enum Sealing {
+    With(SealKey),
+    /// They stay plain.
+    Not,
+    /// They are refused: the key is lost, and this says what to do.
+    #[cfg(feature = "sqlite")]
+    Refused(String),
 }
 
 impl SealKeys {
     /// Takes the key that seals, and others that only open.
     pub fn new(first: SealKey, others: impl IntoIterator<Item = SealKey>) -> Self {
-        Self { first, others: others.into_iter().collect() }
+        Self { sealing: Sealing::With(first), others: others.into_iter().collect() }
+    }
+
+    /// No key: nothing is sealed, and what was sealed does not open.
+    pub fn none() -> Self {
+        Self { sealing: Sealing::Not, others: Vec::new() }
+    }
+
+    /// In the place of keys that are lost: nothing opens and nothing is sealed. `what` was lost, and what to do.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn lost(what: String) -> Self {
+        Self { sealing: Sealing::Refused(what), others: Vec::new() }
     }
 
     /// Seals a text for one field of one record.
     pub fn seal(&self, key: &Key, field: &str, text: &str) -> Result<String, NotSealed> {
-        let id = self.first.id();
-        let sealed = encrypt(&self.first.cipher, &place(id, key, field), text).map_err(|_| NotSealed)?;
+        let first = match &self.sealing {
+            Sealing::With(first) => first,
+            Sealing::Not => return Ok(text.to_owned()),
+            #[cfg(feature = "sqlite")]
+            Sealing::Refused(what) => return Err(NotSealed::KeyLost(what.clone())),
+        };
+        let id = first.id();
+        let sealed = encrypt(&first.cipher, &place(id, key, field), text).map_err(|_| NotSealed::NoRandomness)?;
         Ok(format!("{PREFIX}{VERSION}{id}:{}", URL_SAFE_NO_PAD.encode(sealed)))
     }
 
@@ -61,18 +89,37 @@ impl SealKeys {
         opened.ok_or_else(|| Unopenable::Altered { sealed_with: sealed.id.to_owned() })
     }
 
-    /// Whether a text is sealed with the first key.
+    /// Whether a text is sealed with the first key, or is plain where there is none.
     pub fn is_newest(&self, text: &str) -> bool {
-        matches!(Sealed::parse(text), Ok(Some(sealed)) if sealed.id == self.first.id())
+        Sealed::parse(text).is_ok_and(|sealed| sealed.map(|sealed| sealed.id) == self.first_id())
     }
 
-    /// The id of the key that seals.
-    pub fn first_id(&self) -> &str {
-        self.first.id()
+    /// The id of the key that seals, if there is one.
+    pub fn first_id(&self) -> Option<&str> {
+        self.first().map(SealKey::id)
+    }
+
+    fn first(&self) -> Option<&SealKey> {
+        match &self.sealing {
+            Sealing::With(first) => Some(first),
+            Sealing::Not => None,
+            #[cfg(feature = "sqlite")]
+            Sealing::Refused(_) => None,
+        }
     }
 
     fn all(&self) -> impl Iterator<Item = &SealKey> {
-        std::iter::once(&self.first).chain(&self.others)
+        self.first().into_iter().chain(&self.others)
+    }
+}
+
+/// What the key is called that sealed a text; `None` for a plain one.
+#[cfg(feature = "sqlite")]
+pub(crate) fn sealed_with(text: &str) -> Option<String> {
+    match Sealed::parse(text) {
+        Ok(sealed) => sealed.map(|sealed| sealed.id.to_owned()),
+        Err(Unopenable::UnknownKey { sealed_with, .. } | Unopenable::Altered { sealed_with }) => Some(sealed_with),
+        Err(Unopenable::UnknownForm) => Some("of a later tokenkeep".into()),
     }
 }
 
@@ -94,8 +141,8 @@ impl SealKey {
     /// A new key, and its text.
     pub fn generate() -> Result<(Self, Secret), NotSealed> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        aws_lc_rs::rand::fill(&mut *bytes).map_err(|_| NotSealed)?;
-        let key = Self::from_bytes(bytes.as_slice()).map_err(|_| NotSealed)?;
+        aws_lc_rs::rand::fill(&mut *bytes).map_err(|_| NotSealed::NoRandomness)?;
+        let key = Self::from_bytes(bytes.as_slice()).map_err(|_| NotSealed::NoRandomness)?;
         Ok((key, Secret::new(STANDARD.encode(bytes.as_slice()))))
     }
 
@@ -136,19 +183,24 @@ pub enum InvalidSealKey {
     Length(usize),
 }
 
-/// The system gave no random numbers, without which nothing is sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cannot seal: the system gives no random numbers")]
-pub struct NotSealed;
+/// Why a text was not sealed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotSealed {
+    /// Without random numbers nothing is sealed.
+    #[error("cannot seal: the system gives no random numbers")]
+    NoRandomness,
+    /// The key that sealed before is lost, and there is no other.
+    #[error("cannot seal: {0}")]
+    KeyLost(String),
+}
 
 /// Why a sealed text does not open, and what to do; nothing of the text is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unopenable {
     /// The key that sealed it is not there.
     #[error(
-        "it is sealed with key {sealed_with}, and those at hand are {}; add that key to seal_keys, or put its key file \
-         back",
-        known.join(", ")
+        "it is sealed with key {sealed_with}, and {}; add that key to seal_keys, or put its key file back",
+        at_hand(known)
     )]
     UnknownKey {
         /// The id of the key that sealed it.
@@ -165,6 +217,10 @@ pub enum Unopenable {
     /// The form is not the one that this program knows.
     #[error("it is sealed in a form that this tokenkeep does not know; use the later one, or restore it from a copy")]
     UnknownForm,
+}
+
+fn at_hand(known: &[String]) -> String {
+    if known.is_empty() { "no key is at hand".into() } else { format!("those at hand are {}", known.join(", ")) }
 }
 
 /// A sealed text, taken apart.

@@ -55,6 +55,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Records in the order of their keys, at most `limit`, from the first key after `after`.
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError>;
 
+    /// Records that [`page`](Self::page) leaves out because they cannot be read: what they are called there, and why.
+    async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Keys that were written after `since`, at most `limit` in the order of their versions, each with its version.
     /// [`Version::ZERO`] lies before all; a key written twice is named once, with its newest version.
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError>;
@@ -112,6 +117,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
         let _ = (name, budget);
         Err(unsupported(self.label(), "counts no budgets"))
+    }
+
+    /// Takes what was replaced or removed out of the files, as far as others who have them open are not in the way.
+    async fn purge(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Whether what is open is what a new store at the same place would open. One whose file was deleted or replaced is

@@ -130,7 +130,7 @@ async fn without_its_key_a_login_is_refused_and_a_service_goes_on() {
     let world = sealed_world().await;
     std::fs::remove_file(world.path("tokens.db.key")).unwrap();
     let graph = world.run(&["get", "graph"]).await;
-    assert!(graph.stdout.starts_with(ISSUED) && graph.stderr.contains("cannot be opened"), "{graph:?}");
+    assert!(graph.stdout.starts_with(ISSUED) && graph.stderr.contains("there is neither a key file"), "{graph:?}");
     let requests = world.requests("calendar");
     let calendar = world.run(&["get", "calendar"]).await;
     assert!(calendar.failure(7).contains("the record of 'calendar' cannot be opened"), "{calendar:?}");

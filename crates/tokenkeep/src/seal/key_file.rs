@@ -20,16 +20,20 @@ pub(crate) fn beside(store: &Path) -> PathBuf {
 }
 
 /// The configured keys, and after them the one in the file, so that what it sealed still opens. Without configured
-/// ones the file's key seals, and is made if there is none. The error says what is wrong with the file.
-pub(crate) fn keys(path: &Path, configured: Vec<SealKey>) -> Result<SealKeys, String> {
-    let mut configured = configured.into_iter();
-    let keys = match (configured.next(), read(path)) {
-        (Some(first), Ok(filed)) => Ok(SealKeys::new(first, configured.chain(filed))),
-        (None, Ok(Some(filed))) => Ok(SealKeys::new(filed, [])),
-        (None, Ok(None)) => make(path).map(|made| SealKeys::new(made, [])),
-        (_, Err(what)) => Err(what),
-    };
-    keys.map_err(|what| format!("its key file {} {what}", path.display()))
+/// ones the file's key seals; `None` if there is none either. The error says what is wrong with the file.
+pub(crate) fn find(path: &Path, configured: Vec<SealKey>) -> Result<Option<SealKeys>, String> {
+    let filed = read(path).map_err(|what| of_file(path, &what))?;
+    let mut keys = configured.into_iter().chain(filed);
+    Ok(keys.next().map(|first| SealKeys::new(first, keys)))
+}
+
+/// Makes a key in the file, unless somebody else does at the same moment: then it is that one.
+pub(crate) fn make(path: &Path) -> Result<SealKeys, String> {
+    make_key(path).map(|made| SealKeys::new(made, [])).map_err(|what| of_file(path, &what))
+}
+
+fn of_file(path: &Path, what: &str) -> String {
+    format!("its key file {} {what}", path.display())
 }
 
 /// `None` if there is no file.
@@ -49,9 +53,7 @@ fn read(path: &Path) -> Result<Option<SealKey>, String> {
     }
     warn_if_open_to_others(path, &found);
     let text = read_text(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let key = SealKey::parse(&Secret::new(&**text)).map_err(|error| {
-        format!("{error}; restore it from a copy (moved away, it is made anew, and what it sealed is lost)")
-    })?;
+    let key = SealKey::parse(&Secret::new(&**text)).map_err(|error| format!("{error}; restore it from a copy"))?;
     Ok(Some(key))
 }
 
@@ -62,7 +64,7 @@ fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-fn make(path: &Path) -> Result<SealKey, String> {
+fn make_key(path: &Path) -> Result<SealKey, String> {
     let (key, text) = SealKey::generate().map_err(|error| format!("cannot be made: {error}"))?;
     let draft = with_suffix(path, &format!(".{}-{:016x}", std::process::id(), fastrand::u64(..)));
     let linked = write(&draft, &text).and_then(|()| fs::hard_link(&draft, path));
@@ -149,14 +151,14 @@ mod tests {
             let (path, start) = (folder.path().join("store.key"), Barrier::new(20));
             let take = || {
                 start.wait();
-                keys(&path, Vec::new()).map(|keys| keys.first_id().to_owned())
+                make(&path).map(|keys| keys.first_id().map(str::to_owned))
             };
             let mut taken: Vec<_> = thread::scope(|scope| {
                 let takers: Vec<_> = (0..20).map(|_| scope.spawn(take)).collect();
                 takers.into_iter().map(|taker| taker.join().unwrap()).collect()
             });
             taken.dedup();
-            assert!(matches!(&*taken, [Ok(_)]), "{taken:?}");
+            assert!(matches!(&*taken, [Ok(Some(_))]), "{taken:?}");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "drafts stay behind");
         }
     }

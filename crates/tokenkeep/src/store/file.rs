@@ -178,7 +178,7 @@ impl Store for FileStore {
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         let owned = key.clone();
-        let look = self.work(move |folder| folder.look(&owned)).await?;
+        let look = self.work(move |folder| folder.look_for(&owned)).await?;
         self.settled(key, look).await
     }
 
@@ -204,6 +204,15 @@ impl Store for FileStore {
             }
         }
         Ok(page)
+    }
+
+    async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let keys = self.listed(Folder::keys).await?;
+        let looks = self.work(move |folder| {
+            let looks = keys.into_iter().map(|key| (folder.look(&key).err(), key));
+            Ok(looks.filter_map(|(fault, key)| Some((key.to_string(), fault?.what))).collect())
+        });
+        looks.await
     }
 
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {

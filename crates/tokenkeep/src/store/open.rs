@@ -1,12 +1,16 @@
 //! From a store's URL to the store.
 
+#[cfg(feature = "sqlite")]
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[cfg(feature = "sqlite")]
 use super::SqliteStore;
-use super::{FileStore, MemoryStore, SealedStore, Store, StoreError};
+#[cfg(feature = "sqlite")]
+use super::sealed::keys_of;
+use super::{FileStore, MemoryStore, SealedStore, Store, StoreError, WhenUnopenable};
 use crate::clock::Clock;
 #[cfg(feature = "sqlite")]
 use crate::seal::key_file;
@@ -67,11 +71,13 @@ impl StoreUrl {
 
 /// Opens a store; one that is not there yet is made. What others could read is sealed: see [`open_sealed`].
 pub async fn open(url: &StoreUrl, seal_keys: &[SealKey], clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
-    if let Some(sealed) = open_sealed(url, seal_keys, clock).await? {
+    if let Some(sealed) = open_sealed(url, seal_keys, clock, WhenUnopenable::Keep).await? {
         return Ok(Arc::new(sealed));
     }
     if let StoreUrl::File(path) = url {
-        return Ok(Arc::new(FileStore::open(path, Arc::clone(clock)).await?.without_credentials()));
+        let plain = FileStore::open(path, Arc::clone(clock)).await?.without_credentials();
+        // What was sealed while there were keys is not plain now that there are none.
+        return Ok(Arc::new(SealedStore::new(Arc::new(plain), SealKeys::none())));
     }
     Ok(Arc::new(MemoryStore::new(Arc::clone(clock))))
 }
@@ -80,12 +86,17 @@ pub async fn open(url: &StoreUrl, seal_keys: &[SealKey], clock: &Arc<dyn Clock>)
 /// without keys, which other programs are to read.
 ///
 /// The first of `seal_keys` seals, all open. Without any, a store on this machine makes a key file beside it; one that is
-/// there opens what it has sealed, also beside configured keys.
+/// there opens what it has sealed, also beside configured keys. One that is lost is not made anew while there are
+/// records that it sealed, unless these are to be forgotten.
 pub async fn open_sealed(
     url: &StoreUrl,
     seal_keys: &[SealKey],
     clock: &Arc<dyn Clock>,
+    unopenable: WhenUnopenable,
 ) -> Result<Option<SealedStore>, StoreError> {
+    // Only a key file beside a store can be lost.
+    #[cfg(not(feature = "sqlite"))]
+    let _ = unopenable;
     match url {
         StoreUrl::Memory => Ok(None),
         StoreUrl::File(path) => {
@@ -96,25 +107,68 @@ pub async fn open_sealed(
         }
         #[cfg(feature = "sqlite")]
         StoreUrl::Sqlite(path) => {
-            let store = SqliteStore::open(path, Arc::clone(clock)).await?;
-            seal_beside(Arc::new(store), path, seal_keys.to_vec()).await.map(Some)
+            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, Arc::clone(clock)).await?);
+            let sealed = seal_beside(&store, key_file::beside(path), seal_keys, unopenable).await;
+            if sealed.is_err() {
+                store.close().await;
+            }
+            sealed.map(Some)
         }
     }
 }
 
 /// Seals a store on this machine. Its key file lies beside it; the folder is there since the store was opened.
 #[cfg(feature = "sqlite")]
-async fn seal_beside(store: Arc<dyn Store>, path: &Path, configured: Vec<SealKey>) -> Result<SealedStore, StoreError> {
-    let file = key_file::beside(path);
-    let keys = tokio::task::spawn_blocking(move || key_file::keys(&file, configured)).await;
-    match keys.unwrap_or_else(|error| Err(error.to_string())) {
-        Ok(keys) => Ok(SealedStore::new(store, keys)),
-        Err(what) => {
-            let error = StoreError { store: store.label().into(), what, busy: false };
-            store.close().await;
-            Err(error)
-        }
+async fn seal_beside(
+    store: &Arc<dyn Store>,
+    file: PathBuf,
+    configured: &[SealKey],
+    unopenable: WhenUnopenable,
+) -> Result<SealedStore, StoreError> {
+    let with = |keys| SealedStore::new(Arc::clone(store), keys);
+    if let Some(keys) = read_keys(store, &file, configured).await? {
+        return Ok(with(keys));
     }
+    let lost = match unopenable {
+        WhenUnopenable::Keep => keys_of(&**store).await?,
+        WhenUnopenable::Forget => BTreeSet::new(),
+    };
+    if lost.is_empty() {
+        let path = file.clone();
+        return on_disk(store, move || key_file::make(&path)).await.map(with);
+    }
+    // Whoever makes a key does so before sealing with it: it may have come since the first look.
+    if let Some(keys) = read_keys(store, &file, configured).await? {
+        return Ok(with(keys));
+    }
+    let ids = lost.into_iter().collect::<Vec<_>>().join(", ");
+    let what = format!(
+        "what is in the store is sealed with key {ids}, and there is neither a key file {} nor a key in seal_keys; put \
+         it back, or give up what it sealed: tokenkeep store reseal --forget",
+        file.display()
+    );
+    Ok(SealedStore::without_key(Arc::clone(store), file, what))
+}
+
+/// The keys that there are, if any.
+#[cfg(feature = "sqlite")]
+async fn read_keys(
+    store: &Arc<dyn Store>,
+    file: &Path,
+    configured: &[SealKey],
+) -> Result<Option<SealKeys>, StoreError> {
+    let (file, configured) = (file.to_owned(), configured.to_vec());
+    on_disk(store, move || key_file::find(&file, configured)).await
+}
+
+/// Does work on a key file on a thread that may block.
+#[cfg(feature = "sqlite")]
+async fn on_disk<T: Send + 'static>(
+    store: &Arc<dyn Store>,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()));
+    done.map_err(|what| StoreError { store: store.label().into(), what, busy: false })
 }
 
 /// The path that stands behind a URL's scheme, if any.

@@ -62,6 +62,14 @@ impl ReopeningStore {
         }
     }
 
+    /// The same as after an error, for the looks that are taken once a second: reading a file that was deleted never
+    /// fails, and as long as somebody has it open its log is in the way of the next one.
+    async fn check_present(&self) {
+        if let Some(present) = self.present() {
+            self.check(present).await;
+        }
+    }
+
     /// Lets go of a store whose file is another one now; the next call opens that.
     async fn check(&self, store: Arc<dyn Store>) {
         if !store.is_in_place() && self.present().is_some_and(|present| Arc::ptr_eq(&present, &store)) {
@@ -109,11 +117,17 @@ impl Store for ReopeningStore {
         delegate!(self.page(after, limit))
     }
 
+    async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
+        delegate!(self.unreadable())
+    }
+
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
+        self.check_present().await;
         delegate!(self.changes(since, limit))
     }
 
     async fn newest_version(&self) -> Result<Version, StoreError> {
+        self.check_present().await;
         delegate!(self.newest_version())
     }
 
@@ -158,6 +172,10 @@ impl Store for ReopeningStore {
         delegate!(self.spend(name, budget))
     }
 
+    async fn purge(&self) -> Result<(), StoreError> {
+        delegate!(self.purge())
+    }
+
     fn is_in_place(&self) -> bool {
         true
     }
@@ -171,3 +189,26 @@ impl Store for ReopeningStore {
 
 /// How long a store that could not be opened is left alone.
 const RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(all(test, unix, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_file_that_was_deleted_is_noticed_by_looking_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens.db");
+        let store = ReopeningStore::new(StoreUrl::Sqlite(file.clone()), Vec::new(), Arc::new(SystemClock::new()));
+        store.newest_version().await.unwrap();
+        for look in ["the newest version", "changes"] {
+            // Its log and index stay behind, as after `rm tokens.db`.
+            std::fs::remove_file(&file).unwrap();
+            match look {
+                "changes" => drop(store.changes(Version::ZERO, 10).await.unwrap()),
+                _ => drop(store.newest_version().await.unwrap()),
+            }
+            assert!(file.exists(), "{look}: the file that is gone is still looked at");
+        }
+    }
+}

@@ -8,6 +8,11 @@
 
 mod reseal;
 
+#[cfg(feature = "sqlite")]
+use std::collections::BTreeSet;
+#[cfg(feature = "sqlite")]
+use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +23,8 @@ use crate::budget::{Budget, Spending};
 use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::key::Key;
+#[cfg(feature = "sqlite")]
+use crate::seal::sealed_with;
 use crate::seal::{SealKeys, Unopenable};
 use crate::secret::Secret;
 use crate::token::{IssuedToken, TokenKind};
@@ -30,16 +37,24 @@ pub use reseal::{Resealed, WhenUnopenable};
 pub struct SealedStore {
     inner: Arc<dyn Store>,
     keys: SealKeys,
+    /// The key file that is lost: once it is back, whoever opens the store anew has its key.
+    lost: Option<PathBuf>,
 }
 
 impl SealedStore {
     /// Seals what `inner` keeps.
     pub fn new(inner: Arc<dyn Store>, keys: SealKeys) -> Self {
-        Self { inner, keys }
+        Self { inner, keys, lost: None }
     }
 
-    /// The id of the key that seals.
-    pub fn key_id(&self) -> &str {
+    /// Has no key for what is sealed in `inner`, since this file is lost; `what` says so, and what to do.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn without_key(inner: Arc<dyn Store>, file: PathBuf, what: String) -> Self {
+        Self { inner, keys: SealKeys::lost(what), lost: Some(file) }
+    }
+
+    /// The id of the key that seals, if there is one.
+    pub fn key_id(&self) -> Option<&str> {
         self.keys.first_id()
     }
 
@@ -109,6 +124,10 @@ impl Store for SealedStore {
         Ok(page)
     }
 
+    async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.inner.unreadable().await
+    }
+
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
         self.inner.changes(since, limit).await
     }
@@ -165,12 +184,45 @@ impl Store for SealedStore {
         self.inner.spend(name, budget).await
     }
 
+    async fn purge(&self) -> Result<(), StoreError> {
+        self.inner.purge().await
+    }
+
     fn is_in_place(&self) -> bool {
-        self.inner.is_in_place()
+        self.inner.is_in_place() && !self.lost.as_ref().is_some_and(|file| file.exists())
     }
 
     async fn close(&self) {
         self.inner.close().await;
+    }
+}
+
+/// What the keys are called that sealed something in a store.
+#[cfg(feature = "sqlite")]
+pub(super) async fn keys_of(store: &dyn Store) -> Result<BTreeSet<String>, StoreError> {
+    let mut keys = BTreeSet::new();
+    let mut after: Option<Key> = None;
+    loop {
+        let page = store.page(after.as_ref(), PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        for (_, Versioned { record, .. }) in &page {
+            let Ok(_) = with_texts(record, |_, text| {
+                keys.extend(sealed_with(text));
+                Ok::<_, Infallible>(Secret::new(""))
+            });
+        }
+    }
+    let mut after: Option<Key> = None;
+    loop {
+        let accounts = store.accounts(after.as_ref(), PAGE).await?;
+        let Some(last) = accounts.last() else { return Ok(keys) };
+        after = Some(last.clone());
+        for key in &accounts {
+            let credentials = store.credentials(key).await?;
+            let values = credentials.iter().flat_map(Credentials::iter);
+            keys.extend(values.filter_map(|(_, value)| sealed_with(value.expose_secret())));
+        }
     }
 }
 
@@ -219,3 +271,6 @@ fn with_texts<E>(
         boot_id: boot_id.clone(),
     })
 }
+
+/// Records that are read at once.
+const PAGE: usize = 500;

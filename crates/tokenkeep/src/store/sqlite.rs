@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
 use sqlx::{Executor as _, Sqlite, SqlitePool};
 
@@ -157,6 +158,18 @@ impl Store for SqliteStore {
         Ok(page)
     }
 
+    async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut unreadable = Vec::new();
+        let mut rows = sqlx::query("SELECT * FROM records ORDER BY key").fetch(&self.readers);
+        while let Some(row) = rows.try_next().await.map_err(|error| self.error(error))? {
+            if let Err(Unreadable(column)) = row::decode(&row) {
+                let name = row::column(&row, "key").unwrap_or("?");
+                unreadable.push((name.to_owned(), format!("see its column {column}")));
+            }
+        }
+        Ok(unreadable)
+    }
+
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
         let mut changes = Vec::new();
         let mut since = i64::try_from(since.0).unwrap_or(i64::MAX);
@@ -287,6 +300,11 @@ impl Store for SqliteStore {
             budget::spend(&mut connection, name, budget, self.clock.boot_id(), self.clock.now()).await
         };
         spending.await.map_err(|error| self.error(error))
+    }
+
+    async fn purge(&self) -> Result<(), StoreError> {
+        let purged = async { setup::purge(&mut *self.writer.acquire().await?).await };
+        purged.await.map_err(|error| self.error(error))
     }
 
     fn is_in_place(&self) -> bool {

@@ -74,7 +74,7 @@ pub(crate) async fn walk(url: &StoreUrl, planted: &mut Planted, shown: &mut Show
 async fn without_key(url: &StoreUrl, shown: &mut Shown) {
     let (key, text) = SealKey::generate().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let store = open_sealed(url, &[key], &clock).await.unwrap().unwrap();
+    let store = open_sealed(url, &[key], &clock, WhenUnopenable::Keep).await.unwrap().unwrap();
     let keys = store.changes(Version::ZERO, 100).await.unwrap();
     let mut errors = 0;
     for (key, _) in keys {

@@ -101,13 +101,14 @@ async fn a_key_file_that_leads_elsewhere_is_refused() {
 #[tokio::test]
 async fn with_a_configured_key_no_file_is_made_and_one_that_is_there_still_opens() {
     let (place, configured) = (Place::new(), new_key());
-    let store = place.open(std::slice::from_ref(&configured)).await.unwrap();
-    save(&*store, "configured").await;
-    store.close().await;
+    place.open(std::slice::from_ref(&configured)).await.unwrap().close().await;
     assert_eq!(place.names(), ["tokenkeep.db"]);
 
     let store = place.open(&[]).await.unwrap();
     save(&*store, "filed").await;
+    store.close().await;
+    let store = place.open(std::slice::from_ref(&configured)).await.unwrap();
+    save(&*store, "configured").await;
     store.close().await;
     let both = place.open(std::slice::from_ref(&configured)).await.unwrap();
     for name in ["configured", "filed"] {
@@ -119,6 +120,16 @@ async fn with_a_configured_key_no_file_is_made_and_one_that_is_there_still_opens
     let alone = place.open(&[configured]).await.unwrap();
     assert_eq!(refresh_token(&*alone, "new").await.unwrap(), REFRESH, "the configured key seals");
     refresh_token(&*alone, "filed").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_configured_key_that_is_taken_out_again_is_not_replaced_by_a_new_one() {
+    let (place, configured) = (Place::new(), new_key());
+    save(&*place.open(std::slice::from_ref(&configured)).await.unwrap(), "old").await;
+    let store = place.open(&[]).await.unwrap();
+    let error = try_save(&*store, "new").await.unwrap_err();
+    assert!(error.what.contains(configured.id()) && error.what.contains("seal_keys"), "{error}");
+    assert!(!place.key_file().exists());
 }
 
 #[tokio::test]
@@ -139,17 +150,29 @@ async fn a_manager_seals_with_the_keys_of_its_configuration() {
 }
 
 #[tokio::test]
-async fn a_store_whose_key_file_was_lost_says_so_for_each_record_and_works_for_new_ones() {
+async fn a_store_whose_key_file_was_lost_makes_no_other_key_and_goes_on_when_it_is_back() {
     let place = Place::new();
     let store = place.open(&[]).await.unwrap();
     save(&*store, "old").await;
     store.close().await;
-    fs::remove_file(place.key_file()).unwrap();
+    let kept = place.folder.path().join("kept");
+    fs::rename(place.key_file(), &kept).unwrap();
+    let lost = SealKey::parse(&Secret::new(fs::read_to_string(&kept).unwrap())).unwrap();
     let store = place.open(&[]).await.unwrap();
     let error = refresh_token(&*store, "old").await.unwrap_err();
     assert!(error.what.contains("'old'") && error.what.contains("put its key file back"), "{error}");
+    let error = try_save(&*store, "new").await.unwrap_err();
+    for said in [lost.id(), "tokenkeep.db.key", "store reseal --forget"] {
+        assert!(error.what.contains(said), "{error}");
+    }
+    assert!(!place.key_file().exists() && store.is_in_place());
+    fs::rename(&kept, place.key_file()).unwrap();
+    assert!(!store.is_in_place(), "whoever has it open opens it anew");
+    let store = place.open(&[]).await.unwrap();
     save(&*store, "new").await;
-    assert_eq!(refresh_token(&*store, "new").await.unwrap(), REFRESH);
+    for name in ["old", "new"] {
+        assert_eq!(refresh_token(&*store, name).await.unwrap(), REFRESH);
+    }
 }
 
 #[tokio::test]
@@ -223,6 +246,10 @@ async fn open(path: &Path, keys: &[SealKey]) -> Result<Arc<dyn Store>, StoreErro
 }
 
 async fn save(store: &dyn Store, name: &str) {
+    assert!(matches!(try_save(store, name).await.unwrap(), SaveOutcome::Saved(_)));
+}
+
+async fn try_save(store: &dyn Store, name: &str) -> Result<SaveOutcome, StoreError> {
     let record = Record {
         generation: 1,
         fingerprint: Fingerprint::of([]),
@@ -234,8 +261,7 @@ async fn save(store: &dyn Store, name: &str) {
         failure: None,
         boot_id: "".into(),
     };
-    let saved = store.save(&Key::parse(name).unwrap(), &record, None).await.unwrap();
-    assert!(matches!(saved, SaveOutcome::Saved(_)));
+    store.save(&Key::parse(name).unwrap(), &record, None).await
 }
 
 async fn refresh_token(store: &dyn Store, name: &str) -> Result<String, StoreError> {

@@ -13,7 +13,8 @@ use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::seal::{SealKey, SealKeys};
 use tokenkeep::store::contract::{self, ManualClock, StoreFixture};
 use tokenkeep::store::{
-    MemoryStore, Record, SaveOutcome, SealedStore, SqliteStore, Store, StoreError, Version, Versioned, WhenUnopenable,
+    FileStore, MemoryStore, Record, SaveOutcome, SealedStore, SqliteStore, Store, StoreError, Version, Versioned,
+    WhenUnopenable,
 };
 use tokenkeep::token::{IssuedToken, TokenKind};
 use tokenkeep::{Clock as _, Credentials, Key, Moment, Secret};
@@ -335,6 +336,36 @@ const SCOPE: &str = "planted-scope";
 const REFRESH: &str = "planted-refresh-token";
 const WHAT: &str = "planted-what";
 const NEXT: &str = "planted-next";
+
+#[tokio::test]
+async fn resealing_leaves_nothing_plain_in_the_file_or_its_log_while_it_is_open() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new()));
+    let path = folder.path().join("tokenkeep.db");
+    let plain = Arc::new(SqliteStore::open(&path, clock).await.unwrap());
+    save(&*plain, "graph", &record(), None).await;
+    let resealed = sealed(&plain, &new_key(), []).reseal(WhenUnopenable::Keep).await.unwrap();
+    assert_eq!(resealed.resealed, 1);
+    assert_holds_no_text(&path);
+    assert_holds_no_text(&folder.path().join("tokenkeep.db-wal"));
+}
+
+#[tokio::test]
+async fn resealing_names_what_cannot_be_read() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new()));
+    let files = Arc::new(FileStore::open(folder.path(), clock).await.unwrap());
+    for name in ["graph", "later"] {
+        save(&*files, name, &record(), None).await;
+    }
+    let sidecar = folder.path().join(".tokenkeep/later.json");
+    let later = fs::read_to_string(&sidecar).unwrap().replace("\"form\":1", "\"form\":2");
+    fs::write(&sidecar, later).unwrap();
+    let store = sealed(&files, &new_key(), []);
+    store.save_credentials(&key("graph:1"), &Credentials::with_password("a", Secret::new("b")).unwrap()).await.unwrap();
+    fs::write(folder.path().join(".tokenkeep/graph@1.credentials"), "{").unwrap();
+    let resealed = store.reseal(WhenUnopenable::Forget).await.unwrap();
+    let named: Vec<_> = resealed.unreadable.iter().map(|(name, _)| &**name).collect();
+    assert_eq!((resealed.resealed, &*named), (1, &["graph:1", "later"][..]), "{resealed:?}");
+}
 
 #[tokio::test]
 async fn credentials_are_sealed_for_their_account_and_name_and_brought_under_a_new_key() {

@@ -149,7 +149,7 @@ async fn a_damaged_file_is_refused_and_stays_as_it_is() {
     content[100..1_000].fill(0xa5);
     fs::write(&place.file, &content).unwrap();
     let error = open(&place.file).await.unwrap_err();
-    assert!(error.what.contains("damaged"), "{error}");
+    assert!(error.what.contains("damaged") && error.what.contains("-wal and -shm"), "{error}");
     assert_eq!(fs::read(&place.file).unwrap(), content);
 }
 
@@ -221,6 +221,8 @@ async fn a_row_that_cannot_be_read_is_an_error_for_its_key_and_left_out_of_pages
     let page = store.page(None, 2).await.unwrap();
     let keys: Vec<&str> = page.iter().map(|(key, _)| key.as_str()).collect();
     assert_eq!(keys, ["a", "d"], "a page that is not the last is full");
+    let unreadable = store.unreadable().await.unwrap();
+    assert_eq!(unreadable.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["b", "c"]);
     assert_eq!(store.changes(Version::ZERO, 10).await.unwrap().len(), 4);
 }
 

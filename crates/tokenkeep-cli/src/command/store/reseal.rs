@@ -33,8 +33,8 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: ResealArgs) -> Re
     let mut signals = Signals::install()?;
     let context = signals.or(Context::load(global)).await??;
     context.config.warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
-    let store = signals.or(open(&context)).await??;
     let unopenable = if args.forget { WhenUnopenable::Forget } else { WhenUnopenable::Keep };
+    let store = signals.or(open(&context, unopenable)).await??;
     let resealed = signals.or(store.reseal(unopenable)).await;
     signals.finish(store.close()).await?;
     let resealed = resealed?.map_err(|error| failed(&error))?;
@@ -44,14 +44,15 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: ResealArgs) -> Re
         tell(&store, &resealed, unopenable);
     }
     match unopenable {
+        _ if !resealed.unreadable.is_empty() => Err(Failure::Reported(Code::InvalidRequest)),
         WhenUnopenable::Keep if !resealed.unopenable.is_empty() => Err(Failure::Reported(Code::InvalidRequest)),
         WhenUnopenable::Keep | WhenUnopenable::Forget => Ok(()),
     }
 }
 
-async fn open(context: &Context) -> Result<SealedStore, Failure> {
+async fn open(context: &Context, unopenable: WhenUnopenable) -> Result<SealedStore, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let opened = store::open_sealed(&context.store()?, &context.config.seal_keys, &clock).await;
+    let opened = store::open_sealed(&context.store()?, &context.config.seal_keys, &clock, unopenable).await;
     opened.map_err(|error| failed(&error))?.ok_or_else(|| {
         Failure::usage("this store is not sealed", "one of files is with `seal_keys`; one in memory never is")
     })
@@ -69,11 +70,14 @@ fn tell(store: &SealedStore, resealed: &Resealed, unopenable: WhenUnopenable) {
     for (key, why) in &resealed.unopenable {
         output::warning(&format!("{key}: {fate}: {why}"));
     }
+    for (name, why) in &resealed.unreadable {
+        output::warning(&format!("{name}: cannot be read and stays as it is: {why}"));
+    }
     output::talk(&format!(
         "{}: {} sealed anew with key {}, {} already, {} {}",
         store.label(),
         counted(resealed.resealed, "record"),
-        store.key_id(),
+        store.key_id().unwrap_or("none"),
         resealed.already_right,
         resealed.unopenable.len(),
         match unopenable {
@@ -90,12 +94,13 @@ fn tell(store: &SealedStore, resealed: &Resealed, unopenable: WhenUnopenable) {
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
     store: &'a str,
-    /// The id of the key that seals.
-    seal_key: &'a str,
+    /// The id of the key that seals; `null` if it is lost.
+    seal_key: Option<&'a str>,
     resealed: usize,
     already_right: usize,
     unopenable: Vec<Unopened<'a>>,
     forgotten: Vec<Unopened<'a>>,
+    unreadable: Vec<Unopened<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -108,6 +113,7 @@ impl<'a> Shown<'a> {
     fn new(store: &'a SealedStore, resealed: &'a Resealed, unopenable: WhenUnopenable) -> Self {
         let unopened = resealed.unopenable.iter();
         let unopened = unopened.map(|(key, why)| Unopened { key: key.as_str(), why: why.to_string() }).collect();
+        let unreadable = resealed.unreadable.iter().map(|(key, why)| Unopened { key, why: why.clone() });
         let (unopenable, forgotten) = match unopenable {
             WhenUnopenable::Keep => (unopened, Vec::new()),
             WhenUnopenable::Forget => (Vec::new(), unopened),
@@ -119,6 +125,7 @@ impl<'a> Shown<'a> {
             already_right: resealed.already_right,
             unopenable,
             forgotten,
+            unreadable: unreadable.collect(),
         }
     }
 }
@@ -129,4 +136,4 @@ Examples:
   tokenkeep store reseal --json | jq .unopenable
   tokenkeep store reseal --forget
 
-Exits with 2 if there are records that no key opens: they stay as they are, and the keys that they want are named.";
+Exits with 2 if there are records that no key opens, or that cannot be read: they stay as they are, and are named.";

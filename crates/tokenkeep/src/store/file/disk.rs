@@ -19,14 +19,46 @@ pub(super) struct Content {
 
 /// Reads a file; `None` if there is none. What others may open is closed to them.
 pub(super) fn read(path: &Path) -> Result<Option<Content>, Fault> {
-    let Some(mut file) = open(path, OpenOptions::new().read(true))? else { return Ok(None) };
-    let failed = |error| Fault::of("read", path, &error);
-    let found = file.metadata().map_err(failed)?;
+    let Some((file, found)) = open_to_read(path)? else { return Ok(None) };
+    read_open(path, file, &found).map(Some)
+}
+
+/// The same for a file that other programs may have made. One with another name too, by a hard link, is somebody's who
+/// does not know of this program: it is an error, and not touched.
+pub(super) fn read_sole(path: &Path) -> Result<Option<Content>, Fault> {
+    let Some((file, found)) = open_to_read(path)? else { return Ok(None) };
+    if has_other_names(&found) {
+        let name = path.file_name().unwrap_or_default().display();
+        let what = "has another name too (a hard link), and is neither used nor replaced; put a copy in its place";
+        return Err(Fault::new(format!("{name} {what}")));
+    }
+    read_open(path, file, &found).map(Some)
+}
+
+fn open_to_read(path: &Path) -> Result<Option<(File, Metadata)>, Fault> {
+    let Some(file) = open(path, OpenOptions::new().read(true))? else { return Ok(None) };
+    let found = file.metadata().map_err(|error| Fault::of("read", path, &error))?;
     rights::trusted(path, &found)?;
-    rights::close_file_to_others(path, &file, &found);
+    Ok(Some((file, found)))
+}
+
+#[cfg(unix)]
+fn has_other_names(found: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    found.nlink() > 1
+}
+
+#[cfg(not(unix))]
+fn has_other_names(_found: &Metadata) -> bool {
+    false
+}
+
+fn read_open(path: &Path, mut file: File, found: &Metadata) -> Result<Content, Fault> {
+    let failed = |error| Fault::of("read", path, &error);
+    rights::close_file_to_others(path, &file, found);
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0).min(MAX_LEN)));
     (&mut file).take(MAX_LEN as u64).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(Content { bytes, modified_s: Stamp::of(&found).modified_s }))
+    Ok(Content { bytes, modified_s: Stamp::of(found).modified_s })
 }
 
 /// Opens a regular file, whatever may have taken its name meanwhile; `None` if there is none and none is made.

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
@@ -37,6 +37,10 @@ pub(super) struct Folder {
     pub(super) index: Index,
     /// The newest version that this process has seen: it does not count down when files are taken away.
     newest_seen: AtomicU64,
+    /// The folder that was found to be this user's and closed to others.
+    known: Mutex<Option<rights::Identity>>,
+    /// Keys that were asked for and had no record.
+    asked: Mutex<BTreeSet<Key>>,
 }
 
 /// A look at a key's files.
@@ -50,8 +54,9 @@ pub(super) enum Look {
 impl Folder {
     pub(super) fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let inner = names::inner(&root);
-        let (leases, index) = (Leases::default(), Index::default());
-        Self { root, inner, clock, leases, index, newest_seen: AtomicU64::new(0) }
+        let (leases, index, newest_seen) = (Leases::default(), Index::default(), AtomicU64::new(0));
+        let (known, asked) = (Mutex::default(), Mutex::default());
+        Self { root, inner, clock, leases, index, newest_seen, known, asked }
     }
 
     /// Whether the path can be the store's at all.
@@ -59,27 +64,41 @@ impl Folder {
         rights::inspect(&self.root)
     }
 
-    /// Makes the folders, closes what is in them to others, and finds the newest version.
+    /// Makes the folders, and finds the newest version.
     pub(super) fn open(&self) -> Result<(), Fault> {
         let lock = self.lock()?;
+        for key in self.inner_keys(names::owner_of_sidecar)? {
+            // What is wrong with one key is said to whoever wants it.
+            if let Ok(Some(content)) = disk::read(&self.paths(&key).sidecar)
+                && let Ok(sidecar) = Sidecar::parse(&content.bytes, &key)
+            {
+                self.saw(Version(sidecar.version));
+            }
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    /// The right to write, in folders that are there, this user's, and closed to others.
+    pub(super) fn lock(&self) -> Result<Lock, Fault> {
+        let is_known = |identity| identity == *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !rights::identity(&self.root).is_some_and(|identity| is_known(Some(identity))) {
+            // Another folder than before: nothing is made in another user's.
+            rights::inspect(&self.root)?;
+        }
+        rights::prepare(&self.root, &self.inner)?;
+        let lock = Lock::take(&self.inner.join(LOCK))?;
+        let identity = rights::identity(&self.root);
+        if identity.is_some() && is_known(identity) {
+            return Ok(lock);
+        }
         rights::close_folder_to_others(&self.inner);
         // A folder that holds other things too, e.g. a home folder, is not this program's to close.
         if !disk::names(&self.root)?.iter().any(|name| names::is_foreign(name)) {
             rights::close_folder_to_others(&self.root);
         }
-        for key in self.keys()? {
-            // What is wrong with one key is said to whoever wants it.
-            if let Ok(Some(found)) = self.settle(&lock, &key) {
-                self.saw(found.version);
-            }
-        }
-        Ok(())
-    }
-
-    /// The right to write, in folders that are there.
-    pub(super) fn lock(&self) -> Result<Lock, Fault> {
-        rights::prepare(&self.root, &self.inner)?;
-        Lock::take(&self.inner.join(LOCK))
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+        Ok(lock)
     }
 
     pub(super) fn paths(&self, key: &Key) -> Paths {
@@ -91,7 +110,19 @@ impl Folder {
         names::budget(name, &self.root)
     }
 
-    /// What is kept of a key, without waiting for anybody.
+    /// What is kept of a key that somebody wants, without waiting for anybody.
+    pub(super) fn look_for(&self, key: &Key) -> Result<Look, Fault> {
+        let look = self.look(key)?;
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        match look {
+            Look::Settled(Some(_)) => _ = asked.remove(key),
+            Look::Settled(None) | Look::Unsettled(_) if asked.len() < MAX_ASKED => _ = asked.insert(key.clone()),
+            Look::Settled(None) | Look::Unsettled(_) => {}
+        }
+        Ok(look)
+    }
+
+    /// The same without remembering that the key was asked for.
     pub(super) fn look(&self, key: &Key) -> Result<Look, Fault> {
         let now_ms = self.clock.now().wall_ms;
         let mut looks = 1;
@@ -123,10 +154,13 @@ impl Folder {
     ) -> Result<SaveOutcome, Fault> {
         let paths = self.paths(key);
         let before = self.in_order(lock, key)?;
-        let (known, present) = match (&before.sidecar, &before.token) {
-            (FoundSidecar::Known(sidecar), FoundToken::Known(file, _)) => (Some(sidecar), Some(file)),
-            (FoundSidecar::Known(sidecar), _) => (Some(sidecar), None),
-            _ => (None, None),
+        let known = match &before.sidecar {
+            FoundSidecar::Known(sidecar) => Some(sidecar),
+            FoundSidecar::Missing | FoundSidecar::Damaged => None,
+        };
+        let present = match &before.token {
+            FoundToken::Known(file, _) => Some(file),
+            FoundToken::Missing | FoundToken::Unusable(..) => None,
         };
         if known.map(|sidecar| Version(sidecar.version)) != expected {
             return Ok(SaveOutcome::Conflict);
@@ -141,7 +175,10 @@ impl Folder {
             }
             (None, _) => (None, None),
         };
-        let replaced = present.filter(|_| kept.is_none()).map(|file| file.hash.clone());
+        // What no sidecar names is another program's: a token takes its place, but it is not removed.
+        let is_own = present.is_some_and(|file| known.and_then(|known| known.token_hash()) == Some(&file.hash));
+        let replaced = present.filter(|_| kept.is_none() && (is_own || content.is_some()));
+        let replaced = replaced.map(|file| file.hash.clone());
         let mut sidecar = Sidecar::of(key, record, hash.as_deref(), replaced);
         sidecar.saved_at = match (kept, known) {
             (Some(_), Some(known)) => known.saved_at,
@@ -153,22 +190,31 @@ impl Folder {
         let version = self.write_sidecar(lock, &paths, sidecar)?;
         // The save is done: what follows is done by whoever looks next, if not now.
         if content.is_some() {
+            if present.and_then(|file| file.saved_at).is_some_and(|saved_at| saved_at > now_s + AHEAD_S) {
+                let aside = disk::set_aside(&paths.token, self.clock.now().wall_ms)?;
+                warn!(%key, aside = %aside.display(), "a token file that is dated ahead was set aside for a new one");
+            }
             disk::put(&paths.next_token, &paths.token, Durability::PowerCut)?;
-        } else if hash.is_none() {
+        } else if hash.is_none() && is_own {
             disk::remove(&paths.token)?;
         }
         Ok(SaveOutcome::Saved(version))
     }
 
-    /// All keys that have a file, in their order.
+    /// All keys that have a record, in their order, and those that were asked for and have a token file by now. A token
+    /// file that nobody asked for may be another program's business.
     pub(super) fn keys(&self) -> Result<BTreeSet<Key>, Fault> {
-        let mut keys = BTreeSet::new();
-        for name in disk::names(&self.root)? {
-            if let Owner::Key(key) = names::owner_of_token_file(&name) {
-                keys.insert(key);
+        let mut keys = self.inner_keys(names::owner_of_sidecar)?;
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !asked.is_empty() {
+            for name in disk::names(&self.root)? {
+                if let Owner::Key(key) = names::owner_of_token_file(&name)
+                    && asked.contains(&key)
+                {
+                    keys.insert(key);
+                }
             }
         }
-        keys.extend(self.inner_keys(names::owner_of_sidecar)?);
         Ok(keys)
     }
 
@@ -190,10 +236,14 @@ impl Folder {
 
     /// The newest version of all keys.
     pub(super) fn newest(&self) -> Result<Version, Fault> {
-        let counted = disk::read(&self.inner.join(VERSION))?;
         // One that was lost with the power is made up for by what was seen when the folder was opened.
-        let counted = counted.and_then(|content| std::str::from_utf8(&content.bytes).ok()?.trim().parse().ok());
-        Ok(self.saw(Version(counted.unwrap_or(0))))
+        Ok(self.saw(Version(self.counted()?.unwrap_or(0))))
+    }
+
+    /// The count of all writes; `None` if it is not there, or says nothing.
+    fn counted(&self) -> Result<Option<u64>, Fault> {
+        let content = disk::read(&self.inner.join(VERSION))?;
+        Ok(content.and_then(|content| std::str::from_utf8(&content.bytes).ok()?.trim().parse().ok()))
     }
 
     /// Lets go of all that this process has.
@@ -209,11 +259,18 @@ impl Folder {
             None => FoundSidecar::Missing,
             Some(Ok(sidecar)) => FoundSidecar::Known(Box::new(sidecar)),
             Some(Err(Unreadable::Damaged)) => FoundSidecar::Damaged,
+            Some(Err(Unreadable::Foreign(other))) => {
+                let name = paths.sidecar.file_name().unwrap_or_default().display();
+                return Err(Fault::new(format!(
+                    "{name} is the record of '{other}' and not of '{key}'; use names that differ not only in capital \
+                     letters, or move it away"
+                )));
+            }
             Some(Err(Unreadable::Later)) => {
                 return Err(Fault::new(format!("a later tokenkeep has written the record of '{key}'; use that one")));
             }
         };
-        let token = disk::read(&paths.token)?;
+        let token = disk::read_sole(&paths.token)?;
         let token = token.map_or(FoundToken::Missing, |content| FoundToken::read(&content.bytes, content.modified_s));
         let wanted = match &sidecar {
             FoundSidecar::Known(sidecar) => sidecar.token_hash(),
@@ -275,7 +332,10 @@ impl Folder {
 
     /// Writes a sidecar as the newest version of all keys.
     fn write_sidecar(&self, _lock: &Lock, paths: &Paths, mut sidecar: Sidecar) -> Result<Version, Fault> {
-        let counted = self.newest()?;
+        // In a folder that takes the place of another, which counted from such a number too, versions are greater than
+        // all in that one: whoever saw those still notices what is written here.
+        let start = || u64::try_from(self.clock.now().wall_ms).unwrap_or(0);
+        let counted = self.saw(Version(self.counted()?.unwrap_or_else(start)));
         let version = Version(counted.0.max(sidecar.version).saturating_add(1));
         sidecar.version = version.0;
         // The count goes first: a number that is never used harms nobody, one that is used twice would.
@@ -292,11 +352,15 @@ impl Folder {
     }
 }
 
+/// How many keys without a record are remembered.
+const MAX_ASKED: usize = 10_000;
 const LOCK: &str = "lock";
 const VERSION: &str = "version";
 /// How often files that change meanwhile are read before the lock is taken.
 const MAX_LOOKS: u32 = 3;
 /// How long another program may take to write a token file.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How far ahead the date of a token file may lie until it looks like somebody's mistake.
+const AHEAD_S: i64 = 300;
 /// More than any state of a key's files needs to be brought in order.
 const MAX_STEPS: u32 = 8;

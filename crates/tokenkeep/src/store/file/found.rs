@@ -46,7 +46,7 @@ pub(super) enum Verdict {
     Spent,
     /// Another program has written the token file.
     Written,
-    /// The token file was taken away by hand.
+    /// The token file was taken away by hand, or one in its place whose token is over.
     Gone,
     /// The token file is of no use, for this reason.
     Unusable(&'static str),
@@ -82,9 +82,19 @@ impl Found {
         match &self.token {
             FoundToken::Missing => Verdict::Gone,
             FoundToken::Unusable(why, _) | FoundToken::Known(_, Err(why)) => Verdict::Unusable(why),
+            // Over already: no token. It is not this program's file, and stays.
+            FoundToken::Known(_, Ok((_, end_ms))) if *end_ms <= now_ms => {
+                if wanted.is_some() {
+                    Verdict::Gone
+                } else {
+                    Verdict::Settled
+                }
+            }
             FoundToken::Known(file, Ok((sent_ms, _))) => {
                 let saved_at = file.saved_at.unwrap_or(sent_ms.div_euclid(1_000));
-                let is_older = sidecar.is_some_and(|sidecar| saved_at < sidecar.saved_at);
+                // One that was taken over may be dated ahead; what is written now is not older than it for that.
+                let latest = now_ms.div_euclid(1_000);
+                let is_older = sidecar.is_some_and(|sidecar| saved_at < sidecar.saved_at.min(latest));
                 if is_older || present == replaced {
                     Verdict::Unusable("it is older than what was saved last")
                 } else {

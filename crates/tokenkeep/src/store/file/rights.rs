@@ -1,8 +1,14 @@
 //! Who may open the folder and what is in it: nobody but their owner, as far as this program can see to it.
 
+#[cfg(unix)]
+use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+#[cfg(unix)]
+use std::path::PathBuf;
+#[cfg(unix)]
+use std::sync::{Mutex, PoisonError};
 
 use tracing::warn;
 
@@ -58,6 +64,23 @@ pub(super) fn prepare(root: &Path, inner: &Path) -> Result<(), Fault> {
     }
 }
 
+/// What tells a folder from another one that took its name.
+pub(super) type Identity = (u64, u64);
+
+/// Which folder has this name now; `None` if there is none, or no way to tell.
+pub(super) fn identity(root: &Path) -> Option<Identity> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        root.metadata().ok().map(|found| (found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = root;
+        None
+    }
+}
+
 /// Gives the owner of a file back what a strict umask took away; there need not be a file.
 pub(super) fn open_to_owner(path: &Path) -> Result<(), Fault> {
     #[cfg(unix)]
@@ -108,10 +131,25 @@ fn close(path: &Path, found: &Metadata, close: impl FnOnce() -> io::Result<()>) 
     let (path_shown, mode) = (path.display(), format_args!("{mode:03o}").to_string());
     match close() {
         Ok(()) => warn!(path = %path_shown, mode, "others could open what keeps tokens; now only its owner can"),
-        Err(error) => {
+        Err(error) if is_news(path, &SAID) => {
             warn!(path = %path_shown, mode, %error, "others can open what keeps tokens, and this user may not close it");
         }
+        Err(_) => {}
     }
+}
+
+/// Files that cannot be closed to others, e.g. on a disk that is mounted for reading: they are read once a second.
+#[cfg(unix)]
+static SAID: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// How many are remembered.
+#[cfg(unix)]
+const MAX_SAID: usize = 1_000;
+
+/// Whether this was not said of a path yet.
+#[cfg(unix)]
+fn is_news(path: &Path, said: &Mutex<BTreeSet<PathBuf>>) -> bool {
+    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+    said.len() < MAX_SAID && said.insert(path.to_owned())
 }
 
 #[cfg(not(unix))]
@@ -120,6 +158,13 @@ fn close(_path: &Path, _found: &Metadata, _close: impl FnOnce() -> io::Result<()
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_a_file_cannot_be_closed_to_others_is_said_once() {
+        let said = Mutex::default();
+        let news = ["a", "b", "a", "b"].map(|name| is_news(Path::new(name), &said));
+        assert_eq!(news, [true, true, false, false]);
+    }
 
     #[test]
     fn a_folder_of_another_user_is_not_trusted_unless_one_of_both_is_root() {

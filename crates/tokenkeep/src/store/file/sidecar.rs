@@ -73,11 +73,13 @@ struct FailurePart {
 }
 
 /// Why a sidecar is of no use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unreadable {
     /// A later version of this program wrote it.
     Later,
-    /// It is not in its form, or another key's.
+    /// It is this other key's: a disk may take two names for one.
+    Foreign(String),
+    /// It is not in its form.
     Damaged,
 }
 
@@ -192,7 +194,11 @@ impl Sidecar {
             return Err(Unreadable::Later);
         }
         let sidecar: Self = serde_json::from_slice(content).map_err(|_| Unreadable::Damaged)?;
-        if sidecar.key == key.as_str() { Ok(sidecar) } else { Err(Unreadable::Damaged) }
+        match Key::parse(&sidecar.key) {
+            Ok(own) if own == *key => Ok(sidecar),
+            Ok(_) => Err(Unreadable::Foreign(sidecar.key)),
+            Err(_) => Err(Unreadable::Damaged),
+        }
     }
 
     /// The file's content.

@@ -9,8 +9,8 @@
 //! }
 //! ```
 //!
-//! Times are Unix seconds. It is written exactly so, and read leniently: numbers may be floats or texts, and only
-//! `access_token` and an expiry must be there. A token without end, which this form has no words for, has `null` for
+//! Times are Unix seconds. It is written exactly so, and read leniently: numbers may be floats or texts, only
+//! `access_token` and an expiry must be there, and beside a `token_expiry` the other times may be anything. A token without end, which this form has no words for, has `null` for
 //! `expires_in` and `token_expiry`.
 
 use std::time::Duration;
@@ -48,12 +48,13 @@ impl TokenFile {
         })?;
         let access_token = Secret::new(read.access_token);
         let data = read.token_data.unwrap_or_default();
-        let saved_ms = millis(&read.saved_at)?;
-        let expires_ms = match (millis(&read.token_expiry)?, millis(&data.expires_in)?, saved_ms) {
-            (Some(expiry), ..) => Some(expiry),
-            (None, Some(life), Some(saved)) => Some(saved.saturating_add(life)),
-            (None, ..) => None,
+        let (life, saved_ms) = (millis(&data.expires_in), millis(&read.saved_at));
+        let expires_ms = match millis(&read.token_expiry)? {
+            Some(expiry) => Some(expiry),
+            // Without it the others are needed; beside it they may be anything.
+            None => life?.zip(saved_ms?).map(|(life, saved)| saved.saturating_add(life)),
         };
+        let saved_ms = saved_ms.ok().flatten();
         Ok(Self {
             access_token,
             token_type: data.token_type.filter(|text| !text.is_empty()).unwrap_or_else(|| "Bearer".into()).into(),
@@ -90,10 +91,12 @@ impl TokenFile {
     /// When another program's token was issued and ends, in Unix milliseconds; why it is of no use otherwise.
     /// `modified_s` is when its file was written, by the file system.
     pub(super) fn times(&self, modified_s: i64) -> Result<(i64, i64), &'static str> {
-        let text = self.access_token.expose_secret();
-        // A header has to carry it.
-        if text.trim() != text || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') || text.is_empty() {
+        // A header has to carry both.
+        if !can_stand_in_a_header(self.access_token.expose_secret()) {
             return Err("its access_token is empty or cannot stand in a header");
+        }
+        if !can_stand_in_a_header(&self.token_type) {
+            return Err("its token_type cannot stand in a header");
         }
         let end = self.expires_ms.ok_or("it does not say when its token ends")?;
         let start = self.saved_at.unwrap_or(modified_s).saturating_mul(1_000).min(end);
@@ -102,6 +105,10 @@ impl TokenFile {
         }
         Ok((start, end))
     }
+}
+
+fn can_stand_in_a_header(text: &str) -> bool {
+    !text.is_empty() && text.trim() == text && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 fn end_ms(token: &IssuedToken) -> Option<i64> {
@@ -189,11 +196,21 @@ mod tests {
     }
 
     #[test]
+    fn times_that_are_not_needed_harm_nothing() {
+        for (life, saved) in [("\"soon\"", "1000"), ("60", "\"now\""), ("[]", "{}")] {
+            let data = format!(r#"{{"expires_in":{life}}}"#);
+            let text = format!(r#"{{"access_token":"x","token_data":{data},"token_expiry":1060,"saved_at":{saved}}}"#);
+            assert_eq!(parse(&text).unwrap().times(1_000), Ok((1_000_000, 1_060_000)), "{text}");
+        }
+    }
+
+    #[test]
     fn a_token_that_cannot_be_used_is_not_taken_over() {
         for text in [
             r#"{"access_token":""}"#,
             r#"{"access_token":"a\nb","token_expiry":1060}"#,
             r#"{"access_token":"x"}"#,
+            r#"{"access_token":"x","token_data":{"token_type":"a\nb"},"token_expiry":1060}"#,
             r#"{"access_token":"x","token_expiry":null}"#,
             r#"{"access_token":"x","token_expiry":1704123456000,"saved_at":1704080257}"#,
         ] {

@@ -1,7 +1,6 @@
 //! Brings every record under the first key, while others work with the store.
 
-use super::SealedStore;
-use super::with_texts;
+use super::{PAGE, SealedStore, with_texts};
 use crate::key::Key;
 use crate::seal::Unopenable;
 use crate::store::{Record, SaveOutcome, Store as _, StoreError, Version, Versioned};
@@ -15,6 +14,8 @@ pub struct Resealed {
     pub already_right: usize,
     /// Those that no key opens, each with why and what to do.
     pub unopenable: Vec<(Key, Unopenable)>,
+    /// Those that cannot even be read, by what they are called in the store, each with why. They stay as they are.
+    pub unreadable: Vec<(String, String)>,
 }
 
 /// What to do with a record that no key opens.
@@ -50,6 +51,9 @@ impl SealedStore {
             }
         }
         self.reseal_accounts(unopenable, &mut sum).await?;
+        sum.unreadable.extend(self.inner.unreadable().await?);
+        // What was plain before is not to be left behind in a log.
+        self.inner.purge().await?;
         Ok(sum)
     }
 
@@ -61,7 +65,15 @@ impl SealedStore {
             let Some(last) = accounts.last() else { return Ok(()) };
             after = Some(last.clone());
             for key in accounts {
-                let Some(found) = self.inner.credentials(&key).await? else { continue };
+                let found = match self.inner.credentials(&key).await {
+                    Ok(Some(found)) => found,
+                    Ok(None) => continue,
+                    Err(error) if error.busy => return Err(error),
+                    Err(error) => {
+                        sum.unreadable.push((key.to_string(), error.what));
+                        continue;
+                    }
+                };
                 let is_right = found.iter().all(|(_, value)| self.keys.is_newest(value.expose_secret()));
                 match (self.opened_credentials(&key, &found), unopenable) {
                     (Ok(_), _) if is_right => sum.already_right += 1,
@@ -138,7 +150,5 @@ impl SealedStore {
     }
 }
 
-/// Records that are read at once.
-const PAGE: usize = 500;
 /// How often a record is looked at that others write meanwhile.
 const TRIES: u32 = 20;

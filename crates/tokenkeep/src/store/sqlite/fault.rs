@@ -38,8 +38,17 @@ fn in_words(code: i32, message: &str) -> String {
     match code & PRIMARY {
         BUSY | LOCKED => IN_USE.into(),
         READ_ONLY => "the file or its folder cannot be written; let this user write to both".into(),
+        CORRUPT => {
+            "the file is damaged; move it away, together with those that end in -wal and -shm, and restore a copy, or \
+             log in anew"
+                .into()
+        }
+        // The log or its index are another file's, e.g. since that was deleted alone.
+        IO if matches!(code, SHORT_READ | SHORT_MAP) => format!(
+            "the file does not go with those that end in -wal and -shm (SQLite code {code}); if that does not end by \
+             itself, move all three away and restore a copy, or log in anew"
+        ),
         IO => format!("reading or writing the file failed (SQLite code {code}); look at the disk and the system log"),
-        CORRUPT => "the file is damaged; move it away and restore a copy, or log in anew".into(),
         FULL => "the disk is full; make room".into(),
         CANNOT_OPEN => {
             format!("the file cannot be opened (SQLite code {code}); let this user write to it and to its folder")
@@ -58,6 +67,9 @@ const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const READ_ONLY: i32 = 8;
 const IO: i32 = 10;
+/// Less could be read than there should be, of a file and of the index of its log.
+const SHORT_READ: i32 = 522;
+const SHORT_MAP: i32 = 4874;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;

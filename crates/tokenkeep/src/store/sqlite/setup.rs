@@ -74,6 +74,11 @@ async fn try_set_up(connection: &mut SqliteConnection) -> Result<(), Fault> {
     }
     if version < MIGRATIONS.len() {
         migrate(connection).await?;
+        if version > 0
+            && let Err(error) = purge(connection).await
+        {
+            tracing::debug!(what = Fault::from(error).what, "the log keeps what was there before the migration");
+        }
     }
     Ok(())
 }
@@ -86,6 +91,12 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), Fault> {
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Moves the log into the file, where what was replaced is overwritten, and empties it; those who are reading at this
+/// moment are not disturbed, and what they see stays in it.
+pub(super) async fn purge(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(connection).await.map(drop)
 }
 
 /// The schema's version; an error if it is no file for this program.

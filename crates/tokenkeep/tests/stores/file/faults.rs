@@ -91,6 +91,23 @@ async fn a_lost_count_of_versions_is_made_up_for() {
 }
 
 #[tokio::test]
+async fn versions_in_a_folder_that_takes_the_place_of_another_are_greater_than_all_before() {
+    let place = Place::new();
+    let mut before = Version::ZERO;
+    for number in 0..3 {
+        // Each time a process that knows nothing of the folder before.
+        before = {
+            let store = place.open().await;
+            let version = save(&store, "graph", &place.record(number), None).await;
+            assert!(version > before, "{version:?}");
+            version
+        };
+        fs::remove_dir_all(&place.folder).unwrap();
+        place.clock.advance(Duration::from_secs(1));
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_is_an_error_in_words_and_loses_nothing() {
     let place = Place::new();
     // A file that may not grow is what a full disk looks like, for root too.
@@ -121,6 +138,30 @@ async fn fill_the_disk() {
     save(&store, "graph", &next, Some(small)).await;
     let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names.count(), 2, "what failed takes no room");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_forbidden_is_read_as_it_is_and_written_when_it_may_be_unless_this_is_root() {
+    if rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: modes do not bind root");
+        return;
+    }
+    let place = Place::new();
+    let version = save(&place.open().await, "graph", &place.record(7), None).await;
+    let folders = [place.folder.clone(), place.path(".tokenkeep")];
+    for folder in &folders {
+        set_mode(folder, 0o500);
+    }
+    let store = place.open().await;
+    assert_eq!(told(&load(&store, "graph").await), (7, Some("t7"), Some("r7")));
+    assert_eq!(store.page(None, 10).await.unwrap().len(), 1);
+    let error = store.save(&key("graph"), &place.record(8), Some(version)).await.unwrap_err();
+    assert!(error.what.contains("this user may not") && !error.busy, "{error}");
+    assert_eq!(told(&load(&store, "graph").await), (7, Some("t7"), Some("r7")));
+    for folder in &folders {
+        set_mode(folder, 0o700);
+    }
+    save(&store, "graph", &place.record(8), Some(version)).await;
 }
 
 #[tokio::test]

@@ -58,9 +58,8 @@ async fn the_file_of_a_token_that_is_over_goes_and_its_login_stays() {
         place.clock.advance(Duration::from_mins(61));
         if restarts {
             store = place.open().await;
-        } else {
-            load(&store, "graph").await;
         }
+        load(&store, "graph").await;
         assert_eq!(place.names(), ["graph.json"], "restarts: {restarts}");
         let found = load(&store, "graph").await;
         assert_eq!((found.version, told(&found)), (version, (7, None, Some("r7"))));
@@ -114,10 +113,12 @@ async fn what_others_may_open_is_closed_to_them() {
     place.write(GRAPH, &place.content("old", 60));
     set_mode(&place.path(GRAPH), 0o644);
     let store = place.open().await;
-    assert_eq!((mode(&place.folder), mode(&place.path(GRAPH))), (0o700, 0o600), "at the start");
-    set_mode(&place.path(GRAPH), 0o666);
-    load(&store, "graph").await;
-    assert_eq!(mode(&place.path(GRAPH)), 0o600, "later");
+    assert_eq!(mode(&place.folder), 0o700);
+    for open in [0o644, 0o666] {
+        set_mode(&place.path(GRAPH), open);
+        load(&store, "graph").await;
+        assert_eq!(mode(&place.path(GRAPH)), 0o600, "{open:o}");
+    }
 }
 
 #[tokio::test]
@@ -153,6 +154,52 @@ async fn tokens_are_plain_without_seal_keys_and_sealed_with_them() {
         assert_eq!(kept.is_err_and(|error| error.what.contains("configure seal_keys")), is_plain);
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn without_the_keys_that_sealed_it_a_store_of_files_is_an_error_and_not_plain() {
+    let place = Place::made();
+    let url = StoreUrl::File(place.folder.clone());
+    let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&place.clock);
+    let store = tokenkeep::store::open(&url, &[SealKey::generate().unwrap().0], &clock).await.unwrap();
+    let graph = key("graph");
+    let saved = store.save(&graph, &place.record(7), None).await.unwrap();
+    assert!(matches!(saved, SaveOutcome::Saved(_)));
+    let credentials = Credentials::with_password("company", Secret::new("planted")).unwrap();
+    store.save_credentials(&graph, &credentials).await.unwrap();
+    store.close().await;
+    let before = (place.read(GRAPH), place.read(SIDECAR));
+    let store = tokenkeep::store::open(&url, &[], &clock).await.unwrap();
+    for what in [store.load(&graph).await.unwrap_err().what, store.credentials(&graph).await.unwrap_err().what] {
+        assert!(what.contains("'graph' cannot be opened") && what.contains("no key is at hand"), "{what}");
+    }
+    assert!(store.page(None, 10).await.unwrap().is_empty());
+    assert_eq!(store.save(&graph, &place.record(8), None).await.unwrap(), SaveOutcome::Conflict);
+    assert_eq!((place.read(GRAPH), place.read(SIDECAR)), before);
+}
+
+#[tokio::test]
+async fn a_folder_that_takes_the_place_of_another_is_closed_to_others_too() {
+    let place = Place::new();
+    let store = place.open().await;
+    save(&store, "graph", &place.record(1), None).await;
+    fs::rename(&place.folder, place.outer.path().join("away")).unwrap();
+    fs::create_dir(&place.folder).unwrap();
+    set_mode(&place.folder, 0o755);
+    save(&store, "graph", &place.record(2), None).await;
+    assert_eq!(mode(&place.folder), 0o700);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_at_the_start_is_closed_to_others_when_it_can_be() {
+    let place = Place::made();
+    set_mode(&place.folder, 0o755);
+    place.write(".tokenkeep", "in the way");
+    let store = place.open().await;
+    assert_eq!(mode(&place.folder), 0o755);
+    fs::remove_file(place.path(".tokenkeep")).unwrap();
+    save(&store, "graph", &place.record(1), None).await;
+    assert_eq!(mode(&place.folder), 0o700);
 }
 
 #[tokio::test]

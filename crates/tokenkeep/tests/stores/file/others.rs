@@ -23,6 +23,86 @@ async fn a_token_file_of_another_program_is_taken_over_as_it_is() {
 }
 
 #[tokio::test]
+async fn files_that_nobody_asked_for_are_left_as_they_are() {
+    let place = Place::made();
+    let files = [
+        ("over_token.json", place.content("t", -60)),
+        ("valid_token.json", place.content("t", 60)),
+        (GRAPH, "{".into()),
+    ];
+    for (name, content) in &files {
+        place.write(name, content);
+        set_mode(&place.path(name), 0o644);
+    }
+    let store = place.open().await;
+    save(&store, "other", &place.record(1), None).await;
+    assert_eq!(store.page(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.changes(Version::ZERO, 10).await.unwrap().len(), 1);
+    for (name, content) in &files {
+        assert_eq!((place.read(name), mode(&place.path(name))), (content.clone(), 0o644), "{name}");
+    }
+    assert_eq!(place.names().len(), files.len() + 2, "{:?}", place.names());
+}
+
+#[tokio::test]
+async fn a_token_of_another_program_that_is_over_is_none_and_its_file_stays_until_there_is_another() {
+    for known in [false, true] {
+        let place = Place::made();
+        let store = place.open().await;
+        let version = if known { Some(save(&store, "graph", &place.record(7), None).await) } else { None };
+        let content = place.content("over", -60).replace("\"saved_at\": 1700000000", "\"saved_at\": 1700000001");
+        place.write(GRAPH, &content);
+        let found = store.load(&key("graph")).await.unwrap();
+        assert_eq!(found.as_ref().map(told), known.then_some((7, None, Some("r7"))));
+        let version = found.map(|found| found.version).or(version);
+        // A failure is written down: the file is not this program's to remove.
+        let version = save(&store, "graph", &Record { token: None, ..place.record(7) }, version).await;
+        load(&store, "graph").await;
+        assert_eq!(place.read(GRAPH), content, "known: {known}");
+        save(&store, "graph", &place.record(8), Some(version)).await;
+        assert_eq!(told(&load(&store, "graph").await), (8, Some("t8"), Some("r8")));
+        assert_eq!(place.names(), ["graph.json", GRAPH]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_file_that_has_another_name_too_is_an_error_and_stays_as_it_is() {
+    let place = Place::made();
+    let mine = place.outer.path().join("mine.json");
+    for content in [place.content("theirs", 60), "{".into()] {
+        fs::write(&mine, &content).unwrap();
+        set_mode(&mine, 0o644);
+        fs::hard_link(&mine, place.path(GRAPH)).unwrap();
+        let store = place.open().await;
+        for what in [
+            store.load(&key("graph")).await.unwrap_err().what,
+            store.save(&key("graph"), &place.record(1), None).await.unwrap_err().what,
+        ] {
+            assert!(what.contains(GRAPH) && what.contains("another name"), "{what}");
+        }
+        assert_eq!((fs::read_to_string(&mine).unwrap(), mode(&mine)), (content, 0o644));
+        fs::remove_file(place.path(GRAPH)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_file_whose_date_lies_ahead_is_set_aside_before_it_is_overwritten() {
+    let place = Place::made();
+    let content = place.content("theirs", 9_000_000).replace("\"saved_at\": 17000", "\"saved_at\": 17004");
+    place.write(GRAPH, &content);
+    let store = place.open().await;
+    let found = load(&store, "graph").await;
+    assert_eq!(told(&found).1, Some("theirs"));
+    place.write(GRAPH, &place.content("right", 60));
+    assert_eq!(told(&load(&store, "graph").await).1, Some("right"), "what is dated right is not older");
+    place.write(GRAPH, &content);
+    let found = load(&store, "graph").await;
+    save(&store, "graph", &place.record(8), Some(found.version)).await;
+    assert_eq!(told(&load(&store, "graph").await).1, Some("t8"));
+    assert_eq!(place.set_aside(""), content);
+}
+
+#[tokio::test]
 async fn a_token_that_another_program_writes_is_the_next_generation_and_the_login_stays() {
     let place = Place::new();
     let store = place.open().await;
@@ -174,15 +254,22 @@ async fn a_damaged_sidecar_is_set_aside_and_no_generation_comes_again() {
 }
 
 #[tokio::test]
-async fn the_sidecar_of_another_key_does_not_count() {
+async fn the_sidecar_of_another_key_is_an_error_that_touches_nothing() {
     let place = Place::new();
     let store = place.open().await;
     save(&store, "graph", &place.record(7), None).await;
+    // So it is on a disk that takes `Graph` and `graph` for one name.
     fs::copy(place.path(GRAPH), place.path("other_token.json")).unwrap();
     fs::copy(place.path(SIDECAR), place.path(".tokenkeep/other.json")).unwrap();
-    let found = load(&store, "other").await;
-    let (_, token, login) = told(&found);
-    assert_eq!((token, login), (Some("t7"), None), "a token that is copied is a token, a login is not");
+    for what in [
+        store.load(&key("other")).await.unwrap_err().what,
+        store.save(&key("other"), &place.record(1), None).await.unwrap_err().what,
+    ] {
+        assert!(what.contains("other.json is the record of 'graph' and not of 'other'"), "{what}");
+    }
+    assert_eq!(place.read(".tokenkeep/other.json"), place.read(SIDECAR));
+    assert_eq!(place.read("other_token.json"), place.read(GRAPH));
+    assert_eq!(told(&load(&store, "graph").await).1, Some("t7"));
 }
 
 #[tokio::test]
