@@ -21,5 +21,6 @@ mod secrets;
 mod serve;
 mod signals;
 mod status;
+mod terminal;
 mod trials;
 mod world;

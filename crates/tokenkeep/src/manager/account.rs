@@ -28,6 +28,12 @@ pub(super) struct Identity {
 }
 
 impl TokenManager {
+    /// Whether credentials of an account can be given, before there are any: says no as
+    /// [`TokenManager::set_credentials`] would.
+    pub fn check_account(&self, key: &str) -> Result<(), Error> {
+        self.shared.account(key).map(|_| ())
+    }
+
     /// Keeps these credentials for an account, in place of those before, and forgets its token: the next who asks has
     /// one obtained with them. They are not tried.
     ///

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use tokenkeep::{Credentials, Secret};
+use tokenkeep::Credentials;
 
 use crate::command::GlobalArgs;
 use crate::duration;
@@ -34,8 +34,10 @@ pub(super) struct SetArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: SetArgs) -> Result<(), Failure> {
-    let credentials = read(&args)?;
     let stopped = oneshot::run(global, async |manager| {
+        // Before anybody types what nobody wants.
+        manager.check_account(&args.key)?;
+        let credentials = read(&args).await?;
         manager.set_credentials(&args.key, credentials).await?;
         if args.json {
             return output::json(&serde_json::json!({ "key": args.key, "stored": true }));
@@ -47,24 +49,20 @@ pub(super) async fn run(global: &GlobalArgs, args: SetArgs) -> Result<(), Failur
     Ok(stopped?)
 }
 
-fn read(args: &SetArgs) -> Result<Credentials, Failure> {
+async fn read(args: &SetArgs) -> Result<Credentials, Failure> {
     let given = match &args.username {
-        Some(username) => Credentials::with_password(username, input::secret_line("password: ")?),
+        Some(username) => Credentials::with_password(username, input::secret_line("password: ").await?),
         None if input::is_terminal() => {
-            let username = input::line("username: ")?;
-            Credentials::with_password(&username, input::secret_line("password: ")?)
+            let username = input::line("username: ").await?;
+            Credentials::with_password(&username, input::secret_line("password: ").await?)
         }
-        None => from_json(&input::all()?),
+        None => Credentials::from_json(input::all().await?.expose_secret()),
     };
     let credentials = given.and_then(|given| {
         let lifetime = args.lifetime.or(given.lifetime());
         given.with_lifetime(lifetime)
     });
     credentials.map_err(|error| Failure::usage(error.to_string(), FORMS))
-}
-
-fn from_json(text: &Secret) -> Result<Credentials, tokenkeep::credentials::InvalidCredentials> {
-    Credentials::from_json(text.expose_secret())
 }
 
 const FORMS: &str =
