@@ -116,10 +116,10 @@ fn next(status: &Status) -> String {
     match (advice, again) {
         (Some(advice), Some(again)) => format!("{advice}; {again}"),
         (Some(next), None) | (None, Some(next)) => next,
-        (None, None) => match (status.state, status.refresh_in) {
-            (KeyState::Fresh, Some(left)) => format!("renewed in {}", duration::short(left)),
-            (KeyState::Fresh, None) => "-".into(),
-            _ => "obtained on the next get".into(),
+        (None, None) => match (status.state, status.refresh_in, status.obstacle) {
+            (KeyState::Fresh, Some(left), _) => format!("renewed in {}", duration::short(left)),
+            (KeyState::Fresh, None, _) | (_, _, Some(_)) => "-".into(),
+            (_, _, None) => "obtained on the next get".into(),
         },
     }
 }

@@ -105,11 +105,23 @@ impl Shared {
     async fn remove_credentials(&self, slot: &Arc<Slot>) -> Result<bool, Error> {
         let removed = self.store.remove_credentials(slot.key()).await;
         let removed = removed.map_err(|error| of_store(&error).with_key(slot.key()))?;
-        self.forget_login(slot).await?;
+        // Without credentials nobody is logging in, so nothing need be written where there is nothing.
+        if removed || !self.is_unheard_of(slot).await {
+            self.forget_login(slot).await?;
+        }
         if removed {
             self.emit(Event::CredentialsRemoved { key: slot.key().clone() });
         }
         Ok(removed)
+    }
+
+    /// Whether neither this process nor the store has anything of an account.
+    async fn is_unheard_of(&self, slot: &Slot) -> bool {
+        let is_idle = {
+            let state = slot.lock();
+            state.flight().is_none() && state.unsaved().is_none() && state.failure().is_none()
+        };
+        is_idle && slot.live().is_none() && self.read(slot, &slot.provider()).await.is_ok_and(|stored| stored.is_none())
     }
 
     /// Forgets what the credentials before have brought.
