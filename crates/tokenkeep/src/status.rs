@@ -153,11 +153,11 @@ pub enum Warning {
         /// For how long.
         lasting: Duration,
     },
-    /// The configured expiry buffer is too long for the life that the issuer gives; half of the life is used.
+    /// The configured expiry buffer is too long for the life of the token; half of the life is used.
     BufferClamped {
         /// What was configured.
         configured: Duration,
-        /// What the issuer gives.
+        /// That of the token, stated by the issuer or configured.
         life: Duration,
     },
     /// The issuer gives another life than is expected.
@@ -191,7 +191,7 @@ impl std::fmt::Display for Warning {
             }
             Self::BufferClamped { configured, life } => write!(
                 f,
-                "expiry_buffer of {} s clamped to half of the life of {} s that the issuer gives",
+                "the expiry_buffer of {} s is more than half of the token's life of {} s; half of the life is used",
                 configured.as_secs_f32(),
                 life.as_secs_f32()
             ),

@@ -108,6 +108,21 @@ async fn a_recipe_says_which_names_credentials_have() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_not_sealed_keeps_no_credentials_and_that_is_no_outage() {
+    let world = world().await;
+    let config = std::fs::read_to_string(world.path("tokenkeep.toml")).unwrap();
+    world.write_config(&config.replace("sqlite:tokens.db", "file:tokens"));
+    let refused = fed(&world, &["credentials", "set", "tenants:7"], &json(PASSWORD)).await;
+    assert_eq!(
+        refused.failure(2),
+        "error: tenants:7: credentials are not kept in file:./tokens, which is not sealed\n\
+         next: configure seal_keys, or a store that seals itself: store = \"sqlite:PATH\"\n"
+    );
+    let removed = world.run(&["credentials", "remove", "tenants:7"]).await;
+    assert_eq!(removed.stderr, "tenants:7: there were no credentials\n");
+}
+
+#[tokio::test]
 async fn a_password_that_is_a_json_object_is_kept_with_a_warning() {
     let world = world().await;
     let set = fed(&world, &["credentials", "set", "tenants:7", "--username", "backend"], &json(PASSWORD)).await;
@@ -178,7 +193,7 @@ fn json(password: &str) -> String {
 }
 
 /// What came of a command with this on stdin.
-async fn fed(world: &World, args: &[&str], input: &str) -> Ended {
+pub(crate) async fn fed(world: &World, args: &[&str], input: &str) -> Ended {
     let mut command = world.command(args);
     command.stdin(Stdio::piped());
     let mut running = Running::start(command);

@@ -33,7 +33,7 @@ impl TokenManager {
     /// The names that the credentials of an account must have; none where the provider's source does not say. Fails as
     /// [`TokenManager::set_credentials`] would, before there are any credentials.
     pub fn wanted_credentials(&self, key: &str) -> Result<Vec<String>, Error> {
-        let slot = self.shared.account(key)?;
+        let slot = self.shared.account_to_set(key)?;
         let provider = slot.provider();
         let names = provider.config.as_ref().map(|config| needed_names(&config.grant)).unwrap_or_default();
         Ok(names.into_iter().map(ToOwned::to_owned).collect())
@@ -42,10 +42,11 @@ impl TokenManager {
     /// Keeps these credentials for an account, in place of those before, and forgets its token: the next who asks has
     /// one obtained with them. They are not tried.
     ///
-    /// `invalid_request` if the provider's credentials are configured, or if it does not log in with such names;
+    /// `invalid_request` if the provider's credentials are configured, if it does not log in with such names, or if the
+    /// store keeps none;
     /// `unavailable` if the store does not work. Cancel safe.
     pub async fn set_credentials(&self, key: &str, credentials: Credentials) -> Result<(), Error> {
-        let slot = self.shared.account(key)?;
+        let slot = self.shared.account_to_set(key)?;
         if let Some(config) = &slot.provider().config {
             check_names(config, &credentials).map_err(|error| error.with_key(slot.key()))?;
         }
@@ -88,7 +89,19 @@ impl Shared {
         Ok(Identity { credentials, fingerprint })
     }
 
-    /// The slot of an account whose credentials can be given.
+    /// The slot of an account whose credentials can be given and kept.
+    fn account_to_set(self: &Arc<Self>, key: &str) -> Result<Arc<Slot>, Error> {
+        let slot = self.account(key)?;
+        if self.store.keeps_credentials() {
+            return Ok(slot);
+        }
+        let what = format!("credentials are not kept in {}, which is not sealed", self.store.label());
+        Err(Error::new(Code::InvalidRequest, what)
+            .with_key(slot.key())
+            .with_next("configure seal_keys, or a store that seals itself: store = \"sqlite:PATH\""))
+    }
+
+    /// The slot of an account whose credentials are not configured.
     fn account(self: &Arc<Self>, key: &str) -> Result<Arc<Slot>, Error> {
         let slot = self.slot(key)?;
         if slot.provider().accounts() == Accounts::Stored {

@@ -56,9 +56,12 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: TestArgs) -> Resu
 }
 
 fn told(trial: &Trial) -> String {
-    let mut text = format!("{}: asked {}\n", trial.key, trial.issuer);
+    let mut text = format!("{}: the login at {}\n", trial.key, trial.issuer);
     for step in &trial.steps {
         tell_step(&mut text, step).unwrap_or_default();
+    }
+    if let Some(how) = unanswered(trial) {
+        writeln!(text, "  {how}").unwrap_or_default();
     }
     if let Ok(token) = &trial.outcome {
         writeln!(text, "{}: {}", trial.key, verdict(token)).unwrap_or_default();
@@ -80,6 +83,14 @@ fn tell_step(text: &mut String, step: &TrialStep) -> std::fmt::Result {
         writeln!(text, "  found {found}")?;
     }
     Ok(())
+}
+
+/// What became of the last request, if there is no answer to it. An issuer that is asked and says nothing is
+/// unavailable; all else is known before anything is sent.
+fn unanswered(trial: &Trial) -> Option<&'static str> {
+    let error = trial.outcome.as_ref().err()?;
+    let is_answered = trial.steps.last()?.answer.is_some();
+    (!is_answered).then(|| if error.is_transient() { "no answer" } else { "not sent" })
 }
 
 fn verdict(token: &TrialToken) -> String {
