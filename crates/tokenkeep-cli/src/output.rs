@@ -44,6 +44,12 @@ pub(crate) fn json(data_: &impl Serialize) -> Result<(), Failure> {
     data(&text)
 }
 
+/// Prints data as JSON on one line, for one of many.
+pub(crate) fn json_line(data_: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(data_).map_err(|error| Failure::internal("cannot write JSON", &error))?;
+    data(&text)
+}
+
 /// Says something to the person at the terminal.
 pub(crate) fn talk(text: &str) {
     // Nobody can be told that stderr does not work.

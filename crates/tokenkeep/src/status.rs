@@ -183,6 +183,24 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// All that [`Warning::code`] can be.
+    pub const CODES: [&str; 6] =
+        ["refresh_failing", "buffer_clamped", "unusual_life", "on_fallback", "unsaved", "store_failing"];
+
+    /// One word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RefreshFailing { .. } => Self::CODES[0],
+            Self::BufferClamped { .. } => Self::CODES[1],
+            Self::UnusualLife { .. } => Self::CODES[2],
+            Self::OnFallback { .. } => Self::CODES[3],
+            Self::Unsaved => Self::CODES[4],
+            Self::StoreFailing { .. } => Self::CODES[5],
+        }
+    }
+}
+
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -5,6 +5,7 @@
 mod config;
 mod credentials;
 mod dev;
+mod documents;
 mod ends;
 mod exec;
 mod faults;
