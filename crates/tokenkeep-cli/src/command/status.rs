@@ -20,7 +20,7 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct StatusArgs {
-    /// Of this token only
+    /// Of this token only: the name of a provider in the configuration, or provider:account
     key: Option<String>,
     /// Print all that is known as JSON: an object for one KEY, else an array
     #[arg(long)]

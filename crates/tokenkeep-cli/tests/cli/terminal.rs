@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
@@ -9,12 +10,13 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::credentials::world;
+use crate::world::{World, ended};
 
 #[tokio::test]
 async fn a_signal_at_the_password_prompt_leaves_a_terminal_that_shows_what_is_typed() {
@@ -44,10 +46,30 @@ async fn nobody_types_a_password_for_an_account_that_cannot_be() {
     }
 }
 
+#[tokio::test]
+async fn the_words_of_a_status_are_whole_on_eighty_columns() {
+    let world = World::start().await;
+    let mut get = world.command(&["get", "calendar"]);
+    get.env("SEED", "revoked");
+    ended(get).await.failure(5);
+    let terminal = Terminal::open();
+    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&terminal.line, size).unwrap();
+    let mut status = world.command(&["status"]);
+    status.env("SEED", "revoked").env("NO_COLOR", "1").stdout(Stdio::from(terminal.line.try_clone().unwrap()));
+    let ended = ended(status).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let screen = terminal.screen();
+    for word in ["calendar", "login_required", "STATE", "EXPIRES", "GENERATION", "FAILURES"] {
+        assert!(screen.split_whitespace().any(|other| other == word), "{word}:\n{screen}");
+    }
+    assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
+}
+
 /// A terminal at which nobody sits.
 struct Terminal {
     /// What a person has before them; the terminal ends with it.
-    _screen: OwnedFd,
+    screen: OwnedFd,
     line: File,
 }
 
@@ -58,7 +80,7 @@ impl Terminal {
         unlockpt(&screen).unwrap();
         let name = ptsname(&screen, Vec::new()).unwrap();
         let line = File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes())).unwrap();
-        Self { _screen: screen, line }
+        Self { screen, line }
     }
 
     /// Starts a program with its stdin here.
@@ -74,6 +96,15 @@ impl Terminal {
             let read = timeout(LONG, stderr.read_buf(&mut said)).await.unwrap().unwrap();
             assert!(read > 0, "{}", String::from_utf8_lossy(&said));
         }
+    }
+
+    /// All that was written on it, once nobody else has it.
+    fn screen(self) -> String {
+        drop(self.line);
+        let mut written = Vec::new();
+        // The end of a terminal is an error.
+        File::from(self.screen).read_to_end(&mut written).ok();
+        String::from_utf8(written).unwrap()
     }
 
     /// Whether it shows what is typed.

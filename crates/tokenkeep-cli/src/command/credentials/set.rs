@@ -20,7 +20,7 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct SetArgs {
-    /// Whose: provider:account
+    /// Whose: the name of a provider in the configuration, or provider:account
     key: String,
     /// The name that goes with the password
     #[arg(long, value_name = "NAME")]
