@@ -54,16 +54,16 @@ async fn each_member_of_what_is_printed_is_documented() {
     assert_eq!(get["access_token"], world.run(&["get", "graph"]).await.data());
     world.run(&["get", "graph", "--json", "--format", "header"]).await.failure(2);
     let status = world.run(&["status", "graph", "--json"]).await.json();
-    let test = world.run(&["credentials", "test", "graph", "--json"]).await.json();
+    let tried = world.run(&["credentials", "test", "graph", "--json"]).await.json();
     let reseal = world.run(&["store", "reseal", "--json"]).await;
     let reseal: Value = serde_json::from_str(&reseal.stdout).unwrap();
-    let stats = world.run(&["stats", "--json"]).await.json();
+    let counts = world.run(&["stats", "--json"]).await.json();
     let cases = [
         ("### get", get),
         ("### status", status),
-        ("### credentials", test),
+        ("### credentials", tried),
         ("### store", reseal),
-        ("### stats", stats),
+        ("### stats", counts),
     ];
     for (heading, json) in cases {
         let section = section(heading);
