@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// Something that is not as it should be, though tokens flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WarningAnswer {
-    /// One word for programs: `refresh_failing`, `buffer_clamped`, `unsaved`, `store_failing`; there may be more.
+    /// One word for programs: `refresh_failing`, `buffer_clamped`, `unusual_life`, `on_fallback`, `unsaved` or
+    /// `store_failing`; there may be more.
     pub code: String,
     /// One sentence for people.
     pub detail: String,

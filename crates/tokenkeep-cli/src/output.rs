@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use tokenkeep::{Code, Error};
 
@@ -41,6 +41,12 @@ pub(crate) fn clear_screen() -> Result<(), Failure> {
 /// Prints data as JSON.
 pub(crate) fn json(data_: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(data_).map_err(|error| Failure::internal("cannot write JSON", &error))?;
+    data(&text)
+}
+
+/// Prints data as JSON on one line, for one of many.
+pub(crate) fn json_line(data_: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(data_).map_err(|error| Failure::internal("cannot write JSON", &error))?;
     data(&text)
 }
 
@@ -81,14 +87,19 @@ pub(crate) fn counted(count: impl Display, what: &str) -> String {
 
 /// Prints a table: fitted to the width of a terminal, else plain columns with each row on one line.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<(), Failure> {
+    let rows: Vec<_> = rows.into_iter().collect();
+    let words: Vec<_> = (0..header.len()).map(|at| longest_word(header, &rows, at)).collect();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
     match terminal_width() {
         Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    for (at, (column, word)) in table.column_iter_mut().zip(words).enumerate() {
+        column.set_padding((0, GAP));
+        if at + PROSE < header.len() {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(word.min(LONGEST_WORD) + GAP)));
+        }
     }
     let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     let bold = Style::new().bold();
@@ -96,6 +107,14 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
         Some((header, rows)) => data(&format!("{bold}{header}{bold:#}\n{}", rows.join("\n"))),
         None => Ok(()),
     }
+}
+
+/// How long the longest word of a column is.
+fn longest_word(header: &[&str], rows: &[Vec<String>], at: usize) -> u16 {
+    let cells =
+        header.get(at).copied().into_iter().chain(rows.iter().filter_map(|row| row.get(at)).map(String::as_str));
+    let longest = cells.flat_map(str::split_whitespace).map(|word| word.chars().count()).max();
+    longest.and_then(|longest| longest.try_into().ok()).unwrap_or(u16::MAX)
 }
 
 fn terminal_width() -> Option<u16> {
@@ -107,5 +126,11 @@ fn terminal_width() -> Option<u16> {
     rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col).filter(|width| *width >= NARROWEST).or(Some(80))
 }
 
+/// Spaces between columns.
+const GAP: u16 = 2;
+/// The last columns hold sentences, which may be broken; the words of the others are kept whole.
+const PROSE: usize = 2;
+/// But for what would leave no room for a sentence.
+const LONGEST_WORD: u16 = 20;
 /// In less than this no table fits.
 const NARROWEST: u16 = 40;

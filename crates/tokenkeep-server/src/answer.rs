@@ -68,16 +68,7 @@ pub(crate) fn state(state: KeyState) -> State {
 
 /// A warning with its word for programs.
 pub(crate) fn warning(warning: &Warning) -> WarningAnswer {
-    let code = match warning {
-        Warning::RefreshFailing { .. } => "refresh_failing",
-        Warning::BufferClamped { .. } => "buffer_clamped",
-        Warning::UnusualLife { .. } => "unusual_life",
-        Warning::OnFallback { .. } => "on_fallback",
-        Warning::Unsaved => "unsaved",
-        Warning::StoreFailing { .. } => "store_failing",
-        _ => "other",
-    };
-    WarningAnswer { code: code.to_owned(), detail: warning.to_string() }
+    WarningAnswer { code: warning.code().to_owned(), detail: warning.to_string() }
 }
 
 fn failure(failure: &FailureStatus) -> FailureAnswer {

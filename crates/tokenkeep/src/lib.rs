@@ -63,6 +63,6 @@ pub use manager::{
 };
 pub use provider::Accounts;
 pub use secret::Secret;
-pub use status::{KeyState, Stats, Status, Warning};
+pub use status::{KeyState, Obstacle, Stats, Status, Warning};
 pub use subscriber::Subscriber;
 pub use token::Token;

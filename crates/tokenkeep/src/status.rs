@@ -38,8 +38,20 @@ pub struct Status {
     pub consecutive_failures: u32,
     /// The last failure, if it is in force.
     pub failure: Option<FailureStatus>,
+    /// Why no token is obtained by itself, if there is none and it is not for a failure.
+    pub obstacle: Option<Obstacle>,
     /// What is not as it should be, though tokens flow.
     pub warnings: Vec<Warning>,
+}
+
+/// Why there is no token, beside a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// There are no credentials of this account.
+    NoCredentials,
+    /// What is stored cannot be read; a warning says why.
+    Unreadable,
 }
 
 /// How many tokens are kept, and how they are.
@@ -141,11 +153,11 @@ pub enum Warning {
         /// For how long.
         lasting: Duration,
     },
-    /// The configured expiry buffer is too long for the life that the issuer gives; half of the life is used.
+    /// The configured expiry buffer is too long for the life of the token; half of the life is used.
     BufferClamped {
         /// What was configured.
         configured: Duration,
-        /// What the issuer gives.
+        /// That of the token, stated by the issuer or configured.
         life: Duration,
     },
     /// The issuer gives another life than is expected.
@@ -171,6 +183,24 @@ pub enum Warning {
     },
 }
 
+impl Warning {
+    /// All that [`Warning::code`] can be.
+    pub const CODES: [&str; 6] =
+        ["refresh_failing", "buffer_clamped", "unusual_life", "on_fallback", "unsaved", "store_failing"];
+
+    /// One word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RefreshFailing { .. } => Self::CODES[0],
+            Self::BufferClamped { .. } => Self::CODES[1],
+            Self::UnusualLife { .. } => Self::CODES[2],
+            Self::OnFallback { .. } => Self::CODES[3],
+            Self::Unsaved => Self::CODES[4],
+            Self::StoreFailing { .. } => Self::CODES[5],
+        }
+    }
+}
+
 impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -179,7 +209,7 @@ impl std::fmt::Display for Warning {
             }
             Self::BufferClamped { configured, life } => write!(
                 f,
-                "expiry_buffer of {} s clamped to half of the life of {} s that the issuer gives",
+                "the expiry_buffer of {} s is more than half of the token's life of {} s; half of the life is used",
                 configured.as_secs_f32(),
                 life.as_secs_f32()
             ),
@@ -206,6 +236,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) token: Option<&'a IssuedToken>,
     pub(crate) generation: u64,
     pub(crate) failure: Option<&'a Failure>,
+    pub(crate) obstacle: Option<Obstacle>,
     pub(crate) now: Moment,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -219,13 +250,14 @@ impl Facts<'_> {
         let ends = alive.filter(|token| !token.expires_at().is_never());
         let renewal = alive.map(|token| renewal(token, self.policy)).filter(|renewal| !renewal.is_never());
         let refresh_in = renewal.map(|renewal| renewal.remaining(self.now));
+        let reason = self.reason(state, ends);
         let mut warnings = self.warnings;
         warnings.extend(token_warnings(alive, self.failure, self.policy, self.now));
         Status {
             key: self.key.clone(),
             issuer: self.issuer.to_owned(),
             state,
-            reason: reason(state, ends, self.failure, self.now),
+            reason,
             generation: self.generation,
             has_token: self.token.is_some(),
             expires_in: ends.map(|token| token.expires_at().remaining(self.now)),
@@ -241,7 +273,30 @@ impl Facts<'_> {
                 since: failure.since.to_system_time(),
                 retry_in: (!failure.retry_at.is_never()).then(|| failure.retry_at.remaining(self.now)),
             }),
+            obstacle: self.obstacle.filter(|_| state == KeyState::Absent),
             warnings,
+        }
+    }
+
+    fn reason(&self, state: KeyState, ends: Option<&IssuedToken>) -> String {
+        let left = ends.map_or(0, |token| token.expires_at().remaining(self.now).as_secs());
+        match (state, self.failure) {
+            (KeyState::Fresh | KeyState::Due, Some(failure)) => format!("good; renewing it fails: {}", failure.what),
+            (KeyState::Fresh, None) if ends.is_none() => "good, does not end".to_owned(),
+            (KeyState::Fresh, None) => format!("good for {left} s"),
+            (KeyState::Due, None) => format!("good for {left} s, to be renewed"),
+            (KeyState::Expiring, _) => format!("ends in {left} s, too soon to be handed out"),
+            (KeyState::Expired, _) => "over; the next request obtains a new one".to_owned(),
+            (KeyState::Absent, _) => match self.obstacle {
+                None => "none; the next request obtains one".to_owned(),
+                Some(Obstacle::NoCredentials) => {
+                    format!("no credentials; give them with tokenkeep credentials set {}", self.key)
+                }
+                Some(Obstacle::Unreadable) => "not known, because what is stored cannot be read".to_owned(),
+            },
+            (KeyState::BackingOff | KeyState::Refused | KeyState::LoginRequired, failure) => {
+                failure.map_or_else(String::new, |failure| failure.what.clone())
+            }
         }
     }
 }
@@ -276,21 +331,5 @@ fn state(phase: Phase, gate: Gate, failure: Option<&Failure>) -> KeyState {
         (Phase::MustWait, Gate::Open) => KeyState::Expiring,
         (Phase::Expired, Gate::Open) => KeyState::Expired,
         (Phase::Absent, Gate::Open) => KeyState::Absent,
-    }
-}
-
-fn reason(state: KeyState, ends: Option<&IssuedToken>, failure: Option<&Failure>, now: Moment) -> String {
-    let left = ends.map_or(0, |token| token.expires_at().remaining(now).as_secs());
-    match (state, failure) {
-        (KeyState::Fresh | KeyState::Due, Some(failure)) => format!("good; renewing it fails: {}", failure.what),
-        (KeyState::Fresh, None) if ends.is_none() => "good, does not end".to_owned(),
-        (KeyState::Fresh, None) => format!("good for {left} s"),
-        (KeyState::Due, None) => format!("good for {left} s, to be renewed"),
-        (KeyState::Expiring, _) => format!("ends in {left} s, too soon to be handed out"),
-        (KeyState::Expired, _) => "over; the next request obtains a new one".to_owned(),
-        (KeyState::Absent, _) => "none; the next request obtains one".to_owned(),
-        (KeyState::BackingOff | KeyState::Refused | KeyState::LoginRequired, failure) => {
-            failure.map_or_else(String::new, |failure| failure.what.clone())
-        }
     }
 }

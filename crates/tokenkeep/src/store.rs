@@ -77,6 +77,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Ends the lease if it is `holder`'s; nothing happens otherwise.
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError>;
 
+    /// Whether it takes credentials of accounts. One that does not may have some still, which can be read and removed.
+    fn keeps_credentials(&self) -> bool {
+        false
+    }
+
     /// The credentials of an account.
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
         let _ = key;

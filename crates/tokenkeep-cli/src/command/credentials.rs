@@ -1,5 +1,6 @@
 //! `tokenkeep credentials`: what proves an account to an issuer.
 
+mod given;
 mod remove;
 mod set;
 mod test;

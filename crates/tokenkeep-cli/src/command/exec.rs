@@ -21,7 +21,7 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ExecArgs {
-    /// Which token: the name of a provider in the configuration
+    /// Which token: the name of a provider in the configuration, or provider:account
     key: String,
     /// The variable that holds the token
     #[arg(long, value_name = "NAME", value_parser = variable, default_value = "TOKENKEEP_TOKEN")]

@@ -31,6 +31,9 @@ pub(super) struct GetArgs {
     /// What to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Obtain a new token even if the present one is good
     #[arg(long)]
     refresh: bool,
@@ -59,7 +62,7 @@ pub(super) async fn run(global: &GlobalArgs, args: GetArgs) -> Result<(), Failur
         for warning in &answer.warnings {
             output::warning(&format!("{}: {warning}", handle.key()));
         }
-        print(&handle, &answer, args.format)
+        print(&handle, &answer, if args.json { Format::Json } else { args.format })
     })
     .await?;
     // The token is good all the same, and it has been printed.
@@ -103,6 +106,6 @@ Examples:
   tokenkeep get graph --min-valid 5m
   curl -H \"$(tokenkeep get graph --format header)\" https://api.example.com/
   eval \"$(tokenkeep get graph --format env)\"
-  tokenkeep get graph --format json | jq -r .expires_in
+  tokenkeep get graph --json | jq -r .expires_in
 
 Exits with 5 if a person must log in again, 6 if the issuer refuses, 7 if no token can be had now.";

@@ -24,7 +24,7 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct RequestArgs {
-    /// Whose token: the name of a provider in the configuration
+    /// Whose token: the name of a provider in the configuration, or provider:account
     key: String,
     /// GET, POST, PUT, …
     #[arg(value_parser = call::method)]

@@ -41,7 +41,7 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
     context.config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let settings = &mut context.config.server;
     if !args.listen.is_empty() {
-        settings.listen = args.listen;
+        settings.listen.clone_from(&args.listen);
     }
     let manager = signals.or(context.manager()).await??;
     let server = bind(&context.config.server, &manager).await?;
@@ -55,7 +55,7 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
 
     let (end, ended) = oneshot::channel::<()>();
     let mut serving = pin!(server.run(async { ended.await.unwrap_or_default() }));
-    let reloading = reload::run(context, manager.clone(), signals.take_hang_ups());
+    let reloading = reload::run(context, args.listen, manager.clone(), signals.take_hang_ups());
     let work = async {
         tokio::select! {
             () = &mut serving => {}

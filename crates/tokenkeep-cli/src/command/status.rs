@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 use tokenkeep::{KeyState, Status, TokenManager};
+use tokenkeep_api::StatusAnswer;
 
 use super::GlobalArgs;
 use crate::duration;
@@ -18,27 +20,23 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct StatusArgs {
-    /// Of this token only
+    /// Of this token only: the name of a provider in the configuration, or provider:account
     key: Option<String>,
     /// Print all that is known as JSON: an object for one KEY, else an array
     #[arg(long)]
     json: bool,
-    /// Show it again and again, until Ctrl-C
-    #[arg(long, conflicts_with = "json")]
+    /// Show it again and again, until Ctrl-C; as JSON, one line for each look
+    #[arg(long)]
     watch: bool,
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |manager| {
         if args.watch {
-            return watch(manager, args.key.as_deref()).await;
+            return watch(manager, &args).await;
         }
         let statuses = of(manager, args.key.as_deref()).await?;
-        match (args.json, &args.key, statuses.as_slice()) {
-            (true, Some(_), [status]) => output::json(&tokenkeep_server::answer::status(status)),
-            (true, ..) => output::json(&statuses.iter().map(tokenkeep_server::answer::status).collect::<Vec<_>>()),
-            (false, ..) => print(&statuses),
-        }
+        if args.json { output::json(&answer(&args, &statuses)) } else { print(&statuses) }
     })
     .await?;
     oneshot::warn_of(stopped);
@@ -46,12 +44,31 @@ pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Fai
 }
 
 /// Ends when a signal does, or whoever reads.
-async fn watch(manager: &TokenManager, key: Option<&str>) -> Result<(), Failure> {
+async fn watch(manager: &TokenManager, args: &StatusArgs) -> Result<(), Failure> {
     loop {
-        let statuses = of(manager, key).await?;
-        output::clear_screen()?;
-        print(&statuses)?;
+        let statuses = of(manager, args.key.as_deref()).await?;
+        if args.json {
+            output::json_line(&answer(args, &statuses))?;
+        } else {
+            output::clear_screen()?;
+            print(&statuses)?;
+        }
         tokio::time::sleep(WATCH_INTERVAL).await;
+    }
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    One(Box<StatusAnswer>),
+    All(Vec<StatusAnswer>),
+}
+
+fn answer(args: &StatusArgs, statuses: &[Status]) -> Shown {
+    match (&args.key, statuses) {
+        (Some(_), [status]) => Shown::One(Box::new(tokenkeep_server::answer::status(status))),
+        _ => Shown::All(statuses.iter().map(tokenkeep_server::answer::status).collect()),
     }
 }
 
@@ -116,10 +133,10 @@ fn next(status: &Status) -> String {
     match (advice, again) {
         (Some(advice), Some(again)) => format!("{advice}; {again}"),
         (Some(next), None) | (None, Some(next)) => next,
-        (None, None) => match (status.state, status.refresh_in) {
-            (KeyState::Fresh, Some(left)) => format!("renewed in {}", duration::short(left)),
-            (KeyState::Fresh, None) => "-".into(),
-            _ => "obtained on the next get".into(),
+        (None, None) => match (status.state, status.refresh_in, status.obstacle) {
+            (KeyState::Fresh, Some(left), _) => format!("renewed in {}", duration::short(left)),
+            (KeyState::Fresh, None, _) | (_, _, Some(_)) => "-".into(),
+            (_, _, None) => "obtained on the next get".into(),
         },
     }
 }
@@ -132,6 +149,7 @@ Examples:
   tokenkeep status
   tokenkeep status graph
   tokenkeep status --watch
+  tokenkeep status graph --watch --json | jq --unbuffered -r .state
   tokenkeep status --json | jq -r '.[] | select(.consecutive_failures > 0) | .key'
 
 States: fresh, due (good, to be renewed), expiring (too near to its end to be handed out), expired,

@@ -66,6 +66,83 @@ async fn what_is_no_set_of_credentials_is_refused_without_being_shown() {
 }
 
 #[tokio::test]
+async fn credentials_with_other_names_than_the_login_has_replace_nothing() {
+    let world = world().await;
+    fed(&world, &["credentials", "set", "tenants:7"], &json(PASSWORD)).await;
+    let logs_in = "next: this provider logs in with: password, username\n";
+    for (input, expected) in [
+        (r#"{"username": "backend"}"#, "the credentials have no password"),
+        (r#"{"user": "backend", "password": "hunter2-planted"}"#, "the credentials have no username, but user"),
+        (
+            r#"{"username": "backend", "password": "hunter2-planted", "pin": "hunter2-planted"}"#,
+            "this provider does not log in with pin",
+        ),
+    ] {
+        let refused = fed(&world, &["credentials", "set", "tenants:7"], input).await;
+        assert_eq!(refused.failure(2), format!("error: tenants:7: {expected}\n{logs_in}"));
+    }
+    world.run(&["get", "tenants:7"]).await.data();
+}
+
+#[tokio::test]
+async fn a_recipe_says_which_names_credentials_have() {
+    let world = World::without_config().await;
+    let login = world.sandbox.login_url();
+    world.write_config(&format!(
+        "store = \"sqlite:tokens.db\"\n[providers.vendor]\ngrant = \"login\"\naccounts = \"stored\"\nlifetime = \"1h\"\n\
+         credentials = {{ app = {{ env = \"CLIENT_SECRET\" }} }}\n\
+         [providers.vendor.login]\npost = \"{login}\"\ntoken = \"/Authorization\"\n\
+         json = {{ username = \"{{user}}\", password = \"{{pin}}\", app = \"{{app}}\" }}\n"
+    ));
+    let refused = fed(&world, &["credentials", "set", "vendor:7"], &json(PASSWORD)).await;
+    let said = refused.failure(2);
+    assert!(said.contains("have no pin and no user, but password, username"), "{said}");
+    assert!(said.contains("next: this provider logs in with: app, pin, user\n"), "{said}");
+    // What is configured for all accounts may be given for one.
+    for given in [r#"{"user": "backend", "pin": "PASSWORD"}"#, r#"{"user": "backend", "pin": "PASSWORD", "app": "1"}"#]
+    {
+        let set = fed(&world, &["credentials", "set", "vendor:7"], &given.replace("PASSWORD", PASSWORD)).await;
+        assert_eq!(set.code, Some(0), "{set:?}");
+        world.run(&["get", "vendor:7"]).await.data();
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_sealed_keeps_no_credentials_and_that_is_no_outage() {
+    let world = world().await;
+    let config = std::fs::read_to_string(world.path("tokenkeep.toml")).unwrap();
+    world.write_config(&config.replace("sqlite:tokens.db", "file:tokens"));
+    let refused = fed(&world, &["credentials", "set", "tenants:7"], &json(PASSWORD)).await;
+    assert_eq!(
+        refused.failure(2),
+        "error: tenants:7: credentials are not kept in file:./tokens, which is not sealed\n\
+         next: configure seal_keys, or a store that seals itself: store = \"sqlite:PATH\"\n"
+    );
+    let removed = world.run(&["credentials", "remove", "tenants:7"]).await;
+    assert_eq!(removed.stderr, "tenants:7: there were no credentials\n");
+}
+
+#[tokio::test]
+async fn a_password_that_is_a_json_object_is_kept_with_a_warning() {
+    let world = world().await;
+    let set = fed(&world, &["credentials", "set", "tenants:7", "--username", "backend"], &json(PASSWORD)).await;
+    assert_eq!(set.code, Some(0), "{set:?}");
+    assert!(set.stderr.starts_with("warning: the password is a JSON object"), "{set:?}");
+    assert!(!set.stderr.contains(PASSWORD), "{set:?}");
+    world.run(&["get", "tenants:7"]).await.failure(6);
+}
+
+#[tokio::test]
+async fn credentials_are_tried_before_they_are_kept() {
+    let world = world().await;
+    let test = ["credentials", "test", "tenants:7", "--stdin"];
+    assert_eq!(fed(&world, &test, &json("wrong-7d1")).await.code, Some(6));
+    let good = fed(&world, &test, &json(PASSWORD)).await;
+    assert!(good.data().contains("tenants:7: good, a Bearer token"), "{good:?}");
+    world.run(&["get", "tenants:7"]).await.failure(4);
+}
+
+#[tokio::test]
 async fn tokens_are_counted_and_cleaned_up() {
     let world = world().await;
     fed(&world, &["credentials", "set", "tenants:7"], &json(PASSWORD)).await;
@@ -100,7 +177,7 @@ async fn a_fallback_is_used_when_the_first_way_fails_and_on_demand() {
     assert_eq!(alone["state"], "absent");
 }
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     let world = World::without_config().await;
     let token_url = world.sandbox.token_url();
     world.write_config(&format!(
@@ -116,12 +193,13 @@ fn json(password: &str) -> String {
 }
 
 /// What came of a command with this on stdin.
-async fn fed(world: &World, args: &[&str], input: &str) -> Ended {
+pub(crate) async fn fed(world: &World, args: &[&str], input: &str) -> Ended {
     let mut command = world.command(args);
     command.stdin(Stdio::piped());
     let mut running = Running::start(command);
     let mut stdin = running.stdin().unwrap();
-    stdin.write_all(input.as_bytes()).await.unwrap();
+    // It may have ended before it reads, if it wants none.
+    stdin.write_all(input.as_bytes()).await.ok();
     drop(stdin);
     running.end().await
 }

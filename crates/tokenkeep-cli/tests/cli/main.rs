@@ -5,6 +5,7 @@
 mod config;
 mod credentials;
 mod dev;
+mod documents;
 mod ends;
 mod exec;
 mod faults;
@@ -21,5 +22,6 @@ mod secrets;
 mod serve;
 mod signals;
 mod status;
+mod terminal;
 mod trials;
 mod world;

@@ -58,6 +58,38 @@ async fn a_file_with_faults_changes_nothing_and_the_log_says_each() {
     assert!(heard.contains("a change of store takes effect when tokenkeep is started again"), "{heard}");
 }
 
+#[tokio::test]
+async fn what_waits_for_a_restart_is_said_at_each_reload_until_it_is_as_it_was() {
+    let world = World::without_config().await;
+    let graph = World::graph_at(&world.sandbox.token_url());
+    world.write_config(&graph);
+    let (mut server, _) = serve(&world).await;
+    let billing = "[providers.billing]\ngrant = \"static\"\ntoken = { env = \"STATIC_TOKEN\" }\n";
+    let other = graph.replace("tokens.db", "other.db");
+    world.write_config(&other);
+    assert_eq!(waiting(&mut server, "").await, ["store"]);
+    world.write_config(&format!("{other}{billing}"));
+    assert_eq!(waiting(&mut server, " added=\"billing\"").await, ["store"], "it still waits");
+    world.write_config(&format!("{graph}{billing}\n[server]\nlisten = [\"127.0.0.1:1\"]\n"));
+    assert_eq!(waiting(&mut server, "").await, Vec::<String>::new(), "the store is the one that was started with");
+}
+
+/// What a reload said that waits for a restart, up to a reload of a file with faults, which is asked for then.
+async fn waiting(server: &mut Running, news: &str) -> Vec<String> {
+    while !server.hear("took over the configuration").await.contains(news) {}
+    // The last reload has said all that it says when the next one speaks.
+    server.signal(Signal::HUP);
+    let mut waiting = Vec::new();
+    loop {
+        let line = server.hear("").await;
+        if line.contains("took over the configuration") {
+            return waiting;
+        }
+        let what = line.split_once("a change of ").and_then(|(_, rest)| rest.split_once(" takes effect"));
+        waiting.extend(what.map(|(what, _)| what.to_owned()));
+    }
+}
+
 async fn serve(world: &World) -> (Running, String) {
     let mut server = world.spawn(&["serve", "--listen", "127.0.0.1:0"]);
     let heard = server.hear("listening on http://").await;

@@ -66,5 +66,21 @@ async fn a_watched_status_shows_what_other_processes_do_until_a_signal() {
     assert!(!fresh.contains('\u{1b}'), "this is no terminal");
     watch.signal(Signal::INT);
     assert_eq!(watch.end().await.code, Some(130));
-    world.run(&["status", "--watch", "--json"]).await.failure(2);
+}
+
+#[tokio::test]
+async fn a_watched_status_as_json_is_one_line_for_each_look() {
+    let world = World::start().await;
+    for (args, place) in
+        [(&["status", "--watch", "--json"][..], "/2/state"), (&["status", "graph", "--watch", "--json"], "/state")]
+    {
+        let mut watch = world.spawn(args);
+        for _ in 0..2 {
+            let line = watch.read_to("").await;
+            let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(json.pointer(place).unwrap(), "absent", "{line}");
+        }
+        watch.signal(Signal::INT);
+        assert_eq!(watch.end().await.code, Some(130));
+    }
 }

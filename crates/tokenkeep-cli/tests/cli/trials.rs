@@ -1,5 +1,6 @@
 //! Vendors' logins: trying them out, and the header that a vendor wants.
 
+use crate::credentials::fed;
 use crate::world::{ISSUED, PASSWORD, World, ended};
 
 /// A vendor's own login at the sandbox, its password in a variable.
@@ -27,7 +28,7 @@ async fn a_test_shows_each_step_makes_one_login_and_keeps_nothing() {
     let host = world.sandbox.login_url().replace("http://", "").replace("/login", "");
     let shown = world.run(&["credentials", "test", "vendor"]).await.data().to_owned();
     let lines: Vec<_> = shown.lines().collect();
-    assert_eq!(lines[0], format!("vendor: asked {host}"));
+    assert_eq!(lines[0], format!("vendor: the login at {host}"));
     assert_eq!(lines[1], format!("login: POST {}", world.sandbox.login_url()));
     assert_eq!(lines[2], r#"  > {"username": "‹username›", "password": "‹password›"}"#);
     assert!(lines[3].starts_with("  < 200 application/json, "), "{shown}");
@@ -63,6 +64,28 @@ async fn a_test_that_fails_shows_how_far_it_came_and_ends_like_any_other_failure
     assert_eq!(json["steps"][0]["name"], "login");
     // What failed here is no reason for others to wait.
     world.run(&["get", "vendor"]).await.data();
+}
+
+#[tokio::test]
+async fn a_test_says_which_request_was_not_sent_and_which_was_not_answered() {
+    let world = World::without_config().await;
+    let incomplete = vendor(&world).replace("grant = \"login\"\n", "grant = \"login\"\naccounts = \"stored\"\n");
+    let incomplete = incomplete.replace("username = \"backend\"\npassword = { env = \"PASSWORD\" }\n", "");
+    world.write_config(&incomplete);
+    let test = ["credentials", "test", "vendor:7", "--stdin"];
+    let unsent = fed(&world, &test, r#"{"username": "backend"}"#).await;
+    assert_eq!(unsent.code, Some(5), "{unsent:?}");
+    assert!(unsent.stdout.ends_with("  not sent\n") && !unsent.stdout.contains("asked"), "{unsent:?}");
+    assert!(unsent.stderr.contains("the credentials have no password"), "{unsent:?}");
+    assert_eq!(world.sandbox.counters().total.logins, 0);
+
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = format!("http://{}/login", nobody.local_addr().unwrap());
+    drop(nobody);
+    world.write_config(&vendor(&world).replace(&world.sandbox.login_url(), &closed));
+    let unanswered = world.run(&["credentials", "test", "vendor"]).await;
+    assert_eq!(unanswered.code, Some(7), "{unanswered:?}");
+    assert!(unanswered.stdout.ends_with("  no answer\n"), "{unanswered:?}");
 }
 
 #[tokio::test]

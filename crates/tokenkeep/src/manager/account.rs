@@ -4,18 +4,20 @@
 //! end up as the account's. So what proves the account is part of the record's fingerprint, and whoever changes
 //! credentials writes the record afterwards, so that a save which began before fails to find its version.
 
+use std::collections::BTreeSet;
+use std::iter;
 use std::sync::Arc;
 
 use super::flight::{Clear, clear_stored};
 use super::provider::ProviderRuntime;
 use super::slot::Slot;
 use super::{Shared, TokenManager, lost_flight};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, PASSWORD, USERNAME};
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
-use crate::provider::Accounts;
+use crate::provider::{Accounts, Grant, Provider};
 use crate::store::StoreError;
 
 /// As whom an issuer is asked.
@@ -28,13 +30,26 @@ pub(super) struct Identity {
 }
 
 impl TokenManager {
+    /// The names that the credentials of an account must have; none where the provider's source does not say. Fails as
+    /// [`TokenManager::set_credentials`] would, before there are any credentials.
+    pub fn wanted_credentials(&self, key: &str) -> Result<Vec<String>, Error> {
+        let slot = self.shared.account_to_set(key)?;
+        let provider = slot.provider();
+        let names = provider.config.as_ref().map(|config| needed_names(&config.grant)).unwrap_or_default();
+        Ok(names.into_iter().map(ToOwned::to_owned).collect())
+    }
+
     /// Keeps these credentials for an account, in place of those before, and forgets its token: the next who asks has
     /// one obtained with them. They are not tried.
     ///
-    /// `invalid_request` if the provider's credentials are configured, `unavailable` if the store does not work. Cancel
-    /// safe.
+    /// `invalid_request` if the provider's credentials are configured, if it does not log in with such names, or if the
+    /// store keeps none;
+    /// `unavailable` if the store does not work. Cancel safe.
     pub async fn set_credentials(&self, key: &str, credentials: Credentials) -> Result<(), Error> {
-        let slot = self.shared.account(key)?;
+        let slot = self.shared.account_to_set(key)?;
+        if let Some(config) = &slot.provider().config {
+            check_names(config, &credentials).map_err(|error| error.with_key(slot.key()))?;
+        }
         let own = Arc::clone(&self.shared);
         self.shared
             .tasks
@@ -74,7 +89,19 @@ impl Shared {
         Ok(Identity { credentials, fingerprint })
     }
 
-    /// The slot of an account whose credentials can be given.
+    /// The slot of an account whose credentials can be given and kept.
+    fn account_to_set(self: &Arc<Self>, key: &str) -> Result<Arc<Slot>, Error> {
+        let slot = self.account(key)?;
+        if self.store.keeps_credentials() {
+            return Ok(slot);
+        }
+        let what = format!("credentials are not kept in {}, which is not sealed", self.store.label());
+        Err(Error::new(Code::InvalidRequest, what)
+            .with_key(slot.key())
+            .with_next("configure seal_keys, or a store that seals itself: store = \"sqlite:PATH\""))
+    }
+
+    /// The slot of an account whose credentials are not configured.
     fn account(self: &Arc<Self>, key: &str) -> Result<Arc<Slot>, Error> {
         let slot = self.slot(key)?;
         if slot.provider().accounts() == Accounts::Stored {
@@ -99,11 +126,23 @@ impl Shared {
     async fn remove_credentials(&self, slot: &Arc<Slot>) -> Result<bool, Error> {
         let removed = self.store.remove_credentials(slot.key()).await;
         let removed = removed.map_err(|error| of_store(&error).with_key(slot.key()))?;
-        self.forget_login(slot).await?;
+        // Without credentials nobody is logging in, so nothing need be written where there is nothing.
+        if removed || !self.is_unheard_of(slot).await {
+            self.forget_login(slot).await?;
+        }
         if removed {
             self.emit(Event::CredentialsRemoved { key: slot.key().clone() });
         }
         Ok(removed)
+    }
+
+    /// Whether neither this process nor the store has anything of an account.
+    async fn is_unheard_of(&self, slot: &Slot) -> bool {
+        let is_idle = {
+            let state = slot.lock();
+            state.flight().is_none() && state.unsaved().is_none() && state.failure().is_none()
+        };
+        is_idle && slot.live().is_none() && self.read(slot, &slot.provider()).await.is_ok_and(|stored| stored.is_none())
     }
 
     /// Forgets what the credentials before have brought.
@@ -130,6 +169,45 @@ impl Shared {
 /// The fingerprint of a provider's tokens for one account.
 fn with_account(provider: &Fingerprint, credentials: &Credentials) -> Fingerprint {
     provider.with_account(credentials.iter().map(|(name, value)| (name, value.expose_secret())))
+}
+
+/// Whether credentials have the names that their provider logs in with, and no others: one that is spelt wrong is both.
+fn check_names(provider: &Provider, credentials: &Credentials) -> Result<(), Error> {
+    let needed = needed_names(&provider.grant);
+    let known: BTreeSet<_> = iter::once(&provider.grant).chain(&provider.fallbacks).flat_map(taken_names).collect();
+    let missing: Vec<_> = needed.iter().filter(|name| credentials.get(name).is_none()).copied().collect();
+    let unknown: Vec<_> = credentials.iter().map(|(name, _)| name).filter(|name| !known.contains(name)).collect();
+    let what = match (missing.as_slice(), unknown.as_slice()) {
+        ([], []) => return Ok(()),
+        (missing, []) => format!("the credentials have no {}", missing.join(" and no ")),
+        ([], unknown) => format!("this provider does not log in with {}", unknown.join(", ")),
+        (missing, unknown) => {
+            format!("the credentials have no {}, but {}", missing.join(" and no "), unknown.join(", "))
+        }
+    };
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Error::new(Code::InvalidRequest, what).with_next(format!("this provider logs in with: {known}")))
+}
+
+/// The names without which a grant cannot log in.
+fn needed_names(grant: &Grant) -> Vec<&str> {
+    let configured = match grant {
+        Grant::Login(settings) => settings.credentials.as_ref(),
+        _ => None,
+    };
+    let is_configured = |name: &str| configured.is_some_and(|given| given.get(name).is_some());
+    taken_names(grant).into_iter().filter(|name| !is_configured(name)).collect()
+}
+
+/// The names that a grant logs in with.
+fn taken_names(grant: &Grant) -> Vec<&str> {
+    match grant {
+        Grant::Password { .. } => vec![USERNAME, PASSWORD],
+        Grant::Login(settings) => settings.recipe.credential_names(),
+        Grant::ClientCredentials(_) | Grant::RefreshToken { .. } | Grant::Static { .. } | Grant::Command { .. } => {
+            Vec::new()
+        }
+    }
 }
 
 /// The error of a caller whose account has no credentials.

@@ -9,17 +9,36 @@ use super::slot::{Slot, State};
 use super::{PAGE, Shared, StoreTask};
 use crate::clock::Moment;
 use crate::key::Key;
-use crate::status::{Facts, Status, Warning};
+use crate::provider::Accounts;
+use crate::status::{Facts, Obstacle, Status, Warning};
+use crate::store::{StoreError, Versioned};
 
 impl Shared {
     pub(super) async fn status(&self, slot: &Slot) -> Status {
-        let cold = slot.live().is_none() && slot.lock().failure().is_none();
-        let stored = if cold { self.read(slot, &slot.provider()).await.ok().flatten() } else { None };
-        self.status_of(slot.key(), &slot.provider(), Some(slot), stored.as_ref())
+        let provider = slot.provider();
+        if !is_cold(slot) {
+            return self.status_of(slot.key(), &provider, Some(slot), None, None);
+        }
+        let read = self.read(slot, &provider).await;
+        let identity = self.identity(slot.key(), &provider).await;
+        let has_credentials =
+            provider.accounts() != Accounts::Stored || identity.is_ok_and(|identity| identity.credentials.is_some());
+        let obstacle = match &read {
+            Err(_) => Some(Obstacle::Unreadable),
+            Ok(_) => (!has_credentials).then_some(Obstacle::NoCredentials),
+        };
+        self.status_of(slot.key(), &provider, Some(slot), read.ok().flatten().as_ref(), obstacle)
     }
 
     /// The status of a key from what is in memory and what is stored; what is in memory is newer.
-    fn status_of(&self, key: &Key, provider: &ProviderRuntime, slot: Option<&Slot>, stored: Option<&Stored>) -> Status {
+    fn status_of(
+        &self,
+        key: &Key,
+        provider: &ProviderRuntime,
+        slot: Option<&Slot>,
+        stored: Option<&Stored>,
+        obstacle: Option<Obstacle>,
+    ) -> Status {
         let now = self.clock.now();
         let state = slot.map(Slot::lock);
         let obsolete = state.as_ref().map_or(0, |state| state.obsolete());
@@ -37,6 +56,7 @@ impl Shared {
             token: live.as_deref(),
             generation: live.as_ref().map_or(last, |live| live.generation()),
             failure: failure.as_ref(),
+            obstacle,
             now,
             warnings: self.warnings(key, provider, state.as_deref(), now),
         };
@@ -45,47 +65,115 @@ impl Shared {
 
     /// Reads on until there are enough or no more: stored keys whose provider is not configured have no status.
     pub(super) async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
-        let mut in_memory = BTreeMap::new();
+        let mut expected = self.expected(after);
+        let mut statuses = Vec::new();
+        let mut from = after.cloned();
+        while statuses.len() < limit {
+            let stretch = self.stretch(from.as_ref(), &mut expected).await;
+            for (key, candidate) in stretch.candidates {
+                statuses.extend(self.status_if_any(&key, candidate).await);
+            }
+            match stretch.until {
+                Some(until) => from = Some(until),
+                None => break,
+            }
+        }
+        statuses.truncate(limit);
+        statuses
+    }
+
+    /// The keys that are in memory, and those of providers that were never used.
+    fn expected(&self, after: Option<&Key>) -> BTreeMap<Key, Candidate> {
+        let mut expected: BTreeMap<Key, Candidate> = BTreeMap::new();
         self.slots.for_each(|slot| {
             if after.is_none_or(|after| slot.key() > after) {
-                in_memory.insert(slot.key().clone(), Some(Arc::clone(slot)));
+                expected.entry(slot.key().clone()).or_default().slot = Some(Arc::clone(slot));
             }
         });
         for name in self.providers.load().keys() {
             if let Some(key) = Key::parse(name).ok().filter(|key| after.is_none_or(|after| key > after)) {
-                in_memory.entry(key).or_insert(None);
+                expected.entry(key).or_default();
             }
         }
-        let mut statuses = BTreeMap::new();
-        let mut from = after.cloned();
-        while statuses.len() < limit {
-            let page = self.store.page(from.as_ref(), PAGE).await;
-            self.note_store(StoreTask::Read, &page);
-            // A store that fails hides only what is not in memory.
-            let page = page.unwrap_or_default();
-            let last = page.len() < PAGE;
-            from = page.last().map(|(key, _)| key.clone()).or(from);
-            for (key, stored) in page {
-                let slot = in_memory.remove(&key).flatten();
-                if let Ok(provider) = self.provider_of(&key) {
-                    let stored = normalized(stored, &provider, None, &*self.clock, self.clock.now());
-                    let cold =
-                        slot.as_ref().is_none_or(|slot| slot.live().is_none() && slot.lock().failure().is_none());
-                    let status = self.status_of(&key, &provider, slot.as_deref(), cold.then_some(&stored));
-                    statuses.insert(key, status);
+        expected
+    }
+
+    /// A page of records, with all else that there is between its first key and its last.
+    async fn stretch(&self, from: Option<&Key>, expected: &mut BTreeMap<Key, Candidate>) -> Stretch {
+        let page = self.store.page(from, PAGE).await;
+        self.note_store(StoreTask::Read, &page);
+        // A store that fails hides only what is not in memory.
+        let page = page.unwrap_or_default();
+        let until = if page.len() < PAGE { None } else { page.last().map(|(key, _)| key.clone()) };
+        let mut candidates: BTreeMap<Key, Candidate> = BTreeMap::new();
+        while let Some(next) = expected.first_entry()
+            && until.as_ref().is_none_or(|until| next.key() <= until)
+        {
+            let (key, candidate) = next.remove_entry();
+            candidates.insert(key, candidate);
+        }
+        for (key, record) in page {
+            candidates.entry(key).or_default().record = Some(record);
+        }
+        match self.accounts_between(from, until.as_ref()).await {
+            Ok(accounts) => {
+                for key in accounts {
+                    candidates.entry(key).or_default().credentials = Credentials::Known;
                 }
             }
-            if last {
-                break;
+            Err(_) => candidates.values_mut().for_each(|candidate| candidate.credentials = Credentials::Unsure),
+        }
+        Stretch { candidates, until }
+    }
+
+    async fn accounts_between(&self, from: Option<&Key>, until: Option<&Key>) -> Result<Vec<Key>, StoreError> {
+        let providers = self.providers.load_full();
+        if providers.values().all(|provider| provider.accounts() != Accounts::Stored) {
+            return Ok(Vec::new());
+        }
+        let mut accounts: Vec<Key> = Vec::new();
+        loop {
+            let page = self.store.accounts(accounts.last().or(from), PAGE).await?;
+            let last = page.len() < PAGE;
+            accounts.extend(page);
+            let is_beyond = accounts.last().is_some_and(|key| until.is_some_and(|until| key > until));
+            if last || is_beyond {
+                accounts.retain(|key| until.is_none_or(|until| key <= until));
+                return Ok(accounts);
             }
         }
-        for (key, slot) in in_memory {
-            if let Ok(provider) = self.provider_of(&key) {
-                let status = self.status_of(&key, &provider, slot.as_deref(), None);
-                statuses.insert(key, status);
-            }
+    }
+
+    /// The status of a key that may be one; of an account of which nothing is left there is none.
+    async fn status_if_any(&self, key: &Key, candidate: Candidate) -> Option<Status> {
+        let provider = self.provider_of(key).ok()?;
+        let slot = candidate.slot.as_deref();
+        if slot.is_some_and(|slot| !is_cold(slot)) {
+            return Some(self.status_of(key, &provider, slot, None, None));
         }
-        statuses.into_values().take(limit).collect()
+        let loaded = match candidate.record {
+            Some(record) => Ok(Some(record)),
+            None if self.is_store_failing() => Err(None),
+            // A page leaves out what cannot be read.
+            None => self.store.load(key).await.map_err(|error| Some(Warning::StoreFailing { what: error.to_string() })),
+        };
+        let is_unsaved = slot.is_some_and(|slot| slot.lock().unsaved().is_some());
+        let has_credentials = provider.accounts() != Accounts::Stored || candidate.credentials != Credentials::Missing;
+        let (stored, obstacle, trouble) = match loaded {
+            Ok(found) => {
+                let now = self.clock.now();
+                let stored = found.map(|found| normalized(found, &provider, None, &*self.clock, now));
+                if !has_credentials && !is_unsaved && stored.as_ref().is_none_or(is_empty) {
+                    return None;
+                }
+                (stored, (!has_credentials).then_some(Obstacle::NoCredentials), None)
+            }
+            Err(trouble) => (None, Some(Obstacle::Unreadable), trouble),
+        };
+        let mut status = self.status_of(key, &provider, slot, stored.as_ref(), obstacle);
+        let is_said = status.warnings.iter().any(|warning| matches!(warning, Warning::StoreFailing { .. }));
+        status.warnings.extend(trouble.filter(|_| !is_said));
+        Some(status)
     }
 
     /// What is not as it should be, beside the token itself.
@@ -103,4 +191,40 @@ impl Shared {
         let failing = self.store_trouble_of(key).map(|what| Warning::StoreFailing { what });
         fallback.into_iter().chain(unsaved).chain(failing).collect()
     }
+}
+
+/// What is known of a key before its status is made.
+#[derive(Default)]
+struct Candidate {
+    slot: Option<Arc<Slot>>,
+    record: Option<Versioned>,
+    credentials: Credentials,
+}
+
+/// Whether the store has credentials of an account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Credentials {
+    #[default]
+    Missing,
+    Known,
+    /// The store does not say.
+    Unsure,
+}
+
+/// Keys in a row.
+struct Stretch {
+    candidates: BTreeMap<Key, Candidate>,
+    /// Its last key, if there are more.
+    until: Option<Key>,
+}
+
+/// Whether what is in memory says nothing of a key's token.
+fn is_cold(slot: &Slot) -> bool {
+    slot.live().is_none() && slot.lock().failure().is_none()
+}
+
+/// Whether nothing is left of a login.
+fn is_empty(stored: &Stored) -> bool {
+    let record = &stored.record;
+    record.token.is_none() && record.failure.is_none() && record.refresh_token.is_none()
 }

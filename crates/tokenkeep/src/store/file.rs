@@ -266,6 +266,10 @@ impl Store for FileStore {
         .await
     }
 
+    fn keeps_credentials(&self) -> bool {
+        self.credentials == Credential::Kept
+    }
+
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
         let key = key.clone();
         self.work(move |folder| folder.credentials(&key)).await

@@ -140,6 +140,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn keeps_credentials(&self) -> bool {
+        true
+    }
+
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
         Ok(self.with_state(|state| state.credentials.get(key).cloned()))
     }

@@ -143,6 +143,11 @@ impl Store for ReopeningStore {
         delegate!(self.release_lease(key, holder))
     }
 
+    fn keeps_credentials(&self) -> bool {
+        // One that cannot be opened now says so when it is given some.
+        self.present().is_none_or(|store| store.keeps_credentials())
+    }
+
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
         delegate!(self.credentials(key))
     }

@@ -148,6 +148,10 @@ impl Store for SealedStore {
         self.inner.release_lease(key, holder).await
     }
 
+    fn keeps_credentials(&self) -> bool {
+        self.inner.keeps_credentials()
+    }
+
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
         let Some(found) = self.inner.credentials(key).await? else { return Ok(None) };
         let opened = self.opened_credentials(key, &found);

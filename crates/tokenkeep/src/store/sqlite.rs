@@ -249,6 +249,10 @@ impl Store for SqliteStore {
         Ok(())
     }
 
+    fn keeps_credentials(&self) -> bool {
+        true
+    }
+
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
         let found = account::load(key).fetch_optional(&self.readers).await.map_err(|error| self.error(error))?;
         let read = found.as_ref().map(account::decode).transpose();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokenkeep::expiry::{Policy, Refresh};
 use tokenkeep::source::{Expiry, Fault};
 use tokenkeep::store::Store as _;
-use tokenkeep::{Accounts, Code, Credentials, KeyState, Secret, SourceSettings};
+use tokenkeep::{Accounts, Code, Credentials, KeyState, Obstacle, Secret, SourceSettings, TokenManager};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -281,6 +281,62 @@ async fn new_credentials_bring_the_first_way_back() {
     pass(SECOND).await;
     world.manager.token("graph:1").await.unwrap();
     assert_eq!((world.issuer.count(), second.count()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_has_accounts_of_which_there_is_something_and_no_others() {
+    let world = stored_world().await;
+    assert!(!world.manager.remove_credentials("graph:0").await.unwrap());
+    assert!(world.store.record("graph:0").await.is_none(), "nothing was there to be forgotten");
+    for key in ["graph:1", "graph:2"] {
+        world.manager.set_credentials(key, credentials("one")).await.unwrap();
+    }
+    world.manager.token("graph:2").await.unwrap();
+    world.manager.token("graph:3").await.unwrap_err();
+    for manager in [&world.manager, &manager_with(&world.clock, &world.store, &world.issuer, stored()).await] {
+        assert_eq!(listed(manager).await, ["graph:1", "graph:2"], "neither graph nor graph:3 is an account");
+    }
+    world.manager.remove_credentials("graph:2").await.unwrap();
+    assert_eq!(listed(&world.manager).await, ["graph:1"]);
+    world.manager.set_credentials("graph", credentials("one")).await.unwrap();
+    assert_eq!(listed(&world.manager).await, ["graph", "graph:1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_credentials_has_a_status_that_says_how_to_give_them() {
+    let world = stored_world().await;
+    let status = world.manager.handle("graph:1").unwrap().status().await;
+    assert_eq!((status.state, status.obstacle), (KeyState::Absent, Some(Obstacle::NoCredentials)));
+    assert_eq!(status.reason, "no credentials; give them with tokenkeep credentials set graph:1");
+    world.manager.set_credentials("graph:1", credentials("one")).await.unwrap();
+    let status = world.manager.handle("graph:1").unwrap().status().await;
+    assert_eq!((status.obstacle, &*status.reason), (None, "none; the next request obtains one"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_read_in_parts_has_every_account_once() {
+    let world = stored_world().await;
+    let keys: Vec<_> = (0..1203).map(|account| format!("graph:{account:04}")).collect();
+    for key in &keys {
+        world.manager.set_credentials(key, credentials("one")).await.unwrap();
+    }
+    let restarted = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+    for manager in [&world.manager, &restarted] {
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let after = all.last().map(|key| tokenkeep::Key::parse(key).unwrap());
+            let part = manager.statuses(after.as_ref(), 700).await;
+            all.extend(part.iter().map(|status| status.key.to_string()));
+            if part.len() < 700 {
+                break;
+            }
+        }
+        assert_eq!(all, keys);
+    }
+}
+
+async fn listed(manager: &TokenManager) -> Vec<String> {
+    manager.statuses(None, 10).await.into_iter().map(|status| status.key.to_string()).collect()
 }
 
 async fn stored_world() -> World {

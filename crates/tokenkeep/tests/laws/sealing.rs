@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokenkeep::seal::{SealKey, SealKeys};
 use tokenkeep::store::{MemoryStore, SealedStore, Store, WhenUnopenable};
-use tokenkeep::{Clock, Code, Demand, Event, Key, TokenManager, Warning};
+use tokenkeep::{Clock, Code, Demand, Event, Key, Obstacle, TokenManager, Warning};
 
 use crate::support::*;
 
@@ -110,6 +110,23 @@ async fn the_trouble_with_one_record_is_said_once_and_is_not_the_others() {
     assert_eq!(restarted.store_trouble(), None);
     assert_eq!(store_events(&mut events), (0, 1));
     restarted.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_no_key_opens_is_in_the_list_with_what_is_wrong() {
+    let (_sealed, restarted) = Sealed::with_lost_key(world(MINUTE).await).await;
+    for _ in 0..2 {
+        let statuses = restarted.statuses(None, 10).await;
+        let [status] = statuses.as_slice() else { panic!("{statuses:?}") };
+        assert_eq!((status.key.as_str(), status.obstacle), ("graph", Some(Obstacle::Unreadable)));
+        assert_eq!(status.reason, "not known, because what is stored cannot be read");
+        let warnings = format!("{:?}", status.warnings);
+        assert_eq!(warnings.matches("the record of 'graph' cannot be opened").count(), 1, "{warnings}");
+        // It is no trouble of a key in memory, and has nobody who would see its end.
+        assert_eq!(restarted.store_trouble(), None);
+    }
+    let status = restarted.handle("graph").unwrap().status().await;
+    assert_eq!((status.obstacle, status.warnings.len()), (Some(Obstacle::Unreadable), 1), "{status:?}");
 }
 
 #[tokio::test(start_paused = true)]

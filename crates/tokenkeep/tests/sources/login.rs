@@ -111,13 +111,14 @@ token = "/Authorization"
         assert_eq!(token.expires_in(), Some(lifetime.unwrap_or(Duration::from_hours(1))));
     }
     let incomplete = Credentials::new([("username".to_owned(), Secret::new("ada"))]).unwrap();
-    manager.set_credentials("bluestakes:3", incomplete).await.unwrap();
-    let error = manager.token("bluestakes:3").await.unwrap_err();
-    assert_eq!((error.code(), error.what()), (Code::LoginRequired, "the credentials have no password"));
-    // Two logins, two trials, and one that was not made.
+    let error = manager.set_credentials("bluestakes:3", incomplete).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert!(error.what().starts_with("the credentials have no password"), "{error}");
+    // Two logins, two trials, and one more.
+    manager.handle("bluestakes:2").unwrap().refresh().await.unwrap();
     let error = manager.try_login("bluestakes:1", None).await.unwrap_err();
     assert!(error.code() == Code::Unavailable && error.what().starts_with("the budget of 5 requests"), "{error}");
-    assert_eq!(sandbox.counters().total.logins, 4);
+    assert_eq!(sandbox.counters().total.logins, 5);
 }
 
 #[tokio::test]

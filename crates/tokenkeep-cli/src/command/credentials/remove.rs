@@ -11,7 +11,7 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct RemoveArgs {
-    /// Whose: provider:account
+    /// Whose: the name of a provider in the configuration, or provider:account
     key: String,
     /// Say what was done as JSON
     #[arg(long)]

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
-use tokenkeep::{Credentials, Secret};
 
+use super::given;
 use crate::command::GlobalArgs;
 use crate::duration;
 use crate::exit::Failure;
-use crate::input;
 use crate::oneshot;
 use crate::output;
 
@@ -16,11 +15,12 @@ use crate::output;
 ///
 /// They come from stdin, never from the command line, where others could read them: as a JSON object such as
 /// {"username": "…", "password": "…"}, or with --username as the password alone. At a terminal they are asked for. The
-/// token of the account is forgotten; the next get obtains one with the new credentials.
+/// token of the account is forgotten; the next get obtains one with the new credentials. Credentials that have other names
+/// than the provider logs in with are refused, and those before are kept.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct SetArgs {
-    /// Whose: provider:account
+    /// Whose: the name of a provider in the configuration, or provider:account
     key: String,
     /// The name that goes with the password
     #[arg(long, value_name = "NAME")]
@@ -34,8 +34,12 @@ pub(super) struct SetArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: SetArgs) -> Result<(), Failure> {
-    let credentials = read(&args)?;
     let stopped = oneshot::run(global, async |manager| {
+        // Before anybody types what nobody wants.
+        let names = manager.wanted_credentials(&args.key)?;
+        let credentials = given::read(args.username.as_deref(), &names).await?;
+        let lifetime = args.lifetime.or(credentials.lifetime());
+        let credentials = credentials.with_lifetime(lifetime).map_err(given::invalid)?;
         manager.set_credentials(&args.key, credentials).await?;
         if args.json {
             return output::json(&serde_json::json!({ "key": args.key, "stored": true }));
@@ -47,31 +51,10 @@ pub(super) async fn run(global: &GlobalArgs, args: SetArgs) -> Result<(), Failur
     Ok(stopped?)
 }
 
-fn read(args: &SetArgs) -> Result<Credentials, Failure> {
-    let given = match &args.username {
-        Some(username) => Credentials::with_password(username, input::secret_line("password: ")?),
-        None if input::is_terminal() => {
-            let username = input::line("username: ")?;
-            Credentials::with_password(&username, input::secret_line("password: ")?)
-        }
-        None => from_json(&input::all()?),
-    };
-    let credentials = given.and_then(|given| {
-        let lifetime = args.lifetime.or(given.lifetime());
-        given.with_lifetime(lifetime)
-    });
-    credentials.map_err(|error| Failure::usage(error.to_string(), FORMS))
-}
-
-fn from_json(text: &Secret) -> Result<Credentials, tokenkeep::credentials::InvalidCredentials> {
-    Credentials::from_json(text.expose_secret())
-}
-
-const FORMS: &str =
-    "give {\"username\": \"…\", \"password\": \"…\"} on stdin, or --username NAME and the password on stdin";
-
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep credentials set bluestakes:123 < credentials.json
   pass show bluestakes | tokenkeep credentials set bluestakes:123 --username company --lifetime 1h
-  tokenkeep credentials set bluestakes:123      asks for both";
+  tokenkeep credentials set bluestakes:123      asks for each
+
+Exits with 2 if the provider or the store takes no such credentials, with 4 if there is no such provider.";

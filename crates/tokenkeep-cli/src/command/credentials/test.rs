@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokenkeep::source::TrialStep;
 use tokenkeep::{Error, Trial, TrialLife, TrialToken};
 
+use super::given;
 use crate::command::GlobalArgs;
 use crate::duration;
 use crate::exit::Failure;
@@ -20,8 +21,11 @@ use crate::output;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(in crate::command) struct TestArgs {
-    /// Which login: the name of a provider in the configuration
+    /// Which login: the name of a provider in the configuration, or provider:account
     key: String,
+    /// Try credentials that are not kept: those on stdin, as `credentials set` takes them
+    #[arg(long)]
+    stdin: bool,
     /// Print what happened as JSON, also if the login fails
     #[arg(long)]
     json: bool,
@@ -29,7 +33,13 @@ pub(in crate::command) struct TestArgs {
 
 pub(in crate::command) async fn run(global: &GlobalArgs, args: TestArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |manager| {
-        let trial = manager.try_login(&args.key, None).await?;
+        let given = if args.stdin {
+            let names = manager.wanted_credentials(&args.key)?;
+            Some(given::read(None, &names).await?)
+        } else {
+            None
+        };
+        let trial = manager.try_login(&args.key, given.as_ref()).await?;
         if args.json {
             output::json(&Shown::from(&trial))?;
         } else {
@@ -46,9 +56,12 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: TestArgs) -> Resu
 }
 
 fn told(trial: &Trial) -> String {
-    let mut text = format!("{}: asked {}\n", trial.key, trial.issuer);
+    let mut text = format!("{}: the login at {}\n", trial.key, trial.issuer);
     for step in &trial.steps {
         tell_step(&mut text, step).unwrap_or_default();
+    }
+    if let Some(how) = unanswered(trial) {
+        writeln!(text, "  {how}").unwrap_or_default();
     }
     if let Ok(token) = &trial.outcome {
         writeln!(text, "{}: {}", trial.key, verdict(token)).unwrap_or_default();
@@ -70,6 +83,14 @@ fn tell_step(text: &mut String, step: &TrialStep) -> std::fmt::Result {
         writeln!(text, "  found {found}")?;
     }
     Ok(())
+}
+
+/// What became of the last request, if there is no answer to it. An issuer that is asked and says nothing is
+/// unavailable; all else is known before anything is sent.
+fn unanswered(trial: &Trial) -> Option<&'static str> {
+    let error = trial.outcome.as_ref().err()?;
+    let is_answered = trial.steps.last()?.answer.is_some();
+    (!is_answered).then(|| if error.is_transient() { "no answer" } else { "not sent" })
 }
 
 fn verdict(token: &TrialToken) -> String {
@@ -189,8 +210,10 @@ const AFTER_HELP: &str = "\
 Examples:
   tokenkeep credentials test bluestakes
   tokenkeep credentials test bluestakes --json | jq '.steps[-1].answer'
+  tokenkeep credentials test bluestakes:123 --stdin < credentials.json
 
 It makes exactly one login, so it counts where a vendor limits them; two trials right after each other are two logins.
 If the login brings a refresh token, [login.refresh] is tried with it. Fallbacks are not tried. A login whose refresh token only a person can replace is not tried: that would spend it.
 
-Exits with 5 if credentials are missing, 6 if the issuer refuses, 7 if it cannot be asked now or answers nonsense.";
+Exits with 4 if there is no such provider, or no credentials of the account; with 5 if the credentials lack a value that
+the login needs; with 6 if the issuer refuses; with 7 if it cannot be asked now or answers nonsense.";

@@ -5,16 +5,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokenkeep::TokenManager;
-use tokenkeep::config::{self, Config};
+use tokenkeep::config::{self, Config, Listen};
 use tracing::{error, info, warn};
 
 use crate::context::Context;
 use crate::environment::ProcessEnvironment;
 use crate::signals::HangUps;
 
-/// Takes over each configuration that is right; never ends.
-pub(super) async fn run(context: Context, manager: TokenManager, mut hang_ups: HangUps) {
-    let Context { config: mut present, path } = context;
+/// Takes over each configuration that is right; never ends. The context is the one that was started with, `listen` what
+/// stands there in place of the file's, if anything.
+pub(super) async fn run(context: Context, listen: Vec<Listen>, manager: TokenManager, mut hang_ups: HangUps) {
+    let Context { config: started, path } = context;
     let mut taken = Version::of(&path);
     let mut last = taken.clone();
     loop {
@@ -28,34 +29,42 @@ pub(super) async fn run(context: Context, manager: TokenManager, mut hang_ups: H
         last = version.clone();
         if asked || (settled && version != taken) {
             taken = version;
-            take_over(&path, &mut present, &manager).await;
+            let Some(mut config) = take_over(&path, &manager).await else { continue };
+            if !listen.is_empty() {
+                config.server.listen.clone_from(&listen);
+            }
+            for what in needs_restart(&started, &config) {
+                warn!("a change of {what} takes effect when tokenkeep is started again");
+            }
         }
     }
 }
 
-async fn take_over(path: &Path, present: &mut Config, manager: &TokenManager) {
+/// The configuration that is in force from now on, as far as it can be.
+async fn take_over(path: &Path, manager: &TokenManager) -> Option<Config> {
     let config = match config::load(path, &ProcessEnvironment).await {
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems {
                 error!("the configuration is not taken over: {problem}");
             }
-            return;
+            return None;
         }
     };
     match manager.reload(&config.providers) {
         Ok(news) => {
             let (added, changed, removed) = (news.added.join(" "), news.changed.join(" "), news.removed.join(" "));
             info!(added, changed, removed, "took over the configuration");
+            Some(config)
         }
-        Err(error) => return error!("the configuration is not taken over: {error}"),
+        Err(error) => {
+            error!("the configuration is not taken over: {error}");
+            None
+        }
     }
-    for what in needs_restart(present, &config) {
-        warn!("a change of {what} takes effect when tokenkeep is started again");
-    }
-    *present = config;
 }
 
+/// What is not as it was when the program started, and stays so until it is started again.
 fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
     let key = |config: &Config| config.server.key.as_ref().map(|key| *key.as_bytes());
     let changes = [

@@ -159,6 +159,10 @@ impl Store for UnreliableStore {
         self.inner().release_lease(key, holder).await
     }
 
+    fn keeps_credentials(&self) -> bool {
+        self.inner().keeps_credentials()
+    }
+
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
         self.fail_if(&[Trouble::Gone])?;
         self.inner().credentials(key).await
