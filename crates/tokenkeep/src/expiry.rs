@@ -28,8 +28,10 @@ pub struct Policy {
     pub refresh_before: Option<Duration>,
     /// Whether tokens are renewed before anybody has to wait for it.
     pub refresh: Refresh,
-    /// The life of a token when the issuer does not state one.
+    /// The life of a token when the issuer does not state one, nor the token itself where it is asked.
     pub lifetime: Duration,
+    /// Whether a token is asked for its end when the issuer does not state one.
+    pub unstated: Unstated,
     /// The life that the issuer's tokens should have: one that differs by more than [`USUAL_DEVIATION`] is warned of.
     pub expected_life: Option<Duration>,
     /// How long one request to the issuer may take.
@@ -43,10 +45,20 @@ impl Default for Policy {
             refresh_before: None,
             refresh: Refresh::Ahead,
             lifetime: Duration::from_mins(5),
+            unstated: Unstated::Assumed,
             expected_life: None,
             timeout: Duration::from_secs(10),
         }
     }
+}
+
+/// What is done about a token whose issuer does not say how long it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstated {
+    /// [`Policy::lifetime`] is assumed.
+    Assumed,
+    /// A token that is a JWT says it itself, by its `exp` (RFC 7519 section 4.1.4); else as above.
+    Jwt,
 }
 
 /// Whether tokens are renewed before anybody has to wait for it.

@@ -8,6 +8,7 @@ mod client_credentials;
 mod command;
 mod echo;
 pub(crate) mod http;
+pub(crate) mod jwt;
 mod login;
 mod password;
 mod refresh_token;

@@ -247,7 +247,7 @@ const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "f
 const URLS: [&str; 3] = ["api_base", "store", "token_url"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 18] = [
+const SHOWN_OPTIONS: [&str; 19] = [
     "api_base",
     "client_auth",
     "client_id",
@@ -257,6 +257,7 @@ const SHOWN_OPTIONS: [&str; 18] = [
     "grant",
     "insecure",
     "lifetime",
+    "jwt_expiry",
     "listen",
     "refresh",
     "refresh_before",

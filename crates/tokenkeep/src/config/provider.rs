@@ -10,7 +10,7 @@ use super::login;
 use super::problem::Finding;
 use super::secret_ref;
 use crate::budget::Budget;
-use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh};
+use crate::expiry::{MAX_LIFE, MIN_EVERY, Policy, Refresh, Unstated};
 use crate::key::check_provider_name;
 use crate::provider::{
     Accounts, ApiBase, ApiSettings, ClientAuth, Grant, MAX_TIMEOUT, OwnHeader, Provider, ResourceOwner,
@@ -144,6 +144,7 @@ fn policy(table: &mut Table<'_>) -> Policy {
         refresh_before: table.duration("refresh_before", MAX_LIFE),
         refresh: table.take("refresh").and_then(|field| refresh(&field)).unwrap_or(default.refresh),
         lifetime: table.duration("lifetime", MAX_LIFE).unwrap_or(default.lifetime),
+        unstated: if table.flag("jwt_expiry") == Some(true) { Unstated::Jwt } else { Unstated::Assumed },
         expected_life: table.duration("expected_life", MAX_LIFE),
         timeout: table.duration("timeout", MAX_TIMEOUT).unwrap_or(default.timeout),
     }
@@ -362,12 +363,13 @@ pub(super) const GRANT_OPTIONS: [&str; 14] = [
 ];
 
 /// The options of a provider whatever its grant, or of most grants.
-pub(super) const PROVIDER_OPTIONS: [&str; 13] = [
+pub(super) const PROVIDER_OPTIONS: [&str; 14] = [
     "accounts",
     "expiry_buffer",
     "refresh_before",
     "refresh",
     "lifetime",
+    "jwt_expiry",
     "expected_life",
     "timeout",
     "header",

@@ -65,6 +65,7 @@ fn provider_options() -> Vec<OptionSchema> {
         option("refresh_before", duration_ref(), "A token with less left than this is renewed in the background."),
         option("refresh", refresh(), "Which tokens are renewed before their end.").default("ahead"),
         option("lifetime", duration_ref(), "The life of a token whose issuer states none.").default("5m"),
+        option("jwt_expiry", json!({ "type": "boolean" }), "A token that is a JWT says its end itself.").default(false),
         option("expected_life", duration_ref(), "The life that tokens should have; another is warned of."),
         option("timeout", duration_ref(), "For one request, at most 25 s.").default("10s"),
         option("budget", text(&["10/1m"]), "Requests that the issuer allows in a time, of all processes together."),

@@ -7,10 +7,10 @@ use super::account::Identity;
 use super::provider::ProviderRuntime;
 use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
-use crate::expiry::{is_plausible_life, windows};
+use crate::expiry::{Unstated, is_plausible_life, windows};
 use crate::fingerprint::Fingerprint;
 use crate::secret::Secret;
-use crate::source::{Expiry, Fault, FetchError, Fetched, unfit_token};
+use crate::source::{Expiry, Fault, FetchError, Fetched, jwt, unfit_token};
 use crate::store::{Record, Version, Versioned};
 use crate::token::{IssuedToken, TokenKind};
 
@@ -94,7 +94,7 @@ pub(super) fn accept(
         let what = format!("{issuer} answered with {what}");
         return Err(useless(what, fetched.refresh_token));
     }
-    let expires_at = match life(fetched.expiry, sent, provider, identity) {
+    let expires_at = match life(&fetched, sent, provider, identity) {
         None => Moment::NEVER,
         Some(life) if is_plausible_life(life) => sent.plus(life),
         Some(life) => {
@@ -125,16 +125,21 @@ pub(super) fn accept(
     })
 }
 
-fn life(expiry: Expiry, sent: Moment, provider: &ProviderRuntime, identity: &Identity) -> Option<Duration> {
-    match expiry {
+fn life(fetched: &Fetched, sent: Moment, provider: &ProviderRuntime, identity: &Identity) -> Option<Duration> {
+    let until = |end: SystemTime| {
+        let sent = sent.to_system_time().unwrap_or(SystemTime::UNIX_EPOCH);
+        end.duration_since(sent).unwrap_or_default()
+    };
+    match fetched.expiry {
         Expiry::In(life) => Some(life),
-        Expiry::At(end) => {
-            let sent = sent.to_system_time().unwrap_or(SystemTime::UNIX_EPOCH);
-            Some(end.duration_since(sent).unwrap_or_default())
-        }
+        Expiry::At(end) => Some(until(end)),
         Expiry::Unstated => {
-            let of_account = identity.credentials.as_ref().and_then(Credentials::lifetime);
-            Some(of_account.unwrap_or(provider.policy().lifetime))
+            let own = match provider.policy().unstated {
+                Unstated::Jwt => jwt::exp(&fetched.access_token).ok().flatten().map(until),
+                Unstated::Assumed => None,
+            };
+            let of_account = || identity.credentials.as_ref().and_then(Credentials::lifetime);
+            Some(own.or_else(of_account).unwrap_or(provider.policy().lifetime))
         }
         Expiry::Never => None,
     }

@@ -1,6 +1,8 @@
 //! Promise 8: two clocks.
 
-use tokenkeep::{Demand, KeyState};
+use tokenkeep::expiry::{Policy, Unstated};
+use tokenkeep::source::Expiry;
+use tokenkeep::{Clock as _, Demand, KeyState};
 
 use crate::support::*;
 
@@ -95,4 +97,28 @@ async fn life_is_counted_from_when_the_request_was_sent() {
     });
     let left = token.unwrap().token.expires_in().unwrap();
     assert!(left <= SECOND * 55, "{left:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_a_jwt_says_its_end_where_the_issuer_does_not_and_it_is_asked() {
+    let end = TestClock::new().now().to_system_time().unwrap() + HOUR * 2;
+    let seconds = end.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let claims = |claims: String| format!("e30.{}.c2ln", base64url(claims.as_bytes()));
+    for (token, unstated, life) in [
+        (claims(format!("{{\"exp\":{seconds}}}")), Unstated::Jwt, HOUR * 2),
+        (claims(format!("{{\"exp\":{seconds}}}")), Unstated::Assumed, MINUTE * 5),
+        (claims("{}".to_owned()), Unstated::Jwt, MINUTE * 5),
+        ("opaque".to_owned(), Unstated::Jwt, MINUTE * 5),
+    ] {
+        let world = world_with(Issuer::new(HOUR), Policy { unstated, ..Policy::default() }).await;
+        world.issuer.set_expiry(Expiry::Unstated);
+        world.issuer.set_token(&token);
+        let left = world.get().await.unwrap().expires_in().unwrap();
+        assert!(left <= life && left + SECOND * 2 >= life, "{token} {unstated:?}: {left:?}");
+    }
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
 }

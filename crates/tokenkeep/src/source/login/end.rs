@@ -2,8 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jiff::civil::DateTime;
 use jiff::fmt::rfc2822;
 use jiff::tz::TimeZone;
@@ -14,7 +12,7 @@ use super::cookies::CookieLife;
 use crate::expiry::{MAX_LIFE, is_plausible_life};
 use crate::provider::login::{End, Part, TokenStep, Unit};
 use crate::secret::Secret;
-use crate::source::{Expiry, token_response};
+use crate::source::{Expiry, jwt, token_response};
 
 /// What an answer says of its token's end. The error is a noun phrase.
 pub(super) fn expiry(step: &TokenStep, answer: &Answer, token: &Secret) -> Result<Expiry, String> {
@@ -42,7 +40,7 @@ pub(super) fn expiry(step: &TokenStep, answer: &Answer, token: &Secret) -> Resul
             }
             None => Ok(Expiry::Unstated),
         },
-        End::Jwt => match exp(token.expose_secret())? {
+        End::Jwt => match jwt::exp(token)? {
             Some(end) => token_response::until("an exp", end, date),
             None => Ok(Expiry::Unstated),
         },
@@ -73,21 +71,6 @@ fn time(text: &str) -> Option<SystemTime> {
             let plain: DateTime = text.parse().ok()?;
             Some(plain.to_zoned(TimeZone::UTC).ok()?.timestamp().into())
         })
-}
-
-/// RFC 7519 section 4.1.4. The signature is for whoever the token is for.
-fn exp(token: &str) -> Result<Option<SystemTime>, String> {
-    let mut parts = token.split('.');
-    let (Some(_), Some(claims), Some(_)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err("a token that is no JWT".to_owned());
-    };
-    let claims = BASE64.decode(claims.trim_end_matches('=')).ok();
-    let claims: Option<Value> = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
-    let claims = claims.ok_or("a token that is no JWT")?;
-    match claims.get("exp") {
-        None | Some(Value::Null) => Ok(None),
-        Some(exp) => token_response::absolute(exp).map(Some).ok_or_else(|| "an exp that is no time".to_owned()),
-    }
 }
 
 /// The year 2200: without the vendor's own time, an end after it is none that is meant.

@@ -29,6 +29,7 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     life: Expiry,
+    token: Option<String>,
     refresh_in: Option<Duration>,
     reply: Reply,
     silent: bool,
@@ -104,6 +105,7 @@ impl Issuer {
     fn build_with(life: Expiry, rotates: bool, secret: &str, login: Option<&'static str>) -> Self {
         let state = State {
             life,
+            token: None,
             refresh_in: None,
             reply: Reply::Token,
             silent: false,
@@ -133,6 +135,11 @@ impl Issuer {
 
     pub(crate) fn set_expiry(&self, expiry: Expiry) {
         self.0.state.lock().unwrap().life = expiry;
+    }
+
+    /// Answers with this token from now on.
+    pub(crate) fn set_token(&self, token: &str) {
+        self.0.state.lock().unwrap().token = Some(token.to_owned());
     }
 
     pub(crate) fn advise_refresh_in(&self, after: Duration) {
@@ -230,7 +237,10 @@ impl Issuer {
             return Err(FetchError::new(Fault::Unavailable, "issuer.example broke off its answer"));
         }
         Ok(Fetched {
-            access_token: Secret::new(format!("{}-token-{}", ask.key, state.issued)),
+            access_token: match &state.token {
+                Some(token) => Secret::new(token.as_str()),
+                None => Secret::new(format!("{}-token-{}", ask.key, state.issued)),
+            },
             token_type: "Bearer".into(),
             scope: None,
             expiry: state.life,
