@@ -247,18 +247,23 @@ const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "f
 const URLS: [&str; 3] = ["api_base", "store", "token_url"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 19] = [
+const SHOWN_OPTIONS: [&str; 25] = [
+    "accounts",
     "api_base",
+    "budget",
     "client_auth",
     "client_id",
     "env",
+    "every",
+    "expected_life",
     "expiry_buffer",
     "file",
     "grant",
     "insecure",
-    "lifetime",
     "jwt_expiry",
+    "lifetime",
     "listen",
+    "max_failures",
     "refresh",
     "refresh_before",
     "reject_on",
@@ -266,6 +271,7 @@ const SHOWN_OPTIONS: [&str; 19] = [
     "store",
     "timeout",
     "token_url",
+    "unit",
     "username",
 ];
 

@@ -22,11 +22,7 @@ use crate::secret::Secret;
 pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provider> {
     let checked = check_provider_name(name.name).map_err(|error| name.report_name(Finding::error(error.to_string())));
     let Some(grant_name) = table.require("grant").and_then(|field| field.choice(&GRANTS)) else {
-        // What belongs to the grant is unknown. What belongs to none is wrong in any case.
-        for option in GRANT_OPTIONS.into_iter().chain(PROVIDER_OPTIONS) {
-            table.ask(option);
-        }
-        table.finish(|_| None);
+        read_without_grant(table);
         return None;
     };
     let accounts = accounts(&mut table, grant_name);
@@ -46,6 +42,26 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
     provider.fallbacks = fallbacks;
     provider.max_failures = max_failures.unwrap_or(provider.max_failures);
     Some(provider)
+}
+
+/// Reads what means the same whatever the grant, for its faults. What belongs to the grant is unknown; what belongs to
+/// none is wrong in any case.
+fn read_without_grant(mut table: Table<'_>) {
+    let transport = transport(&mut table);
+    api(&mut table, transport);
+    policy(&mut table);
+    table.text("budget").and_then(|text| budget(&text));
+    token_url(table.text("token_url"), transport);
+    for option in GRANT_OPTIONS.into_iter().chain(PROVIDER_OPTIONS) {
+        table.ask(option);
+    }
+    table.finish(|_| None);
+}
+
+fn token_url(text: Option<Text<'_>>, transport: Transport) -> Option<TokenUrl> {
+    let text = text?;
+    let url = TokenUrl::parse(&text.value, transport);
+    url.map_err(|error| text.report(Finding::error(format!("`token_url` {error}")))).ok()
 }
 
 /// Reports what is left over, each with why it is out of place.
@@ -237,10 +253,7 @@ async fn grant(
 }
 
 async fn endpoint(table: &mut Table<'_>, transport: Transport) -> Option<TokenEndpointSettings> {
-    let token_url = table.require_text("token_url").and_then(|text| {
-        let url = TokenUrl::parse(&text.value, transport);
-        url.map_err(|error| text.report(Finding::error(format!("`token_url` {error}")))).ok()
-    });
+    let token_url = token_url(table.require_text("token_url"), transport);
     let client_id = table.require_text("client_id");
     let secret_field = table.take("client_secret");
     let client_auth = client_auth(table, secret_field.as_ref());

@@ -259,3 +259,23 @@ async fn accounts_budgets_and_fallbacks_that_make_no_sense_are_refused() {
         assert!(problems.to_string().contains(expected), "{text}:\n{problems}");
     }
 }
+
+#[tokio::test]
+async fn an_unknown_grant_hides_no_other_fault() {
+    let report = report(
+        "[providers.x]\ngrant = 'client_credential'\ntoken_url = 'http://example.com/x'\nexpiry_buffer = '5x'\n\
+         clientid = 'x'\nbudget = 'ten'\nreject_on = [200]",
+    )
+    .await;
+    for expected in [
+        "unknown grant",
+        "`token_url` would send secrets unencrypted",
+        "`expiry_buffer` is not a length of time",
+        "unknown option `clientid`",
+        "`budget` is not a budget",
+        "`reject_on` must hold HTTP statuses",
+        "budget = \"ten\"",
+    ] {
+        assert!(report.replace('\'', "\"").contains(expected), "{expected}:\n{report}");
+    }
+}
