@@ -109,12 +109,12 @@ impl Shared {
     /// Has a slot looked at when something is to be done for it next.
     pub(super) fn schedule_next(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut State) {
         if self.scheduler.is_running() {
-            self.schedule_at(slot, state, self.clock.now());
+            self.schedule_at(slot, &slot.provider(), state, self.clock.now());
         }
     }
 
-    fn schedule_at(&self, slot: &Arc<Slot>, state: &mut State, now: Moment) {
-        if let Some(wait) = next_look(slot, state, now) {
+    fn schedule_at(&self, slot: &Arc<Slot>, provider: &ProviderRuntime, state: &mut State, now: Moment) {
+        if let Some(wait) = next_look(slot, provider, state, now) {
             let at = seconds(now.plus(wait + Duration::from_millis(999)));
             self.scheduler.put(slot, state, at.max(seconds(now) + 1));
         }
@@ -132,19 +132,20 @@ impl Shared {
         if state.flight().is_some() {
             return;
         }
-        if is_kept_fresh(slot, &state, now) {
-            if !is_wanted(slot, &state, now) {
+        let provider = slot.provider();
+        if is_kept_fresh(slot, &provider, &state, now) {
+            if !is_wanted(slot, &provider, &state, now) {
                 // Without a new token that takes its place, the rejected one would stay in the store.
                 self.see_to_rejected(slot, &state);
-                self.schedule_at(slot, &mut state, now);
-            } else if !self.launch_ahead(slot, &mut state) && slot.provider().wait_in_line(slot) {
-                self.tasks.spawn(serve_line(Arc::downgrade(self), slot.provider()));
+                self.schedule_at(slot, &provider, &mut state, now);
+            } else if !self.launch_ahead(slot, &mut state) && provider.wait_in_line(slot) {
+                self.tasks.spawn(serve_line(Arc::downgrade(self), provider));
             }
             return;
         }
         let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
         if matches!(phase, Phase::Fresh | Phase::Due | Phase::MustWait) {
-            self.schedule_at(slot, &mut state, now);
+            self.schedule_at(slot, &provider, &mut state, now);
             return;
         }
         self.see_to_rejected(slot, &state);
@@ -176,23 +177,22 @@ impl Shared {
 }
 
 /// How long until something is to be done for a slot; `None`: nothing by itself.
-fn next_look(slot: &Slot, state: &State, now: Moment) -> Option<Duration> {
-    if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(&slot.provider(), now) {
+fn next_look(slot: &Slot, provider: &ProviderRuntime, state: &State, now: Moment) -> Option<Duration> {
+    if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(provider, now) {
         return Some(until.remaining(now).min(LONGEST_LOOK));
     }
     let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
-    let provider = slot.provider();
     let policy = provider.policy();
     let due = renewal(&live, policy);
     // An idle key may be used again before it is due, and nobody plans it then.
-    let by_itself = policy.refresh != Refresh::OnDemand && (is_kept_fresh(slot, state, now) || !due.is_reached(now));
+    let by_itself =
+        policy.refresh != Refresh::OnDemand && (is_kept_fresh(slot, provider, state, now) || !due.is_reached(now));
     let next = if by_itself { due } else { live.expires_at() };
     (!next.is_never()).then(|| next.remaining(now))
 }
 
 /// Whether this key is renewed though nobody asks at this moment.
-fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
-    let provider = slot.provider();
+fn is_kept_fresh(slot: &Slot, provider: &ProviderRuntime, state: &State, now: Moment) -> bool {
     // A key that somebody merely named, and that may not even exist, is not kept for ever.
     let known = || provider.accounts() == Accounts::Default || state.is_kept() || slot.live().is_some();
     match provider.policy().refresh {
@@ -203,14 +203,14 @@ fn is_kept_fresh(slot: &Slot, state: &State, now: Moment) -> bool {
 }
 
 /// Whether a new token is wanted now and may be asked for.
-fn is_wanted(slot: &Slot, state: &State, now: Moment) -> bool {
+fn is_wanted(slot: &Slot, provider: &ProviderRuntime, state: &State, now: Moment) -> bool {
     let live = slot.live();
-    let gate = state.gate(&slot.provider(), now);
+    let gate = state.gate(provider, now);
     match decide(classify(live.as_deref(), now, Duration::ZERO), gate) {
         Decision::HandOutAndRefresh | Decision::Wait => true,
         Decision::Decline => false,
         Decision::HandOut => {
-            let is_due = live.is_some_and(|live| renewal(&live, slot.provider().policy()).is_reached(now));
+            let is_due = live.is_some_and(|live| renewal(&live, provider.policy()).is_reached(now));
             is_due && gate == Gate::Open
         }
     }
@@ -228,7 +228,7 @@ async fn serve_line(shared: Weak<Shared>, provider: Arc<ProviderRuntime>) {
         };
         let Some(shared) = shared.upgrade().filter(|shared| shared.scheduler.is_running()) else { continue };
         let mut state = slot.lock();
-        if is_wanted(&slot, &state, shared.clock.now()) && state.flight().is_none() {
+        if is_wanted(&slot, &slot.provider(), &state, shared.clock.now()) && state.flight().is_none() {
             shared.launch_with(&slot, &mut state, Some(permit));
         } else {
             shared.schedule_next(&slot, &mut state);
