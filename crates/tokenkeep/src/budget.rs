@@ -65,20 +65,6 @@ pub(crate) struct Window(VecDeque<i64>);
 impl Window {
     /// Counts a request, unless as many as the budget allows lie within its window.
     pub(crate) fn spend(&mut self, budget: Budget, now: Moment) -> Spending {
-        let left = self.left(budget, now);
-        if left == Spending::Counted {
-            self.count(now);
-        }
-        left
-    }
-
-    /// Counts a request.
-    pub(crate) fn count(&mut self, now: Moment) {
-        self.0.push_back(now.boot_ms);
-    }
-
-    /// What would become of a request, which is not counted by this.
-    pub(crate) fn left(&mut self, budget: Budget, now: Moment) -> Spending {
         let Self(counted) = self;
         let window_ms = i64::try_from(budget.window.as_millis()).unwrap_or(i64::MAX);
         while counted.front().is_some_and(|at| now.boot_ms.saturating_sub(*at) >= window_ms) {
@@ -88,7 +74,13 @@ impl Window {
             let left_ms = at.saturating_add(window_ms).saturating_sub(now.boot_ms);
             return Spending::Exhausted(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)));
         }
+        counted.push_back(now.boot_ms);
         Spending::Counted
+    }
+
+    /// Takes back the last request.
+    pub(crate) fn give_back(&mut self) {
+        self.0.pop_back();
     }
 }
 

@@ -87,14 +87,14 @@ impl ProviderRuntime {
         self.settings.accounts
     }
 
-    /// Whether those requests that this process made leave room for one more.
-    pub(super) fn left_here(&self, budget: Budget, now: Moment) -> Spending {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).left(budget, now)
+    /// Counts a request among those that this process made, if they leave room for it.
+    pub(super) fn spend_here(&self, budget: Budget, now: Moment) -> Spending {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).spend(budget, now)
     }
 
-    /// Counts a request among those that this process made.
-    pub(super) fn count_here(&self, now: Moment) {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).count(now);
+    /// Takes back a request that was counted just now and is not made.
+    pub(super) fn give_back_here(&self) {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).give_back();
     }
 
     /// Has a key wait for its renewal; whether somebody has to be found who serves those that wait.

@@ -10,18 +10,19 @@ impl Shared {
     /// has other ways.
     pub(super) async fn spend(&self, provider: &ProviderRuntime) -> Result<(), Failure> {
         let Some(budget) = provider.settings.budget else { return Ok(()) };
-        // What this process counted holds too: the store may not have counted it, while it did not work.
-        let mut spending = provider.left_here(budget, self.clock.now());
+        // What this process counted holds too, and is counted before the store is asked: while that does not work, it
+        // is all there is, and others are at it at the same moment.
+        let mut spending = provider.spend_here(budget, self.clock.now());
         if spending == Spending::Counted {
             let counted = self.store.spend(&provider.name, budget).await;
             self.note_store(StoreTask::Lease, &counted);
             spending = counted.unwrap_or(Spending::Counted);
+            if spending != Spending::Counted {
+                provider.give_back_here();
+            }
         }
+        let Spending::Exhausted(wait) = spending else { return Ok(()) };
         let now = self.clock.now();
-        let Spending::Exhausted(wait) = spending else {
-            provider.count_here(now);
-            return Ok(());
-        };
         let exhausted = Failure {
             kind: FailureKind::RateLimited,
             what: format!("the budget of {budget} to {} is spent", provider.source().issuer()),

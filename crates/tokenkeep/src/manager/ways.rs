@@ -118,11 +118,14 @@ impl Ways {
         if outages.len() >= MAX_OUTAGES && !outages.contains_key(key) {
             outages.retain(|_, outage| !outage.retry_at.is_reached(now));
         }
+        let is_room = outages.len() < MAX_OUTAGES || outages.contains_key(key);
         let outage = outages.get(key);
         let known = outage.map_or(0, |outage| outage.failures).max(before).saturating_add(1);
         let failures = if is_transient { known } else { known.max(self.max_failures) };
         let since = outage.map_or(now, |outage| outage.since);
-        outages.insert(key.clone(), Outage { what: fault.what.clone(), since, failures, retry_at: now.plus(wait) });
+        if is_room {
+            outages.insert(key.clone(), Outage { what: fault.what.clone(), since, failures, retry_at: now.plus(wait) });
+        }
         failures >= self.max_failures
     }
 
@@ -167,7 +170,7 @@ fn order(fallbacks: usize, choice: Choice, first: First) -> Vec<Way> {
 pub(crate) const FIRST: Way = 0;
 /// For how long the first way is left alone once the others are used.
 const RETURN_AFTER: Duration = Duration::from_mins(5);
-/// For how many keys an outage is remembered before those that are over are forgotten.
+/// For how many keys an outage is remembered; beyond it the first way is tried each time.
 const MAX_OUTAGES: usize = 10_000;
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use tokenkeep::budget::Budget;
 use tokenkeep::expiry::Policy;
 use tokenkeep::{Accounts, Code, SourceSettings};
 
+use tokio::task::JoinSet;
+
 use crate::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -76,6 +78,19 @@ async fn without_the_store_each_process_keeps_the_budget_by_itself() {
         world.manager.token(&format!("graph:{account}")).await.ok();
     }
     assert_eq!(world.issuer.count(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_store_callers_at_the_same_moment_keep_the_budget_too() {
+    let world = world_of(Issuer::new(HOUR), limited()).await;
+    world.store.set(Trouble::Gone);
+    let mut callers = JoinSet::new();
+    for account in 0..40 {
+        let manager = world.manager.clone();
+        callers.spawn(async move { manager.token(&format!("graph:{account}")).await.is_ok() });
+    }
+    let served = callers.join_all().await.into_iter().filter(|served| *served).count();
+    assert_eq!((served, world.issuer.count()), (10, 10));
 }
 
 #[tokio::test(start_paused = true)]

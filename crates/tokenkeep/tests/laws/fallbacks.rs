@@ -178,6 +178,25 @@ async fn a_login_that_was_rotated_in_vain_is_saved_whatever_way_the_flight_ends(
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn after_many_fallbacks_the_first_way_still_logs_in_without_the_refresh_token_that_is_refused() {
+    let others: Vec<_> = ["b.example", "c.example", "d.example"].map(|host| Issuer::at(host, HOUR)).into();
+    let sources = others.iter().map(|other| Arc::new(other.clone()) as Arc<dyn tokenkeep::source::TokenSource>);
+    let settings = SourceSettings { fallbacks: sources.collect(), ..SourceSettings::default() };
+    let world = world_of(Issuer::rotating(HOUR), settings).await;
+    for other in &others {
+        other.set_clock(&world.clock);
+        other.fail(Fault::Unavailable);
+    }
+    world.get().await.unwrap();
+    world.issuer.fail(Fault::Unavailable);
+    world.graph().refresh().await.unwrap_err();
+    world.issuer.fail(Fault::RefreshTokenRefused);
+    world.graph().refresh().await.unwrap_err();
+    let sent: Vec<_> = world.issuer.requests().into_iter().skip(2).map(|request| request.refresh_token).collect();
+    assert_eq!(sent, [Some("rt-1".to_owned()), None]);
+}
+
 struct Ways {
     world: World,
     second: Issuer,

@@ -34,6 +34,9 @@ pub(super) struct Attempt {
     pub(super) asked_at: Option<Moment>,
     /// `login` came with an answer that was of no other use, and is not saved yet.
     pub(super) rotated: bool,
+    /// The last refresh token that was refused: it is not sent again.
+    refused: Option<Secret>,
+    /// How often the first way was taken.
     requests: u32,
     turns: u32,
 }
@@ -77,8 +80,17 @@ impl Flight {
             asked_at = asked_at.or(Some(now));
         }
         let (stored, sight, route) = (base.stored, base.sight, Route::new(order));
-        let mut attempt =
-            Attempt { stored, sight, route, login: Login::Newest, asked_at, rotated: false, requests: 0, turns: 1 };
+        let mut attempt = Attempt {
+            stored,
+            sight,
+            route,
+            login: Login::Newest,
+            asked_at,
+            rotated: false,
+            refused: None,
+            requests: 0,
+            turns: 1,
+        };
         let result = self.ask_each_way(&mut attempt).await;
         if attempt.rotated {
             // The flight ended on another way than by what the issuer said: what it gave must not be lost for that.
@@ -111,7 +123,7 @@ impl Flight {
             }
             let sent = self.shared.clock.now();
             attempt.asked_at = Some(sent);
-            attempt.requests += 1;
+            attempt.requests += u32::from(attempt.route.way == FIRST);
             self.slot.lock().busy().asked_at = Some(sent);
             let way = attempt.route.way;
             // Only the first way has a login that outlives the token.
@@ -193,9 +205,11 @@ impl Flight {
     /// After a refresh token was refused: somebody else may have rotated it, in spite of the lease or without one, or
     /// there are other credentials to log in with. `None` if there is nothing else to try.
     async fn another_login(&mut self, attempt: &mut Attempt, fault: &FetchError) -> Option<Result<(), FlightResult>> {
+        let had_login = attempt.login.token().is_some();
+        attempt.refused = attempt.login.token().cloned().or(attempt.refused.take());
         if let Ok(Some(again)) = self.shared.read(&self.slot, &self.provider).await
             && again.record.refresh_token.is_some()
-            && again.record.refresh_token.as_ref() != attempt.login.token()
+            && again.record.refresh_token != attempt.refused
         {
             if let Some(result) = self.consider(Some(&again)) {
                 return Some(Err(result));
@@ -205,7 +219,6 @@ impl Flight {
             attempt.stored = Some(again);
             return Some(Ok(()));
         }
-        let had_login = attempt.login.token().is_some();
         if fault.fault == Fault::RefreshTokenRefused && had_login {
             attempt.login = Login::Known(None);
             attempt.rotated = false;

@@ -194,6 +194,8 @@ impl Store for UnreliableStore {
     }
 
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
+        // No store answers before others have had a turn.
+        tokio::task::yield_now().await;
         self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
         self.inner().spend(name, budget).await
     }
