@@ -96,6 +96,35 @@ async fn a_flight_under_the_old_configuration_publishes_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_that_another_process_brings_for_the_old_configuration_is_not_taken_over() {
+    let sandbox = sandbox().await;
+    let old = provider("graph", &sandbox, "a");
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+    let build = async || {
+        let builder = TokenManager::builder().clock(Arc::clone(&clock)).store(Arc::clone(&store));
+        builder.provider(old.clone()).build().await.unwrap()
+    };
+    let (ours, theirs) = (build().await, build().await);
+    let (ours_handle, theirs_handle) = (ours.handle("graph").unwrap(), theirs.handle("graph").unwrap());
+    sandbox.set_fault(Fault::Hang);
+    let (their_token, our_token) = (theirs_handle.token(), ours_handle.token());
+    tokio::pin!(their_token, our_token);
+    tokio::select! {
+        _ = &mut their_token => panic!("the issuer did not hold the request"),
+        () = sandbox.wait_for_requests("reports", 1) => {}
+    }
+    // Ours waits for the lease that theirs has.
+    assert!(futures_util::poll!(&mut our_token).is_pending());
+    ours.reload(&[provider("graph", &sandbox, "b")]).unwrap();
+    sandbox.clear_faults();
+    sandbox.release();
+    their_token.await.unwrap();
+    our_token.await.unwrap_err();
+    assert!(ours_handle.current().is_none(), "a token of the old scope is handed out");
+}
+
+#[tokio::test]
 async fn a_caller_who_waits_gets_its_token_when_only_the_times_of_renewal_change() {
     let sandbox = sandbox().await;
     let graph = provider("graph", &sandbox, "a");
