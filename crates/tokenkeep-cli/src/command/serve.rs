@@ -12,8 +12,9 @@ use tokenkeep::config::{Listen, ServerSettings};
 use tokenkeep_server::Server;
 use tokio::sync::oneshot;
 
+use self::reload::Version;
 use super::GlobalArgs;
-use crate::context::Context;
+use crate::context::{Context, find_config};
 use crate::exit::Failure;
 use crate::logging::LogFormat;
 use crate::output;
@@ -37,6 +38,8 @@ pub(super) struct ServeArgs {
 
 pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Failure> {
     let mut signals = Signals::install()?;
+    // Before the file is read: what changes from here on is taken over.
+    let version = Version::of(&find_config(global)?);
     let mut context = signals.or(Context::load(global)).await??;
     context.config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let settings = &mut context.config.server;
@@ -55,7 +58,7 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
 
     let (end, ended) = oneshot::channel::<()>();
     let mut serving = pin!(server.run(async { ended.await.unwrap_or_default() }));
-    let reloading = reload::run(context, args.listen, manager.clone(), signals.take_hang_ups());
+    let reloading = reload::run(version, context, args.listen, manager.clone(), signals.take_hang_ups());
     let work = async {
         tokio::select! {
             () = &mut serving => {}

@@ -90,6 +90,23 @@ async fn waiting(server: &mut Running, news: &str) -> Vec<String> {
     }
 }
 
+#[tokio::test]
+async fn a_change_while_the_file_is_read_at_the_start_is_taken_over() {
+    let world = World::without_config().await;
+    let graph = World::graph_at(&world.sandbox.token_url());
+    // The program that prints the secret is what changes the file, after it was read.
+    let script = "test -e changed || { touch changed; cp next.toml tokenkeep.toml; }; echo secret";
+    let legacy =
+        format!("[providers.legacy]\ngrant = \"static\"\ntoken = {{ command = [\"sh\", \"-c\", \"{script}\"] }}\n");
+    world.write_config(&format!("{graph}{legacy}"));
+    let billing = "[providers.billing]\ngrant = \"static\"\ntoken = { env = \"STATIC_TOKEN\" }\n";
+    std::fs::write(world.path("next.toml"), format!("{graph}{legacy}{billing}")).unwrap();
+    let (mut server, url) = serve(&world).await;
+    let heard = server.hear("took over the configuration").await;
+    assert!(heard.contains("added=\"billing\""), "{heard}");
+    assert!(token(&url, "billing").await.is_some());
+}
+
 async fn serve(world: &World) -> (Running, String) {
     let mut server = world.spawn(&["serve", "--listen", "127.0.0.1:0"]);
     let heard = server.hear("listening on http://").await;

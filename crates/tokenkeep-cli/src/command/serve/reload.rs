@@ -12,11 +12,17 @@ use crate::context::Context;
 use crate::environment::ProcessEnvironment;
 use crate::signals::HangUps;
 
-/// Takes over each configuration that is right; never ends. The context is the one that was started with, `listen` what
+/// Takes over each configuration that is right; never ends. `taken` is the file before it was read at the start, the
+/// context the one that was started with, `listen` what
 /// stands there in place of the file's, if anything.
-pub(super) async fn run(context: Context, listen: Vec<Listen>, manager: TokenManager, mut hang_ups: HangUps) {
+pub(super) async fn run(
+    mut taken: Version,
+    context: Context,
+    listen: Vec<Listen>,
+    manager: TokenManager,
+    mut hang_ups: HangUps,
+) {
     let Context { config: started, path } = context;
-    let mut taken = Version::of(&path);
     let mut last = taken.clone();
     loop {
         let asked = tokio::select! {
@@ -78,10 +84,11 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
 
 /// Tells one content of a file from another, without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Version(Option<(u64, u64, i64, i64)>);
+pub(super) struct Version(Option<(u64, u64, i64, i64)>);
 
 impl Version {
-    fn of(path: &Path) -> Self {
+    /// Of the file that is there now.
+    pub(super) fn of(path: &Path) -> Self {
         let metadata = path.metadata().ok();
         Self(metadata.map(|metadata| (metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec())))
     }
