@@ -87,6 +87,7 @@ impl Credentials {
     }
 
     /// The same names, each with another value.
+    #[cfg(feature = "stores")]
     pub(crate) fn try_map<E>(&self, mut change: impl FnMut(&str, &Secret) -> Result<Secret, E>) -> Result<Self, E> {
         let changed = self.values.iter().map(|(name, value)| Ok((name.clone(), change(name, value)?)));
         Ok(Self { values: changed.collect::<Result<_, E>>()?, lifetime: self.lifetime })

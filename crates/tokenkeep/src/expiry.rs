@@ -83,15 +83,15 @@ impl Refresh {
 
 /// How long before the end of one token what happens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Windows {
+pub(crate) struct Windows {
     /// From here on it is not handed out.
-    pub buffer_ms: u32,
+    pub(crate) buffer_ms: u32,
     /// From here on it is renewed; never less than `buffer_ms`.
-    pub refresh_before_ms: u32,
+    pub(crate) refresh_before_ms: u32,
 }
 
 /// Computes the windows of a token. `jitter` (0 to 1) is drawn once per token and moves the renewal earlier only.
-pub fn windows(life: Duration, refresh_in: Option<Duration>, jitter: f32, policy: &Policy) -> Windows {
+pub(crate) fn windows(life: Duration, refresh_in: Option<Duration>, jitter: f32, policy: &Policy) -> Windows {
     let half = life / 2;
     let buffer = policy.expiry_buffer.unwrap_or_else(|| (life / 10).min(MAX_BUFFER)).max(CLOCK_SLACK).min(half);
     let ahead = policy
@@ -109,12 +109,12 @@ pub fn windows(life: Duration, refresh_in: Option<Duration>, jitter: f32, policy
 }
 
 /// The configured expiry buffer if this life is too short to obey it.
-pub fn clamped_buffer(life: Duration, policy: &Policy) -> Option<Duration> {
+pub(crate) fn clamped_buffer(life: Duration, policy: &Policy) -> Option<Duration> {
     policy.expiry_buffer.filter(|configured| *configured > life / 2)
 }
 
 /// When a token is renewed; with [`Refresh::OnDemand`] from when on it would be.
-pub fn renewal(token: &IssuedToken, policy: &Policy) -> Moment {
+pub(crate) fn renewal(token: &IssuedToken, policy: &Policy) -> Moment {
     let ahead = token.expires_at().minus(Duration::from_millis(token.windows().refresh_before_ms.into()));
     match policy.refresh {
         Refresh::Ahead | Refresh::Always | Refresh::OnDemand => ahead,
@@ -126,13 +126,13 @@ pub fn renewal(token: &IssuedToken, policy: &Policy) -> Moment {
 }
 
 /// The expected life if this one differs from it by much.
-pub fn missed_life(life: Duration, policy: &Policy) -> Option<Duration> {
+pub(crate) fn missed_life(life: Duration, policy: &Policy) -> Option<Duration> {
     policy.expected_life.filter(|expected| life.abs_diff(*expected) > expected.mul_f32(USUAL_DEVIATION))
 }
 
 /// In which phase of its life a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Good, nothing to do.
     Fresh,
     /// Good, and time to renew it.
@@ -146,7 +146,7 @@ pub enum Phase {
 }
 
 /// Says in which phase of its life a token is for somebody who needs it for `min_valid`.
-pub fn classify(token: Option<&IssuedToken>, now: Moment, min_valid: Duration) -> Phase {
+pub(crate) fn classify(token: Option<&IssuedToken>, now: Moment, min_valid: Duration) -> Phase {
     let Some(token) = token else { return Phase::Absent };
     if token.expires_at().is_never() {
         return Phase::Fresh;
@@ -166,7 +166,7 @@ pub fn classify(token: Option<&IssuedToken>, now: Moment, min_valid: Duration) -
 
 /// Whether the issuer may be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub(crate) enum Gate {
     /// Yes.
     Open,
     /// Not before this moment: the last attempt failed for a reason that passes.
@@ -177,7 +177,7 @@ pub enum Gate {
 
 impl Gate {
     /// The gate that a remembered failure leaves.
-    pub fn after(failure: Option<&Failure>, now: Moment) -> Self {
+    pub(crate) fn after(failure: Option<&Failure>, now: Moment) -> Self {
         match failure {
             None => Self::Open,
             Some(failure) if failure.retry_at.is_reached(now) => Self::Open,
@@ -191,7 +191,7 @@ impl Gate {
 
 /// The one thing to do for somebody who asks for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Hand out the present token.
     HandOut,
     /// Hand out the present token and renew it in the background.
@@ -203,7 +203,7 @@ pub enum Decision {
 }
 
 /// Decides what to do for somebody who asks for a token.
-pub fn decide(phase: Phase, gate: Gate) -> Decision {
+pub(crate) fn decide(phase: Phase, gate: Gate) -> Decision {
     match (phase, gate) {
         (Phase::Fresh, _) | (Phase::Due, Gate::BackingOff(_) | Gate::Refused(_)) => Decision::HandOut,
         (Phase::Due, Gate::Open) => Decision::HandOutAndRefresh,
@@ -213,7 +213,7 @@ pub fn decide(phase: Phase, gate: Gate) -> Decision {
 }
 
 /// Whether a stated life can be believed: positive and at most [`MAX_LIFE`].
-pub fn is_plausible_life(life: Duration) -> bool {
+pub(crate) fn is_plausible_life(life: Duration) -> bool {
     !life.is_zero() && life <= MAX_LIFE
 }
 
@@ -230,7 +230,7 @@ pub const MIN_REFRESH_BEFORE: Duration = Duration::from_secs(10);
 /// The earliest renewal ahead when a quarter of the life is more.
 pub const MAX_REFRESH_BEFORE: Duration = Duration::from_mins(15);
 /// The part of `refresh_before` by which jitter can move a renewal earlier.
-pub const MAX_JITTER: f32 = 0.2;
+pub(crate) const MAX_JITTER: f32 = 0.2;
 /// The part of an expected life by which a life may differ from it.
 pub const USUAL_DEVIATION: f32 = 0.1;
 /// The shortest interval of [`Refresh::Every`].
@@ -241,3 +241,45 @@ pub const IN_USE_LIVES: u32 = 2;
 pub const REQUEST_FLOOR: Duration = Duration::from_secs(1);
 /// A longer life is taken for nonsense.
 pub const MAX_LIFE: Duration = Duration::from_hours(10 * 366 * 24);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_windows_lie_within_half_of_the_life_but_for_jitter(
+            life_ms in 1..10_000_000_000_u64,
+            buffer in prop::option::of(0..100_000_u64), before in prop::option::of(0..10_000_000_u64),
+            advice in prop::option::of(0..10_000_000_u64), jitter in 0.0_f32..=1.0, on_demand in any::<bool>(),
+        ) {
+            let life = Duration::from_millis(life_ms);
+            let policy = Policy {
+                expiry_buffer: buffer.map(Duration::from_millis),
+                refresh_before: before.map(Duration::from_millis),
+                refresh: if on_demand { Refresh::OnDemand } else { Refresh::Ahead },
+                ..Policy::default()
+            };
+            let windows = windows(life, advice.map(Duration::from_millis), jitter, &policy);
+            prop_assert!(u64::from(windows.buffer_ms) <= life_ms / 2);
+            prop_assert!(windows.buffer_ms <= windows.refresh_before_ms);
+            prop_assert!(u64::from(windows.refresh_before_ms) <= (life_ms / 2) * 6 / 5 + 1 || windows.refresh_before_ms == windows.buffer_ms);
+            if buffer.is_none() {
+                prop_assert!(u128::from(windows.buffer_ms) <= MAX_BUFFER.as_millis());
+            }
+        }
+
+        #[test]
+        fn a_good_token_is_always_handed_out_and_no_other_ever(phase in 0..5_u8, gate in 0..3_u8) {
+            let phase = [Phase::Fresh, Phase::Due, Phase::MustWait, Phase::Expired, Phase::Absent][usize::from(phase)];
+            let until = Moment { wall_ms: 1, boot_ms: 1 };
+            let gate = [Gate::Open, Gate::BackingOff(until), Gate::Refused(until)][usize::from(gate)];
+            let handed_out = matches!(decide(phase, gate), Decision::HandOut | Decision::HandOutAndRefresh);
+            prop_assert_eq!(handed_out, matches!(phase, Phase::Fresh | Phase::Due));
+            let asks = matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait);
+            prop_assert!(!asks || gate == Gate::Open, "a closed gate was passed");
+        }
+    }
+}

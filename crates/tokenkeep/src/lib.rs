@@ -32,6 +32,7 @@
 //! Start with [`TokenManager`]. A source of your own is a [`source::TokenSource`], a store of your own a
 //! [`store::Store`].
 
+#[cfg(feature = "config")]
 pub mod config;
 pub mod provider;
 pub mod key;
@@ -44,6 +45,7 @@ pub mod failure;
 pub mod expiry;
 pub mod clock;
 pub mod source;
+#[cfg(feature = "stores")]
 pub mod seal;
 pub mod store;
 mod manager;

@@ -46,8 +46,7 @@ use crate::event::Event;
 use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
 use crate::provider::Accounts;
-use crate::source::Keep;
-use crate::source::http::HttpClient;
+use crate::source::{Keep, Maker};
 use crate::status::Status;
 use crate::store::{Holder, Store};
 use crate::token::Token;
@@ -165,7 +164,7 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
     providers: ArcSwap<Providers>,
-    http: HttpClient,
+    sources: Maker,
     slots: Slots,
     scheduler: Scheduler,
     tasks: TaskTracker,

@@ -4,21 +4,31 @@
 //! request out. Whether, when and how often it is called is decided in the manager, so that every source, also one
 //! written elsewhere, is renewed, shared and backed off in the same way.
 
+#[cfg(feature = "grants")]
 mod client_credentials;
+#[cfg(feature = "grants")]
 mod command;
+#[cfg(feature = "grants")]
 mod echo;
-pub(crate) mod http;
+#[cfg(feature = "grants")]
+mod http;
 pub(crate) mod jwt;
+#[cfg(feature = "grants")]
 mod login;
+mod make;
+#[cfg(feature = "grants")]
 mod password;
+#[cfg(feature = "grants")]
 mod refresh_token;
 mod static_token;
+mod timestamp;
+#[cfg(feature = "grants")]
 mod token_endpoint;
+#[cfg(feature = "grants")]
 mod token_response;
 mod trial;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -26,19 +36,9 @@ use async_trait::async_trait;
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
-use crate::provider::login::LoginSettings;
-use crate::provider::{Grant, TokenEndpointSettings};
 use crate::secret::Secret;
 
-use self::client_credentials::ClientCredentials;
-use self::command::Command;
-use self::http::HttpClient;
-use self::login::Login;
-use self::password::Password;
-use self::refresh_token::RefreshToken;
-use self::static_token::StaticToken;
-use self::token_endpoint::TokenEndpoint;
-
+pub(crate) use self::make::Maker;
 pub use self::trial::{TrialAnswer, TrialStep};
 
 /// One way to get a token from an issuer.
@@ -170,21 +170,6 @@ pub enum Fault {
     RefreshTokenRefused,
     /// The refresh token is spent or revoked, and only a person can log in again.
     LoginRequired,
-}
-
-/// The source that asks by a grant.
-pub(crate) fn from_grant(grant: &Grant, http: &HttpClient) -> Arc<dyn TokenSource> {
-    let endpoint = |settings: &TokenEndpointSettings| TokenEndpoint::new(settings.clone(), http.clone());
-    match grant {
-        Grant::ClientCredentials(settings) => Arc::new(ClientCredentials::new(endpoint(settings))),
-        Grant::Password { endpoint: settings, owner } => Arc::new(Password::new(endpoint(settings), owner.clone())),
-        Grant::RefreshToken { endpoint: settings, seed } => {
-            Arc::new(RefreshToken::new(endpoint(settings), seed.clone()))
-        }
-        Grant::Static { token } => Arc::new(StaticToken::new(token.clone())),
-        Grant::Command { program, args } => Arc::new(Command::new(program.clone(), args.clone())),
-        Grant::Login(settings) => Arc::new(Login::new(LoginSettings::clone(settings), http.clone())),
-    }
 }
 
 /// Why a text is no token that can be used; reads on after what it came with. `None` if it is one.

@@ -6,11 +6,16 @@
 
 #[cfg(any(test, feature = "store-contract"))]
 pub mod contract;
+#[cfg(feature = "stores")]
 mod file;
 mod memory;
+#[cfg(feature = "stores")]
 mod open;
+#[cfg(feature = "stores")]
 mod private;
+#[cfg(feature = "stores")]
 mod reopening;
+#[cfg(feature = "stores")]
 mod sealed;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -30,10 +35,14 @@ use crate::key::Key;
 use crate::secret::Secret;
 use crate::token::IssuedToken;
 
+#[cfg(feature = "stores")]
 pub use file::FileStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "stores")]
 pub use open::{StoreUrl, open, open_sealed};
+#[cfg(feature = "stores")]
 pub(crate) use reopening::ReopeningStore;
+#[cfg(feature = "stores")]
 pub use sealed::{Resealed, SealedStore, WhenUnopenable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

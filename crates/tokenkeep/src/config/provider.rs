@@ -192,11 +192,11 @@ fn api(table: &mut Table<'_>, transport: Transport) -> ApiSettings {
     });
     let reject_on = table.take("reject_on").and_then(|field| statuses(&field));
     let header = table.take("header").and_then(|field| header(&field));
-    ApiSettings {
-        base,
-        reject_on: reject_on.unwrap_or(ApiSettings::default().reject_on),
-        header: header.map(TokenHeader::Own).unwrap_or_default(),
-    }
+    let mut settings = ApiSettings::default();
+    settings.base = base;
+    settings.reject_on = reject_on.unwrap_or(settings.reject_on);
+    settings.header = header.map(TokenHeader::Own).unwrap_or_default();
+    settings
 }
 
 fn statuses(field: &Field<'_>) -> Option<Vec<u16>> {

@@ -12,7 +12,7 @@ use super::flight::{Clear, clear_stored};
 use super::provider::ProviderRuntime;
 use super::slot::Slot;
 use super::{Shared, TokenManager, lost_flight};
-use crate::credentials::{Credentials, PASSWORD, USERNAME};
+use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::fingerprint::Fingerprint;
@@ -35,7 +35,7 @@ impl TokenManager {
     pub fn wanted_credentials(&self, key: &str) -> Result<Vec<String>, Error> {
         let slot = self.shared.account_to_set(key)?;
         let provider = slot.provider();
-        let names = provider.config.as_ref().map(|config| needed_names(&config.grant)).unwrap_or_default();
+        let names = provider.config.as_ref().map(|config| config.grant.needed_credentials()).unwrap_or_default();
         Ok(names.into_iter().map(ToOwned::to_owned).collect())
     }
 
@@ -173,8 +173,9 @@ fn with_account(provider: &Fingerprint, credentials: &Credentials) -> Fingerprin
 
 /// Whether credentials have the names that their provider logs in with, and no others: one that is spelt wrong is both.
 fn check_names(provider: &Provider, credentials: &Credentials) -> Result<(), Error> {
-    let needed = needed_names(&provider.grant);
-    let known: BTreeSet<_> = iter::once(&provider.grant).chain(&provider.fallbacks).flat_map(taken_names).collect();
+    let needed = provider.grant.needed_credentials();
+    let known: BTreeSet<_> =
+        iter::once(&provider.grant).chain(&provider.fallbacks).flat_map(Grant::credential_names).collect();
     let missing: Vec<_> = needed.iter().filter(|name| credentials.get(name).is_none()).copied().collect();
     let unknown: Vec<_> = credentials.iter().map(|(name, _)| name).filter(|name| !known.contains(name)).collect();
     let what = match (missing.as_slice(), unknown.as_slice()) {
@@ -187,27 +188,6 @@ fn check_names(provider: &Provider, credentials: &Credentials) -> Result<(), Err
     };
     let known = known.into_iter().collect::<Vec<_>>().join(", ");
     Err(Error::new(Code::InvalidRequest, what).with_next(format!("this provider logs in with: {known}")))
-}
-
-/// The names without which a grant cannot log in.
-fn needed_names(grant: &Grant) -> Vec<&str> {
-    let configured = match grant {
-        Grant::Login(settings) => settings.credentials.as_ref(),
-        _ => None,
-    };
-    let is_configured = |name: &str| configured.is_some_and(|given| given.get(name).is_some());
-    taken_names(grant).into_iter().filter(|name| !is_configured(name)).collect()
-}
-
-/// The names that a grant logs in with.
-fn taken_names(grant: &Grant) -> Vec<&str> {
-    match grant {
-        Grant::Password { .. } => vec![USERNAME, PASSWORD],
-        Grant::Login(settings) => settings.recipe.credential_names(),
-        Grant::ClientCredentials(_) | Grant::RefreshToken { .. } | Grant::Static { .. } | Grant::Command { .. } => {
-            Vec::new()
-        }
-    }
 }
 
 /// The error of a caller whose account has no credentials.

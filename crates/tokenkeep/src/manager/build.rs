@@ -14,15 +14,18 @@ use super::ways::Ways;
 use super::{Shared, StoreTask, TokenManager};
 use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock};
+#[cfg(feature = "config")]
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::expiry::Policy;
 use crate::key::check_provider_name;
 use crate::provider::{Accounts, ApiSettings, DEFAULT_MAX_FAILURES, Provider};
+#[cfg(feature = "stores")]
 use crate::seal::SealKey;
-use crate::source::TokenSource;
-use crate::source::http::HttpClient;
-use crate::store::{Holder, MemoryStore, ReopeningStore, Store, StoreUrl};
+use crate::source::{Maker, TokenSource};
+use crate::store::{Holder, MemoryStore, Store};
+#[cfg(feature = "stores")]
+use crate::store::{ReopeningStore, StoreUrl};
 
 /// How a source of your own is used; as a provider is configured.
 #[derive(Debug, Clone)]
@@ -83,6 +86,7 @@ impl SourceSettings {
 pub struct ManagerBuilder {
     clock: Option<Arc<dyn Clock>>,
     store: StoreChoice,
+    #[cfg(feature = "stores")]
     seal_keys: Vec<SealKey>,
     providers: Vec<Provider>,
     sources: Vec<ProviderRuntime>,
@@ -92,6 +96,7 @@ pub struct ManagerBuilder {
 enum StoreChoice {
     #[default]
     Memory,
+    #[cfg(feature = "stores")]
     Url(StoreUrl),
     Open(Arc<dyn Store>),
 }
@@ -112,6 +117,7 @@ impl ManagerBuilder {
     }
 
     /// Takes over what a configuration file says of providers, the store and the keys that seal it.
+    #[cfg(feature = "config")]
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.providers.extend(config.providers);
@@ -132,6 +138,7 @@ impl ManagerBuilder {
     }
 
     /// Keeps records in the store at this URL. Without one they are kept in memory.
+    #[cfg(feature = "stores")]
     #[must_use]
     pub fn store_url(mut self, url: StoreUrl) -> Self {
         self.store = StoreChoice::Url(url);
@@ -140,6 +147,7 @@ impl ManagerBuilder {
 
     /// Adds keys for the store at the URL: the first of all seals, each opens. Without one the store makes its own, in
     /// a file beside it. A store in memory is not sealed.
+    #[cfg(feature = "stores")]
     #[must_use]
     pub fn seal_keys(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
         self.seal_keys.extend(keys);
@@ -169,11 +177,12 @@ impl ManagerBuilder {
         let store: Arc<dyn Store> = match self.store {
             StoreChoice::Memory => Arc::new(MemoryStore::new(Arc::clone(&clock))),
             StoreChoice::Open(store) => store,
+            #[cfg(feature = "stores")]
             StoreChoice::Url(url) => Arc::new(ReopeningStore::new(url, self.seal_keys, Arc::clone(&clock))),
         };
-        let http = HttpClient::new(Arc::clone(&clock));
+        let sources = Maker::new(&clock);
         let mut providers = HashMap::new();
-        let configured = self.providers.iter().map(|provider| ProviderRuntime::of_config(provider, &http));
+        let configured = self.providers.iter().map(|provider| ProviderRuntime::of_config(provider, &sources));
         for runtime in configured.chain(self.sources) {
             check_provider_name(&runtime.name)
                 .map_err(|error| Error::new(Code::InvalidRequest, format!("provider {:?}: {error}", runtime.name)))?;
@@ -189,7 +198,7 @@ impl ManagerBuilder {
             clock,
             store,
             providers: ArcSwap::from_pointee(providers),
-            http,
+            sources,
             slots: Slots::new(),
             scheduler: Scheduler::default(),
             tasks,

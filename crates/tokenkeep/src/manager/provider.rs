@@ -15,8 +15,7 @@ use crate::expiry::{Gate, Policy, Refresh};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::provider::{Accounts, ApiSettings, Provider};
-use crate::source::http::HttpClient;
-use crate::source::{Ask, Fault, FetchError, Fetched, Keep, TokenSource, from_grant};
+use crate::source::{Ask, Fault, FetchError, Fetched, Keep, Maker, TokenSource};
 use crate::token::TokenKind;
 
 #[derive(Debug)]
@@ -42,9 +41,9 @@ pub(crate) struct ProviderRuntime {
 }
 
 impl ProviderRuntime {
-    pub(crate) fn of_config(provider: &Provider, http: &HttpClient) -> Self {
-        let fallbacks = provider.fallbacks.iter().map(|grant| from_grant(grant, http));
-        let ways = Ways::new(from_grant(&provider.grant, http), fallbacks.collect(), provider.max_failures);
+    pub(crate) fn of_config(provider: &Provider, maker: &Maker) -> Self {
+        let fallbacks = provider.fallbacks.iter().map(|grant| maker.source(grant));
+        let ways = Ways::new(maker.source(&provider.grant), fallbacks.collect(), provider.max_failures);
         let Provider { policy, accounts, api, budget, .. } = provider.clone();
         let runtime = Self::new(provider.name().into(), ways, Settings { policy, accounts, api, budget });
         Self { config: Some(provider.clone()), ..runtime }

@@ -1,4 +1,4 @@
-//! The API that a provider's tokens are for: where it is, and what it says of a token that it does not take.
+//! Where the API is that a provider's tokens are for.
 //!
 //! The hard problem is that a token must not reach another place than the one it is for, whatever path a caller names.
 //! So [`ApiBase::join`] judges where a path leads after everything in it is resolved, not what it looks like.
@@ -7,24 +7,7 @@ use std::fmt;
 
 use url::Url;
 
-use super::{InvalidUrl, TokenHeader, Transport, check_transport};
-
-/// What is known of the API that a provider's tokens are for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiSettings {
-    /// Where it is; `None` if configuration does not say.
-    pub base: Option<ApiBase>,
-    /// The HTTP statuses by which it refuses a token, so that a new one can help.
-    pub reject_on: Vec<u16>,
-    /// What it takes a token in.
-    pub header: TokenHeader,
-}
-
-impl Default for ApiSettings {
-    fn default() -> Self {
-        Self { base: None, reject_on: vec![401], header: TokenHeader::default() }
-    }
-}
+use super::address::{self, InvalidUrl, Transport, check_transport};
 
 /// The address below which an API's resources are, and the only one that its tokens are sent to.
 #[derive(Clone, PartialEq, Eq)]
@@ -76,12 +59,12 @@ impl ApiBase {
 
     /// Host and, unless it is the scheme's own, port: what messages show.
     pub fn host(&self) -> String {
-        super::host(&self.0)
+        address::host(&self.0)
     }
 
     /// Whether it is a server of this machine that is spoken to without encryption.
     pub fn is_local(&self) -> bool {
-        self.0.scheme() == "http" && self.0.host_str().is_some_and(super::is_loopback)
+        self.0.scheme() == "http" && self.0.host_str().is_some_and(address::is_loopback)
     }
 
     fn resolved(&self, path: &str) -> Url {

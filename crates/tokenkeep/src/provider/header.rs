@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
-
-use super::login::is_of_connection;
 
 /// The header that carries a provider's tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,3 +72,8 @@ impl fmt::Debug for OwnHeader {
 pub struct InvalidHeader(&'static str);
 
 const TOKEN: &str = "{token}";
+
+/// Whether a header belongs to the connection, so that nobody else can set it.
+pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
+    [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE].contains(name)
+}

@@ -21,8 +21,8 @@ use crate::fingerprint::Fingerprint;
 
 pub use json_template::JsonTemplate;
 pub use place::{InvalidPlace, Part, Place, Unit, XmlPath};
-pub(crate) use request::is_of_connection;
 pub use request::{Body, LoginRequest, Method};
+#[cfg(feature = "config")]
 pub(crate) use template::escaped;
 pub use template::{InvalidTemplate, Segment, Template};
 pub use url_template::{InvalidUrlTemplate, UrlTemplate};

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde_json::Value;
 
-use super::token_response;
+use super::timestamp::absolute;
 use crate::secret::Secret;
 
 /// When it ends (section 4.1.4); `None` if it does not say. The signature is for whoever the token is for. The error is a
@@ -21,6 +21,6 @@ pub(crate) fn exp(token: &Secret) -> Result<Option<SystemTime>, String> {
     let claims = claims.ok_or("a token that is no JWT")?;
     match claims.get("exp") {
         None | Some(Value::Null) => Ok(None),
-        Some(exp) => token_response::absolute(exp).map(Some).ok_or_else(|| "an exp that is no time".to_owned()),
+        Some(exp) => absolute(exp).map(Some).ok_or_else(|| "an exp that is no time".to_owned()),
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::echo::printable;
 use super::http::HttpAnswer;
+use super::timestamp::{absolute, number};
 use super::{Expiry, Fetched, unfit_token};
 use crate::expiry::is_plausible_life;
 use crate::secret::Secret;
@@ -145,23 +146,6 @@ pub(super) fn until(name: &str, end: SystemTime, date: Option<SystemTime>) -> Re
     }
 }
 
-/// Seconds or milliseconds since 1970, as a number or a text, or a date (RFC 3339).
-pub(super) fn absolute(value: &Value) -> Option<SystemTime> {
-    if let Some(number) = number(value) {
-        let seconds = if number < FIRST_MILLIS { number } else { number / 1000.0 };
-        return SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?);
-    }
-    value.as_str()?.trim().parse::<jiff::Timestamp>().ok().map(SystemTime::from)
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
-        _ => None,
-    }
-}
-
 fn positive_seconds(seconds: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
 }
@@ -211,5 +195,3 @@ fn is_token(text: &str) -> bool {
 /// The longest answer that is read.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 const MAX_SCOPE: usize = 4096;
-/// A time from here on is in milliseconds: as seconds it would lie more than three thousand years ahead.
-const FIRST_MILLIS: f64 = 1e11;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use tokenkeep::expiry::{Decision, Gate, MAX_BUFFER, Phase, Policy, Refresh, decide, windows};
+use tokenkeep::expiry::Policy;
 use tokenkeep::source::{Expiry, Fault, FetchError};
-use tokenkeep::{Code, KeyState, Moment};
+use tokenkeep::{Code, KeyState};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -221,38 +221,5 @@ proptest! {
         fastrand::seed(draws);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(live_through(steps, rotating, started))?;
-    }
-
-    #[test]
-    fn the_windows_lie_within_half_of_the_life_but_for_jitter(
-        life_ms in 1..10_000_000_000_u64,
-        buffer in prop::option::of(0..100_000_u64), before in prop::option::of(0..10_000_000_u64),
-        advice in prop::option::of(0..10_000_000_u64), jitter in 0.0_f32..=1.0, on_demand in any::<bool>(),
-    ) {
-        let life = Duration::from_millis(life_ms);
-        let policy = Policy {
-            expiry_buffer: buffer.map(Duration::from_millis),
-            refresh_before: before.map(Duration::from_millis),
-            refresh: if on_demand { Refresh::OnDemand } else { Refresh::Ahead },
-            ..Policy::default()
-        };
-        let windows = windows(life, advice.map(Duration::from_millis), jitter, &policy);
-        prop_assert!(u64::from(windows.buffer_ms) <= life_ms / 2);
-        prop_assert!(windows.buffer_ms <= windows.refresh_before_ms);
-        prop_assert!(u64::from(windows.refresh_before_ms) <= (life_ms / 2) * 6 / 5 + 1 || windows.refresh_before_ms == windows.buffer_ms);
-        if buffer.is_none() {
-            prop_assert!(u128::from(windows.buffer_ms) <= MAX_BUFFER.as_millis());
-        }
-    }
-
-    #[test]
-    fn a_good_token_is_always_handed_out_and_no_other_ever(phase in 0..5_u8, gate in 0..3_u8) {
-        let phase = [Phase::Fresh, Phase::Due, Phase::MustWait, Phase::Expired, Phase::Absent][usize::from(phase)];
-        let until = Moment { wall_ms: 1, boot_ms: 1 };
-        let gate = [Gate::Open, Gate::BackingOff(until), Gate::Refused(until)][usize::from(gate)];
-        let handed_out = matches!(decide(phase, gate), Decision::HandOut | Decision::HandOutAndRefresh);
-        prop_assert_eq!(handed_out, matches!(phase, Phase::Fresh | Phase::Due));
-        let asks = matches!(decide(phase, gate), Decision::HandOutAndRefresh | Decision::Wait);
-        prop_assert!(!asks || gate == Gate::Open, "a closed gate was passed");
     }
 }

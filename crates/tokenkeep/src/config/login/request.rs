@@ -8,10 +8,8 @@ use toml::de::DeValue;
 use super::names::Names;
 use crate::config::document::{Field, Table, listed};
 use crate::config::problem::Finding;
-use crate::provider::Transport;
-use crate::provider::login::{
-    Body, JsonTemplate, LoginRequest, Method, Template, UrlTemplate, XmlTemplate, is_of_connection,
-};
+use crate::provider::login::{Body, JsonTemplate, LoginRequest, Method, Template, UrlTemplate, XmlTemplate};
+use crate::provider::{Transport, is_of_connection};
 
 /// Reads a request out of the table of its step.
 pub(super) fn request(table: &mut Table<'_>, transport: Transport, names: &Names) -> Option<LoginRequest> {

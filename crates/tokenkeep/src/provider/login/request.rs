@@ -1,7 +1,6 @@
 //! What a request of a login sends.
 
 use http::HeaderName;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 
 use super::{JsonTemplate, Template, UrlTemplate, XmlTemplate};
 use crate::secret::Secret;
@@ -106,9 +105,4 @@ impl LoginRequest {
             Body::Xml(xml) => parts.push(("xml", xml.as_template().to_text())),
         }
     }
-}
-
-/// Whether a header belongs to the connection, so that nobody else can set it.
-pub(crate) fn is_of_connection(name: &HeaderName) -> bool {
-    [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE].contains(name)
 }

@@ -12,7 +12,7 @@ use super::cookies::CookieLife;
 use crate::expiry::{MAX_LIFE, is_plausible_life};
 use crate::provider::login::{End, Part, TokenStep, Unit};
 use crate::secret::Secret;
-use crate::source::{Expiry, jwt, token_response};
+use crate::source::{Expiry, jwt, timestamp, token_response};
 
 /// What an answer says of its token's end. The error is a noun phrase.
 pub(super) fn expiry(step: &TokenStep, answer: &Answer, token: &Secret) -> Result<Expiry, String> {
@@ -64,7 +64,7 @@ fn life(text: &str, unit: Unit) -> Result<Expiry, String> {
 /// What token endpoints send, and the dates of mail, of HTTP, and of those who mean UTC and do not say so.
 fn time(text: &str) -> Option<SystemTime> {
     let text = text.trim();
-    token_response::absolute(&Value::from(text))
+    timestamp::absolute(&Value::from(text))
         .or_else(|| httpdate::parse_http_date(text).ok())
         .or_else(|| rfc2822::DateTimeParser::new().parse_timestamp(text).ok().map(SystemTime::from))
         .or_else(|| {
