@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use tokenkeep::TokenManager;
 use tokenkeep::config::{self, Config};
+use tokenkeep::environment::ProcessEnvironment;
 use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::store::StoreUrl;
 
 use crate::command::GlobalArgs;
-use crate::environment::{self, ProcessEnvironment};
+use crate::environment;
 use crate::exit::Failure;
 
 /// A configuration that was read, and where.

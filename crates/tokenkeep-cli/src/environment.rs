@@ -1,19 +1,8 @@
-//! The process's environment: read here and nowhere else.
+//! What the command line itself takes from the process's environment: read here and nowhere else.
 
 use std::path::PathBuf;
 
-use tokenkeep::config::Environment;
-
-/// The environment that this process was started with, for `${VAR}` and `{ env = "VAR" }` in configuration.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ProcessEnvironment;
-
-impl Environment for ProcessEnvironment {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-}
+use tokenkeep::environment::{Environment as _, ProcessEnvironment};
 
 /// A variable that is set and not empty.
 pub(crate) fn text(name: &str) -> Option<String> {

@@ -13,10 +13,8 @@
 //!
 //! Nothing ambient is read: variables come from the [`Environment`] that the caller passes.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::hash::BuildHasher;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::task::Poll;
@@ -29,6 +27,7 @@ use self::problem::Finding;
 pub use self::problem::{Color, Problem, Problems, Severity};
 pub use self::schema::schema;
 use self::syntax::Syntax;
+use crate::environment::Environment;
 use crate::provider::Provider;
 use crate::seal::SealKey;
 use crate::store::StoreUrl;
@@ -111,24 +110,6 @@ impl KeyHash {
 impl fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyHash(…)")
-    }
-}
-
-/// Where `${VAR}` and `{ env = "VAR" }` are looked up.
-pub trait Environment: Send + Sync {
-    /// The value of a variable, `None` if it is not set.
-    fn variable(&self, name: &str) -> Option<String>;
-}
-
-impl<S: BuildHasher + Send + Sync> Environment for HashMap<String, String, S> {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.get(name).cloned()
-    }
-}
-
-impl<F: Fn(&str) -> Option<String> + Send + Sync> Environment for F {
-    fn variable(&self, name: &str) -> Option<String> {
-        self(name)
     }
 }
 

@@ -32,6 +32,7 @@
 //! Start with [`TokenManager`]. A source of your own is a [`source::TokenSource`], a store of your own a
 //! [`store::Store`].
 
+pub mod environment;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod provider;

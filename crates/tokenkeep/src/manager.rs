@@ -19,6 +19,7 @@ mod reload;
 mod scheduler;
 mod slot;
 mod slots;
+mod source_settings;
 mod spending;
 mod statuses;
 mod store_trouble;
@@ -41,6 +42,7 @@ use self::slot::Slot;
 use self::slots::Slots;
 use self::store_trouble::StoreTrouble;
 use crate::clock::{Clock, Moment};
+use crate::environment::overrides::Overrides;
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::failure::{Failure, FailureKind};
@@ -53,10 +55,11 @@ use crate::token::Token;
 
 pub(crate) use store_trouble::StoreTask;
 
-pub use build::{ManagerBuilder, SourceSettings};
+pub use build::ManagerBuilder;
 pub use cleanup::{CLEANUP_GRACE, CLEANUP_INTERVAL};
 pub use handle::{Answer, Demand, TokenHandle};
 pub use reload::Reloaded;
+pub use source_settings::SourceSettings;
 pub use trial::{Trial, TrialLife, TrialToken};
 
 /// Obtains, keeps, renews and hands out the tokens of any number of keys. Cheap to clone; all clones are one manager.
@@ -165,6 +168,7 @@ pub(crate) struct Shared {
     store: Arc<dyn Store>,
     providers: ArcSwap<Providers>,
     sources: Maker,
+    overrides: Overrides,
     slots: Slots,
     scheduler: Scheduler,
     tasks: TaskTracker,

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `tokenkeep` may name of the others, and why no more. Comments may point anywhere.
-const MODULES: [(&str, &[&str], &str); 20] = [
+const MODULES: [(&str, &[&str], &str); 21] = [
     ("secret", &[], "is a text and nothing else"),
     ("credentials", &["expiry", "secret"], "is a set of secrets, with the life that goes with them"),
     ("budget", &["clock"], "is a number of requests in a time"),
@@ -37,9 +37,10 @@ const MODULES: [(&str, &[&str], &str); 20] = [
         &["budget", "clock", "credentials", "failure", "fingerprint", "key", "seal", "secret", "token"],
         "keeps records; it never knows where they come from",
     ),
+    ("environment", &["error", "expiry"], "is variables, and what four of them say of all providers"),
     (
         "config",
-        &["budget", "credentials", "error", "expiry", "key", "provider", "seal", "secret", "store"],
+        &["budget", "credentials", "environment", "error", "expiry", "key", "provider", "seal", "secret", "store"],
         "goes from a file to providers, a store's URL and its keys; it opens and asks nothing",
     ),
     ("status", &["clock", "expiry", "failure", "key", "token"], "is what an operator may know, made from facts"),
@@ -51,6 +52,7 @@ const MODULES: [(&str, &[&str], &str); 20] = [
             "clock",
             "config",
             "credentials",
+            "environment",
             "error",
             "event",
             "expiry",
@@ -162,11 +164,11 @@ fn the_policy_is_pure() {
 }
 
 #[test]
-fn the_library_neither_prints_nor_reads_the_environment() {
+fn the_library_does_not_print_and_reads_the_environment_in_one_place() {
     let ambient = ["println!", "print!", "env::var", "env::home_dir", "std::io::stdout", "std::io::stderr"];
-    for (file, _, text) in sources() {
+    for (file, module, text) in sources() {
         for (number, line) in code_lines(&text) {
-            for word in ambient {
+            for word in ambient.into_iter().filter(|word| module != "environment" || *word != "env::var") {
                 assert!(!line.contains(word), "{}:{number}: {}", file.display(), line.trim());
             }
         }

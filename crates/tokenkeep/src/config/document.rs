@@ -14,7 +14,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::interpolate::interpolate;
 use super::problem::Finding;
-use super::{Environment, suggest};
+use super::suggest;
+use crate::environment::Environment;
 
 /// What every reader needs, and where it notes what is wrong.
 pub(super) struct Context<'d> {
@@ -100,7 +101,9 @@ impl<'d> Table<'d> {
 
     /// An option, if it is there.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Field<'d>> {
-        self.asked.push(name);
+        if !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
         let at = self.entries.iter().position(|field| field.name == name)?;
         Some(self.entries.swap_remove(at))
     }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Environment;
-use super::variables::{Lookup, is_variable_name, look_up};
+use super::variables::{Lookup, look_up};
+use crate::environment::{Environment, is_variable_name};
 
 /// The text with its references replaced, or everything that is wrong with them. What a variable holds is not looked
 /// at for further references.

@@ -15,7 +15,8 @@ use super::document::{Field, Text};
 use super::interpolate::sole_reference;
 use super::problem::Finding;
 use super::read_file;
-use super::variables::{Lookup, is_variable_name, look_up};
+use super::variables::{Lookup, look_up};
+use crate::environment::is_variable_name;
 use crate::secret::Secret;
 
 /// Gets the secret that an option holds or refers to.

@@ -1,8 +1,10 @@
 //! A value that stands in one variable of the environment, or in any one of several: names that mean the same.
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
-use super::Environment;
+use crate::environment::Environment;
 
 /// What the environment holds under one of several names. An empty variable counts as one that is not set.
 pub(super) enum Lookup {
@@ -21,7 +23,7 @@ pub(super) fn look_up(names: &[&str], env: &dyn Environment) -> Lookup {
         .filter_map(|name| Some((*name, env.variable(name).map(Zeroizing::new).filter(|value| !value.is_empty())?)))
         .collect();
     if set.windows(2).any(|pair| pair[0].1 != pair[1].1) {
-        let names: Vec<_> = set.iter().map(|(name, _)| *name).collect();
+        let names: Vec<_> = set.iter().map(|(name, _)| env.full_name(name)).collect();
         return Lookup::Differing(format!(
             "the environment variables {} mean the same and hold different values; set one of them",
             listed(&names)
@@ -33,23 +35,17 @@ pub(super) fn look_up(names: &[&str], env: &dyn Environment) -> Lookup {
     }
 }
 
-/// Whether a variable can have this name.
-pub(super) fn is_variable_name(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && !name.is_empty()
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
 fn missing(names: &[&str], env: &dyn Environment) -> String {
-    match names {
-        [name] if env.variable(name).is_some() => format!("the environment variable `{name}` is empty"),
-        [name] => format!("the environment variable `{name}` is not set"),
-        names => format!("none of the environment variables {} is set", listed(names)),
+    let full_names: Vec<_> = names.iter().map(|name| env.full_name(name)).collect();
+    match (names, &full_names[..]) {
+        ([name], [shown]) if env.variable(name).is_some() => format!("the environment variable `{shown}` is empty"),
+        (_, [shown]) => format!("the environment variable `{shown}` is not set"),
+        (_, shown) => format!("none of the environment variables {} is set", listed(shown)),
     }
 }
 
 /// Names as a sentence shows them: `A`, `B` and `C`.
-fn listed(names: &[&str]) -> String {
+fn listed(names: &[Cow<'_, str>]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

@@ -1,75 +1,34 @@
 //! From providers, a store and a clock to a manager.
 
 use std::collections::HashMap;
+use std::fmt;
+#[cfg(feature = "config")]
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
 use tokio_util::task::TaskTracker;
 
-use super::provider::{ProviderRuntime, Settings};
+use super::provider::ProviderRuntime;
 use super::scheduler::Scheduler;
 use super::slots::Slots;
-use super::ways::Ways;
+use super::source_settings::SourceSettings;
 use super::{Shared, StoreTask, TokenManager};
-use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "config")]
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::environment::overrides::Overrides;
+use crate::environment::{Environment, Prefixed, ProcessEnvironment, is_variable_name};
 use crate::error::{Code, Error};
-use crate::expiry::Policy;
 use crate::key::check_provider_name;
-use crate::provider::{Accounts, ApiSettings, DEFAULT_MAX_FAILURES, Provider};
+use crate::provider::Provider;
 #[cfg(feature = "stores")]
 use crate::seal::SealKey;
 use crate::source::{Maker, TokenSource};
 use crate::store::{Holder, MemoryStore, Store};
 #[cfg(feature = "stores")]
 use crate::store::{ReopeningStore, StoreUrl};
-
-/// How a source of your own is used; as a provider is configured.
-#[derive(Debug, Clone)]
-pub struct SourceSettings {
-    /// When its tokens are renewed.
-    pub policy: Policy,
-    /// Whose tokens it can obtain.
-    pub accounts: Accounts,
-    /// The API that they are for.
-    pub api: ApiSettings,
-    /// How many requests the issuer allows.
-    pub budget: Option<Budget>,
-    /// Further sources, for when it fails.
-    pub fallbacks: Vec<Arc<dyn TokenSource>>,
-    /// After how many failures in a row they are used; at least 1.
-    pub max_failures: u32,
-}
-
-impl Default for SourceSettings {
-    fn default() -> Self {
-        Self {
-            policy: Policy::default(),
-            accounts: Accounts::Default,
-            api: ApiSettings::default(),
-            budget: None,
-            fallbacks: Vec::new(),
-            max_failures: DEFAULT_MAX_FAILURES,
-        }
-    }
-}
-
-impl SourceSettings {
-    /// The default but for the policy.
-    #[must_use]
-    pub fn with_policy(self, policy: Policy) -> Self {
-        Self { policy, ..self }
-    }
-
-    /// The default but for the accounts.
-    #[must_use]
-    pub fn with_accounts(self, accounts: Accounts) -> Self {
-        Self { accounts, ..self }
-    }
-}
 
 /// Puts a manager together.
 ///
@@ -82,17 +41,28 @@ impl SourceSettings {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ManagerBuilder {
     clock: Option<Arc<dyn Clock>>,
     store: StoreChoice,
     #[cfg(feature = "stores")]
     seal_keys: Vec<SealKey>,
     providers: Vec<Provider>,
-    sources: Vec<ProviderRuntime>,
+    sources: Vec<(Box<str>, Arc<dyn TokenSource>, SourceSettings)>,
+    #[cfg(feature = "config")]
+    unread: Option<Unread>,
+    environment: Option<Arc<dyn Environment>>,
+    env_prefix: Option<String>,
 }
 
-#[derive(Debug, Default)]
+/// A configuration that is still to be read.
+#[cfg(feature = "config")]
+enum Unread {
+    File(PathBuf),
+    Text(String),
+}
+
+#[derive(Default)]
 enum StoreChoice {
     #[default]
     Memory,
@@ -128,12 +98,55 @@ impl ManagerBuilder {
         }
     }
 
+    /// Reads this configuration file when the manager is built, with [`ManagerBuilder::environment`] for its variables.
+    /// What is wrong with it is in that error, all of it, each fault at its place; what should be changed is logged.
+    ///
+    /// A store that the program chose stays.
+    #[cfg(feature = "config")]
+    #[must_use]
+    pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.unread = Some(Unread::File(path.into()));
+        self
+    }
+
+    /// As [`ManagerBuilder::config_file`], but this is what would stand in the file; relative paths in it are taken
+    /// from the folder that the program runs in.
+    #[cfg(feature = "config")]
+    #[must_use]
+    pub fn config_text(mut self, toml: impl Into<String>) -> Self {
+        self.unread = Some(Unread::Text(toml.into()));
+        self
+    }
+
+    /// Looks variables up here instead of in the environment of this process.
+    #[must_use]
+    pub fn environment(mut self, environment: impl Environment + 'static) -> Self {
+        self.environment = Some(Arc::new(environment));
+        self
+    }
+
+    /// Takes variables that begin with this prefix, e.g. `MYAPP_`, and no others: those that the configuration names,
+    /// and four that hold for all providers, whatever is configured for each.
+    ///
+    /// | variable, after the prefix | says |
+    /// |---|---|
+    /// | `TOKEN_REFRESH_INTERVAL_MINUTES` | renew tokens that are so old, and before they end; see [`crate::expiry::Refresh::Every`] |
+    /// | `TOKEN_ENABLE_PERIODIC_REFRESH` | `false`: renew a token only when somebody asks and it is over |
+    /// | `TOKEN_MAX_FAILURES_BEFORE_FALLBACK` | use the fallbacks after so many failures in a row, from 1 |
+    /// | `TOKEN_ENABLE_FALLBACK` | `false`: never use fallbacks |
+    ///
+    /// One that is not set, or is empty, changes nothing. Without a prefix (the default, unlike an empty one) these four
+    /// are not read.
+    #[must_use]
+    pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.env_prefix = Some(prefix.into());
+        self
+    }
+
     /// Adds a provider whose tokens come from a source of your own.
     #[must_use]
     pub fn source(mut self, name: &str, source: Arc<dyn TokenSource>, settings: SourceSettings) -> Self {
-        let SourceSettings { policy, accounts, api, budget, fallbacks, max_failures } = settings;
-        let ways = Ways::new(source, fallbacks, max_failures);
-        self.sources.push(ProviderRuntime::new(name.into(), ways, Settings { policy, accounts, api, budget }));
+        self.sources.push((name.into(), source, settings));
         self
     }
 
@@ -171,8 +184,13 @@ impl ManagerBuilder {
     /// Opens the store and makes the manager. Spawns nothing, asks no issuer.
     ///
     /// A store that cannot be opened is no error: tokens go on from memory, log and status say so, and it is opened as
-    /// soon as it can be; see [`TokenManager::store_trouble`]. `invalid_request` if a name is no name or stands twice.
-    pub async fn build(self) -> Result<TokenManager, Error> {
+    /// soon as it can be; see [`TokenManager::store_trouble`]. `invalid_request` if a name is no name or stands twice,
+    /// or if the configuration or a variable is wrong.
+    pub async fn build(mut self) -> Result<TokenManager, Error> {
+        #[cfg_attr(not(feature = "config"), expect(unused_variables, reason = "only a configuration names variables"))]
+        let (environment, overrides) = self.read_environment()?;
+        #[cfg(feature = "config")]
+        self.read_config(&*environment).await?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let store: Arc<dyn Store> = match self.store {
             StoreChoice::Memory => Arc::new(MemoryStore::new(Arc::clone(&clock))),
@@ -182,8 +200,10 @@ impl ManagerBuilder {
         };
         let sources = Maker::new(&clock);
         let mut providers = HashMap::new();
-        let configured = self.providers.iter().map(|provider| ProviderRuntime::of_config(provider, &sources));
-        for runtime in configured.chain(self.sources) {
+        let configured =
+            self.providers.iter().map(|provider| ProviderRuntime::of_config(provider, &sources, &overrides));
+        let own = self.sources.into_iter().map(|(name, source, settings)| settings.provider(name, source, &overrides));
+        for runtime in configured.chain(own) {
             check_provider_name(&runtime.name)
                 .map_err(|error| Error::new(Code::InvalidRequest, format!("provider {:?}: {error}", runtime.name)))?;
             let name = runtime.name.clone();
@@ -199,6 +219,7 @@ impl ManagerBuilder {
             store,
             providers: ArcSwap::from_pointee(providers),
             sources,
+            overrides,
             slots: Slots::new(),
             scheduler: Scheduler::default(),
             tasks,
@@ -210,6 +231,52 @@ impl ManagerBuilder {
         let first_look = shared.store.newest_version().await;
         shared.note_store(StoreTask::Read, &first_look);
         Ok(TokenManager { shared: Arc::new(shared) })
+    }
+
+    /// The environment that variables are looked up in, and what it says of all providers.
+    fn read_environment(&mut self) -> Result<(Arc<dyn Environment>, Overrides), Error> {
+        let all = self.environment.take().unwrap_or_else(|| Arc::new(ProcessEnvironment));
+        match &self.env_prefix {
+            None => Ok((all, Overrides::default())),
+            Some(prefix) if prefix.is_empty() || is_variable_name(prefix) => {
+                let own = Prefixed::new(prefix, all);
+                let overrides = Overrides::read(&own)?;
+                Ok((Arc::new(own), overrides))
+            }
+            Some(prefix) => {
+                let what = format!("no environment variable can begin with {prefix:?}");
+                Err(Error::new(Code::InvalidRequest, what).with_next("use a prefix such as MYAPP_"))
+            }
+        }
+    }
+
+    /// Reads the configuration that is still to be read.
+    #[cfg(feature = "config")]
+    async fn read_config(&mut self, environment: &dyn Environment) -> Result<(), Error> {
+        let config = match self.unread.take() {
+            None => return Ok(()),
+            Some(Unread::File(path)) => config::load(&path, environment).await?,
+            Some(Unread::Text(text)) => config::parse(&text, "configuration", "".as_ref(), environment).await?,
+        };
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let chosen = std::mem::take(&mut self.store);
+        *self = std::mem::take(self).config(config);
+        if !matches!(chosen, StoreChoice::Memory) {
+            self.store = chosen;
+        }
+        Ok(())
+    }
+}
+
+// What it was given can be secret.
+impl fmt::Debug for ManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let configured = self.providers.iter().map(Provider::name);
+        let own = self.sources.iter().map(|(name, ..)| &**name);
+        let providers: Vec<_> = configured.chain(own).collect();
+        f.debug_struct("ManagerBuilder").field("providers", &providers).finish_non_exhaustive()
     }
 }
 

@@ -11,6 +11,7 @@ use super::slot::Slot;
 use super::ways::Ways;
 use crate::budget::{Budget, Spending, Window};
 use crate::clock::Moment;
+use crate::environment::overrides::Overrides;
 use crate::expiry::{Gate, Policy, Refresh};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
@@ -41,10 +42,12 @@ pub(crate) struct ProviderRuntime {
 }
 
 impl ProviderRuntime {
-    pub(crate) fn of_config(provider: &Provider, maker: &Maker) -> Self {
-        let fallbacks = provider.fallbacks.iter().map(|grant| maker.source(grant));
-        let ways = Ways::new(maker.source(&provider.grant), fallbacks.collect(), provider.max_failures);
+    pub(crate) fn of_config(provider: &Provider, maker: &Maker, overrides: &Overrides) -> Self {
+        let fallbacks = overrides.fallbacks(provider.fallbacks.iter().map(|grant| maker.source(grant)).collect());
+        let max_failures = overrides.max_failures(provider.max_failures);
+        let ways = Ways::new(maker.source(&provider.grant), fallbacks, max_failures);
         let Provider { policy, accounts, api, budget, .. } = provider.clone();
+        let policy = overrides.policy(&policy);
         let runtime = Self::new(provider.name().into(), ways, Settings { policy, accounts, api, budget });
         Self { config: Some(provider.clone()), ..runtime }
     }

@@ -55,11 +55,11 @@ impl Shared {
                 Some(runtime) if runtime.config.as_ref() == Some(provider) => Arc::clone(runtime),
                 Some(_) => {
                     news.changed.push(provider.name().to_owned());
-                    Arc::new(ProviderRuntime::of_config(provider, &self.sources))
+                    Arc::new(ProviderRuntime::of_config(provider, &self.sources, &self.overrides))
                 }
                 None => {
                     news.added.push(provider.name().to_owned());
-                    Arc::new(ProviderRuntime::of_config(provider, &self.sources))
+                    Arc::new(ProviderRuntime::of_config(provider, &self.sources, &self.overrides))
                 }
             };
             if after.insert(provider.name().into(), runtime).is_some() {

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokenkeep::Secret;
-use tokenkeep::config::{self, Color, Config, Environment, Listen, Problems, Severity};
+use tokenkeep::config::{self, Color, Config, Listen, Problems, Severity};
+use tokenkeep::environment::Environment;
 use tokenkeep::expiry::Refresh;
 use tokenkeep::provider::{Accounts, ClientAuth, Grant};
 use tokenkeep::seal::SealKey;

@@ -270,7 +270,7 @@ async fn credentials_that_vanish_cause_no_work_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn new_credentials_bring_the_first_way_back() {
     let second = Issuer::at("second.example", MINUTE);
-    let settings = SourceSettings { fallbacks: vec![std::sync::Arc::new(second.clone())], ..stored() };
+    let settings = stored().with_fallback(std::sync::Arc::new(second.clone()));
     let world = world_of(Issuer::new(HOUR), settings).await;
     second.set_clock(&world.clock);
     world.manager.set_credentials("graph:1", credentials("wrong")).await.unwrap();

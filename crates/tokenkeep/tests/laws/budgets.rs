@@ -49,7 +49,7 @@ async fn a_caller_beyond_the_budget_is_told_when_there_is_room() {
 
 #[tokio::test(start_paused = true)]
 async fn callers_with_a_good_token_notice_nothing_of_a_spent_budget() {
-    let settings = SourceSettings { budget: Budget::parse("1/10m").ok(), ..limited() };
+    let settings = limited().with_budget(Budget::parse("1/10m").unwrap());
     let world = world_of(Issuer::new(HOUR), settings).await;
     let good = world.get().await.unwrap();
     world.manager.token("graph:other").await.unwrap_err();
@@ -60,7 +60,7 @@ async fn callers_with_a_good_token_notice_nothing_of_a_spent_budget() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_by_hand_does_not_pass_over_the_budget() {
-    let settings = SourceSettings { budget: Budget::parse("2/1m").ok(), ..limited() };
+    let settings = limited().with_budget(Budget::parse("2/1m").unwrap());
     let world = world_of(Issuer::new(HOUR), settings).await;
     world.get().await.unwrap();
     world.graph().refresh().await.unwrap();
@@ -111,7 +111,7 @@ async fn what_was_spent_without_the_store_counts_when_it_is_back() {
 #[tokio::test(start_paused = true)]
 async fn a_spent_budget_turns_to_a_fallback_at_another_issuer() {
     let second = Issuer::at("second.example", HOUR);
-    let settings = SourceSettings { fallbacks: vec![std::sync::Arc::new(second.clone())], ..limited() };
+    let settings = limited().with_fallback(std::sync::Arc::new(second.clone()));
     let world = world_of(Issuer::new(HOUR), settings).await;
     second.set_clock(&world.clock);
     for account in 0..15 {
@@ -122,6 +122,6 @@ async fn a_spent_budget_turns_to_a_fallback_at_another_issuer() {
 
 fn limited() -> SourceSettings {
     let policy = Policy { timeout: Duration::from_secs(5), ..Policy::default() };
-    let budget = Some(Budget::parse("10/1m").unwrap());
-    SourceSettings { budget, policy, accounts: Accounts::Any, ..SourceSettings::default() }
+    let budget = Budget::parse("10/1m").unwrap();
+    SourceSettings::default().with_budget(budget).with_policy(policy).with_accounts(Accounts::Any)
 }

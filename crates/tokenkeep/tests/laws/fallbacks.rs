@@ -145,11 +145,7 @@ async fn a_fallback_that_fails_on_demand_is_held_against_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_keeps_all_keys_from_the_first_way_for_as_long_as_it_says() {
     let second = Issuer::at("second.example", HOUR);
-    let settings = SourceSettings {
-        fallbacks: vec![Arc::new(second.clone())],
-        accounts: Accounts::Any,
-        ..SourceSettings::default()
-    };
+    let settings = SourceSettings::default().with_accounts(Accounts::Any).with_fallback(Arc::new(second.clone()));
     let world = world_of(Issuer::new(HOUR), settings).await;
     second.set_clock(&world.clock);
     let limit = FetchError { retry_after: Some(HOUR), ..FetchError::new(Fault::RateLimited, "answered 429") };
@@ -163,7 +159,7 @@ async fn a_rate_limit_keeps_all_keys_from_the_first_way_for_as_long_as_it_says()
 #[tokio::test(start_paused = true)]
 async fn a_login_that_was_rotated_in_vain_is_saved_whatever_way_the_flight_ends() {
     let second = Issuer::at("second.example", HOUR);
-    let settings = SourceSettings { fallbacks: vec![Arc::new(second.clone())], ..SourceSettings::default() };
+    let settings = SourceSettings::default().with_fallback(Arc::new(second.clone()));
     let world = world_of(Issuer::rotating(MINUTE), settings).await;
     second.set_clock(&world.clock);
     let rotated = Some(tokenkeep::Secret::new("rt-new"));
@@ -182,7 +178,7 @@ async fn a_login_that_was_rotated_in_vain_is_saved_whatever_way_the_flight_ends(
 async fn after_many_fallbacks_the_first_way_still_logs_in_without_the_refresh_token_that_is_refused() {
     let others: Vec<_> = ["b.example", "c.example", "d.example"].map(|host| Issuer::at(host, HOUR)).into();
     let sources = others.iter().map(|other| Arc::new(other.clone()) as Arc<dyn tokenkeep::source::TokenSource>);
-    let settings = SourceSettings { fallbacks: sources.collect(), ..SourceSettings::default() };
+    let settings = sources.fold(SourceSettings::default(), SourceSettings::with_fallback);
     let world = world_of(Issuer::rotating(HOUR), settings).await;
     for other in &others {
         other.set_clock(&world.clock);
@@ -211,8 +207,7 @@ async fn ways_with(max_failures: u32, second: Issuer) -> Ways {
 }
 
 async fn ways_of(first: Issuer, max_failures: u32, second: Issuer) -> Ways {
-    let settings =
-        SourceSettings { fallbacks: vec![Arc::new(second.clone())], max_failures, ..SourceSettings::default() };
+    let settings = SourceSettings::default().with_fallback(Arc::new(second.clone())).with_max_failures(max_failures);
     let world = world_of(first, settings).await;
     second.set_clock(&world.clock);
     Ways { world, second }

@@ -17,6 +17,7 @@ mod background;
 mod budgets;
 mod cleanup;
 mod clocks;
+mod environments;
 mod failures;
 mod fallbacks;
 mod flights;

@@ -232,7 +232,7 @@ async fn a_configuration_with_a_name_twice_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn sources_of_the_programs_own_stay() {
-    let settings = SourceSettings { budget: Budget::parse("5/1m").ok(), ..SourceSettings::default() };
+    let settings = SourceSettings::default().with_budget(Budget::parse("5/1m").unwrap());
     let world = world_of(Issuer::new(HOUR), settings).await;
     let token = world.get().await.unwrap();
     let fixed = Grant::Static { token: Secret::new("fixed") };

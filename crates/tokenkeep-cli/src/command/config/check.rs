@@ -6,10 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use tokenkeep::Code;
 use tokenkeep::config::{self, Color, Config, Problem, Problems, Severity};
+use tokenkeep::environment::ProcessEnvironment;
 
 use crate::command::GlobalArgs;
 use crate::context::find_config;
-use crate::environment::ProcessEnvironment;
 use crate::exit::Failure;
 use crate::output::{self, counted};
 use crate::signals::Signals;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokenkeep::TokenManager;
 use tokenkeep::config::{self, Config, Listen};
+use tokenkeep::environment::ProcessEnvironment;
 use tracing::{error, info, warn};
 
 use crate::context::Context;
-use crate::environment::ProcessEnvironment;
 use crate::signals::HangUps;
 
 /// Takes over each configuration that is right; never ends. `taken` is the file before it was read at the start, the
