@@ -9,8 +9,8 @@ mod api_settings;
 mod endpoint;
 mod grant;
 mod header;
-#[cfg(feature = "grants")]
-pub mod login;
+#[cfg(feature = "config")]
+pub(crate) mod login;
 
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub use self::grant::Grant;
 #[cfg(feature = "config")]
 pub(crate) use self::header::is_of_connection;
 pub use self::header::{InvalidHeader, OwnHeader, TokenHeader};
+#[cfg(feature = "config")]
+pub use self::login::LoginSettings;
 
 /// A configured way to get tokens.
 #[derive(Debug, Clone, PartialEq)]

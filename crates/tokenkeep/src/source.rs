@@ -13,7 +13,7 @@ mod echo;
 #[cfg(feature = "grants")]
 mod http;
 pub(crate) mod jwt;
-#[cfg(feature = "grants")]
+#[cfg(feature = "config")]
 mod login;
 mod make;
 #[cfg(feature = "grants")]

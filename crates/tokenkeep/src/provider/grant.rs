@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+#[cfg(feature = "config")]
+use super::LoginSettings;
 #[cfg(feature = "grants")]
-use super::{ResourceOwner, TokenEndpointSettings, login::LoginSettings};
+use super::{ResourceOwner, TokenEndpointSettings};
 use crate::credentials::Credentials;
 #[cfg(feature = "grants")]
 use crate::credentials::{PASSWORD, USERNAME};
@@ -47,7 +49,7 @@ pub enum Grant {
         args: Vec<String>,
     },
     /// A vendor's own login, described by a recipe.
-    #[cfg(feature = "grants")]
+    #[cfg(feature = "config")]
     Login(Box<LoginSettings>),
 }
 
@@ -64,7 +66,7 @@ impl Grant {
             Self::RefreshToken { .. } => "refresh_token",
             #[cfg(feature = "grants")]
             Self::Command { .. } => "command",
-            #[cfg(feature = "grants")]
+            #[cfg(feature = "config")]
             Self::Login(_) => "login",
         }
     }
@@ -74,7 +76,7 @@ impl Grant {
     /// The names of credentials without which it cannot log in.
     pub(crate) fn needed_credentials(&self) -> Vec<&str> {
         let configured = match self {
-            #[cfg(feature = "grants")]
+            #[cfg(feature = "config")]
             Self::Login(settings) => settings.credentials.as_ref(),
             _ => None,
         };
@@ -88,7 +90,7 @@ impl Grant {
             Self::Static { .. } => Vec::new(),
             #[cfg(feature = "grants")]
             Self::Password { .. } => vec![USERNAME, PASSWORD],
-            #[cfg(feature = "grants")]
+            #[cfg(feature = "config")]
             Self::Login(settings) => settings.recipe.credential_names(),
             #[cfg(feature = "grants")]
             Self::ClientCredentials(_) | Self::RefreshToken { .. } | Self::Command { .. } => Vec::new(),
@@ -108,7 +110,7 @@ impl fmt::Debug for Grant {
             | Self::RefreshToken { endpoint, .. } => shown.field("endpoint", endpoint),
             #[cfg(feature = "grants")]
             Self::Command { program, .. } => shown.field("program", &program.split_whitespace().next()),
-            #[cfg(feature = "grants")]
+            #[cfg(feature = "config")]
             Self::Login(settings) => shown.field("settings", settings),
         }
         .finish_non_exhaustive()

@@ -19,78 +19,94 @@ use std::fmt;
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 
-pub use json_template::JsonTemplate;
-pub use place::{InvalidPlace, Part, Place, Unit, XmlPath};
-pub use request::{Body, LoginRequest, Method};
-#[cfg(feature = "config")]
+pub(crate) use json_template::JsonTemplate;
+pub(crate) use place::{InvalidPlace, Part, Place, Unit, XmlPath};
+pub(crate) use request::{Body, LoginRequest, Method};
 pub(crate) use template::escaped;
-pub use template::{InvalidTemplate, Segment, Template};
-pub use url_template::{InvalidUrlTemplate, UrlTemplate};
+pub(crate) use template::{InvalidTemplate, Segment, Template};
+pub(crate) use url_template::UrlTemplate;
 pub(crate) use url_template::{has_dots, is_word};
-pub use xml_template::XmlTemplate;
+pub(crate) use xml_template::XmlTemplate;
 
-/// How to log in at a vendor, and with what.
+/// How to log in at a vendor, and with what. It is made by a configuration, which can stand in the program's text:
+/// [`crate::ManagerBuilder::config_text`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoginSettings {
-    /// The requests.
-    pub recipe: Recipe,
+    pub(crate) recipe: Recipe,
     /// The values that the configuration gives; those of an account come with each request and win.
-    pub credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
+}
+
+impl LoginSettings {
+    /// The names of the credentials that it logs in with, sorted.
+    pub fn credential_names(&self) -> Vec<&str> {
+        self.recipe.credential_names()
+    }
+
+    /// The host that the credentials are sent to last, and that answers with the token.
+    pub fn host(&self) -> &str {
+        self.recipe.login.request.url.host()
+    }
+
+    /// What tells the requests of this login from those of another.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.recipe.fingerprint()
+    }
 }
 
 /// The requests of a login.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Recipe {
+pub(crate) struct Recipe {
     /// Those before the one that brings the token, in their order.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// The one that brings the token.
-    pub login: TokenStep,
+    pub(crate) login: TokenStep,
     /// The one that brings the next token for a refresh token; without it the login is done again.
-    pub refresh: Option<TokenStep>,
+    pub(crate) refresh: Option<TokenStep>,
 }
 
 /// A request whose answer brings values for later ones.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
+pub(crate) struct Step {
     /// What is sent.
-    pub request: LoginRequest,
+    pub(crate) request: LoginRequest,
     /// Which answers are good.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// Values for later requests, by name.
-    pub capture: Vec<(Box<str>, Place)>,
+    pub(crate) capture: Vec<(Box<str>, Place)>,
 }
 
 /// A request whose answer brings a token.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TokenStep {
+pub(crate) struct TokenStep {
     /// What is sent.
-    pub request: LoginRequest,
+    pub(crate) request: LoginRequest,
     /// Which answers are good.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// The token.
-    pub token: Place,
+    pub(crate) token: Place,
     /// Its type; `Bearer` without.
-    pub token_type: Option<Place>,
+    pub(crate) token_type: Option<Place>,
     /// What it is good for.
-    pub scope: Option<Place>,
+    pub(crate) scope: Option<Place>,
     /// Its end.
-    pub end: End,
+    pub(crate) end: End,
     /// A token to get the next one with.
-    pub refresh_token: Option<Place>,
+    pub(crate) refresh_token: Option<Place>,
 }
 
 /// Which answers are good, beside the HTTP status.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// What a good answer looks like; without it every 2xx is one that says no error.
-    pub ok: Option<Sign>,
+    pub(crate) ok: Option<Sign>,
     /// Where the vendor says what is wrong.
-    pub error: Option<Place>,
+    pub(crate) error: Option<Place>,
 }
 
 /// What a good answer looks like.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Sign {
+pub(crate) enum Sign {
     /// It has this HTTP status, which may be a redirect: its headers count, and it is not followed.
     Status(u16),
     /// It has this text, number or truth value there.
@@ -99,7 +115,7 @@ pub enum Sign {
 
 /// How the end of a token is known.
 #[derive(Debug, Clone, PartialEq)]
-pub enum End {
+pub(crate) enum End {
     /// It is not stated, unless the token is a cookie that says so.
     Unstated,
     /// So long after the request.
@@ -118,7 +134,7 @@ impl Recipe {
     }
 
     /// The names that credentials must have, sorted.
-    pub fn credential_names(&self) -> Vec<&str> {
+    pub(crate) fn credential_names(&self) -> Vec<&str> {
         let captured =
             |name: &str| self.steps.iter().any(|step| step.capture.iter().any(|(other, _)| **other == *name));
         let names = self.requests().flat_map(LoginRequest::names);
@@ -129,7 +145,7 @@ impl Recipe {
     }
 
     /// Everything that it says, in one comparable value.
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         let mut parts = Vec::new();
         for step in &self.steps {
             step.request.tell(&mut parts);
@@ -172,6 +188,6 @@ impl fmt::Display for End {
 }
 
 /// The name of the refresh token in a recipe.
-pub const REFRESH_TOKEN: &str = "refresh_token";
+pub(crate) const REFRESH_TOKEN: &str = "refresh_token";
 /// Steps before the one that brings the token.
-pub const MAX_STEPS: usize = 8;
+pub(crate) const MAX_STEPS: usize = 8;

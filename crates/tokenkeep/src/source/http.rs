@@ -29,6 +29,7 @@ struct Clients {
 /// What came back, whole.
 pub(super) struct HttpAnswer {
     pub(super) status: StatusCode,
+    #[cfg_attr(not(feature = "config"), expect(dead_code, reason = "only logins look for something there"))]
     pub(super) headers: HeaderMap,
     /// The issuer's own time, if it said.
     pub(super) date: Option<SystemTime>,

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "config")]
+use super::login::Login;
 use super::{TokenSource, static_token::StaticToken};
 #[cfg(feature = "grants")]
 use super::{
-    client_credentials::ClientCredentials, command::Command, http::HttpClient, login::Login, password::Password,
+    client_credentials::ClientCredentials, command::Command, http::HttpClient, password::Password,
     refresh_token::RefreshToken, token_endpoint::TokenEndpoint,
 };
 use crate::clock::Clock;
 use crate::provider::Grant;
+#[cfg(feature = "config")]
+use crate::provider::LoginSettings;
 #[cfg(feature = "grants")]
-use crate::provider::{TokenEndpointSettings, login::LoginSettings};
+use crate::provider::TokenEndpointSettings;
 
 /// Makes sources, which share their connections.
 #[derive(Debug)]
@@ -47,7 +51,7 @@ impl Maker {
             }
             #[cfg(feature = "grants")]
             Grant::Command { program, args } => Arc::new(Command::new(program.clone(), args.clone())),
-            #[cfg(feature = "grants")]
+            #[cfg(feature = "config")]
             Grant::Login(settings) => Arc::new(Login::new(LoginSettings::clone(settings), self.http.clone())),
         }
     }

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokenkeep::config::{self, Config};
-use tokenkeep::provider::{Grant, Provider};
 use tokenkeep::store::{MemoryStore, Store};
-use tokenkeep::{Clock, Code, Credentials, Moment, Secret, TokenManager, TrialLife};
+use tokenkeep::{Accounts, Clock, Code, Credentials, Moment, Secret, TokenManager, TrialLife};
 use tokenkeep_sandbox::{Fault, RetryAfter, Sandbox};
 
 use crate::support::{Playback, Script};
@@ -37,6 +36,26 @@ token = "/Authorization"
     );
     let variables = HashMap::from([("PASSWORD".to_owned(), password.to_owned())]);
     config::parse(&text, "tokenkeep.toml", Path::new(""), &variables).await.unwrap()
+}
+
+async fn config_of_stored_accounts(sandbox: &Sandbox) -> Config {
+    let api_base = sandbox.login_url().replace("/login", "");
+    let text = format!(
+        r#"
+[providers.bluestakes]
+grant = "login"
+accounts = "stored"
+lifetime = "1h"
+expiry_buffer = "5m"
+budget = "5/1m"
+api_base = "{api_base}"
+[providers.bluestakes.login]
+post = "{{api_base}}/login"
+json = {{ username = "{{username}}", password = "{{password}}" }}
+token = "/Authorization"
+"#
+    );
+    config::parse(&text, "tokenkeep.toml", Path::new(""), &HashMap::<String, String>::new()).await.unwrap()
 }
 
 async fn manager(sandbox: &Sandbox, password: &str) -> TokenManager {
@@ -77,24 +96,7 @@ async fn credentials_of_an_account_win_and_their_lifetime_counts() {
 #[tokio::test]
 async fn accounts_in_the_store_log_in_each_with_its_own_credentials_and_life() {
     let sandbox = vendor().await;
-    let api_base = sandbox.login_url().replace("/login", "");
-    let text = format!(
-        r#"
-[providers.bluestakes]
-grant = "login"
-accounts = "stored"
-lifetime = "1h"
-expiry_buffer = "5m"
-budget = "5/1m"
-api_base = "{api_base}"
-[providers.bluestakes.login]
-post = "{{api_base}}/login"
-json = {{ username = "{{username}}", password = "{{password}}" }}
-token = "/Authorization"
-"#
-    );
-    let config =
-        config::parse(&text, "tokenkeep.toml", Path::new(""), &HashMap::<String, String>::new()).await.unwrap();
+    let config = config_of_stored_accounts(&sandbox).await;
     let clock = Arc::new(SetClock(AtomicI64::new(0)));
     let manager = TokenManager::builder().config(config).clock(clock).build().await.unwrap();
     for (account, username, password, lifetime) in [
@@ -124,11 +126,8 @@ token = "/Authorization"
 #[tokio::test]
 async fn without_credentials_nothing_is_asked_and_the_error_names_what_is_missing() {
     let sandbox = vendor().await;
-    let config = config(&sandbox.login_url().replace("/login", ""), "x").await;
-    let Grant::Login(settings) = &config.providers[0].grant else { panic!() };
-    let mut settings = settings.clone();
-    settings.credentials = None;
-    let provider = Provider::new("bluestakes", Grant::Login(settings)).unwrap();
+    let mut provider = config_of_stored_accounts(&sandbox).await.providers.remove(0);
+    provider.accounts = Accounts::Default;
     let manager = TokenManager::builder().provider(provider).build().await.unwrap();
     let error = manager.token("bluestakes").await.unwrap_err();
     assert_eq!((error.code(), error.what()), (Code::LoginRequired, "the credentials have no username"));

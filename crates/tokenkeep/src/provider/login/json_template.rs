@@ -8,7 +8,7 @@ use super::Template;
 
 /// JSON with templates as its texts. It keeps its shape, whatever the values are.
 #[derive(Clone, PartialEq)]
-pub enum JsonTemplate {
+pub(crate) enum JsonTemplate {
     /// A text.
     Text(Template),
     /// A number.
@@ -23,7 +23,7 @@ pub enum JsonTemplate {
 
 impl JsonTemplate {
     /// The names in it.
-    pub fn names(&self) -> Vec<&str> {
+    pub(crate) fn names(&self) -> Vec<&str> {
         match self {
             Self::Text(text) => text.names().collect(),
             Self::Number(_) | Self::Bool(_) => Vec::new(),

@@ -7,18 +7,18 @@ use http::HeaderName;
 
 /// Where something stands in an answer.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// The part of the answer.
-    pub part: Part,
+    pub(crate) part: Part,
     /// Only what follows the first such text in it; letter case does not matter.
-    pub after: Option<Box<str>>,
+    pub(crate) after: Option<Box<str>>,
     /// Only what comes before the first such text in what is left.
-    pub before: Option<Box<str>>,
+    pub(crate) before: Option<Box<str>>,
 }
 
 /// A part of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// A JSON pointer (RFC 6901) to a text or a number.
     Json(Box<str>),
     /// A header.
@@ -40,7 +40,7 @@ impl Place {
 
 impl Part {
     /// A JSON pointer: empty, or `/` before each member.
-    pub fn json(pointer: &str) -> Result<Self, InvalidPlace> {
+    pub(crate) fn json(pointer: &str) -> Result<Self, InvalidPlace> {
         if pointer.starts_with('/') && pointer.split('~').skip(1).all(|after| after.starts_with(['0', '1'])) {
             return Ok(Self::Json(pointer.into()));
         }
@@ -48,12 +48,12 @@ impl Part {
     }
 
     /// A header by its name.
-    pub fn header(name: &str) -> Result<Self, InvalidPlace> {
+    pub(crate) fn header(name: &str) -> Result<Self, InvalidPlace> {
         name.parse().map(Self::Header).map_err(|_| InvalidPlace("is not the name of a header"))
     }
 
     /// A cookie by its name (RFC 6265 section 4.1.1).
-    pub fn cookie(name: &str) -> Result<Self, InvalidPlace> {
+    pub(crate) fn cookie(name: &str) -> Result<Self, InvalidPlace> {
         let fits = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
         if !name.is_empty() && name.bytes().all(fits) {
             return Ok(Self::Cookie(name.into()));
@@ -65,14 +65,14 @@ impl Part {
 /// The way from a document's root to an element by local names, and perhaps on to an attribute: `Envelope/Body/Token`,
 /// `tsResponse/credentials/@token`. Namespaces do not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct XmlPath {
+pub(crate) struct XmlPath {
     elements: Vec<Box<str>>,
     attribute: Option<Box<str>>,
 }
 
 impl XmlPath {
     /// Takes a path apart.
-    pub fn parse(text: &str) -> Result<Self, InvalidPlace> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidPlace> {
         let invalid =
             InvalidPlace("is no path of elements; write e.g. \"Envelope/Body/Token\" or \"response/user/@token\"");
         let mut elements: Vec<Box<str>> = text.trim_start_matches('/').split('/').map(Into::into).collect();
@@ -88,19 +88,19 @@ impl XmlPath {
     }
 
     /// The elements from the root on.
-    pub fn elements(&self) -> &[Box<str>] {
+    pub(crate) fn elements(&self) -> &[Box<str>] {
         &self.elements
     }
 
     /// The attribute of the last one, unless its text is meant.
-    pub fn attribute(&self) -> Option<&str> {
+    pub(crate) fn attribute(&self) -> Option<&str> {
         self.attribute.as_deref()
     }
 }
 
 /// What a number counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Thousandths of a second.
     Milliseconds,
     /// Seconds.
@@ -116,12 +116,12 @@ pub enum Unit {
 
 impl Unit {
     /// Its name in configuration.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(_, unit)| *unit == self).map_or("", |(name, _)| name)
     }
 
     /// So many of it; `None` if that is no length of time above zero.
-    pub fn times(self, number: f64) -> Option<Duration> {
+    pub(crate) fn times(self, number: f64) -> Option<Duration> {
         let seconds = match self {
             Self::Milliseconds => 0.001,
             Self::Seconds => 1.0,
@@ -133,7 +133,7 @@ impl Unit {
     }
 
     /// All of them with their names.
-    pub const ALL: [(&str, Self); 5] = [
+    pub(crate) const ALL: [(&str, Self); 5] = [
         ("ms", Self::Milliseconds),
         ("s", Self::Seconds),
         ("min", Self::Minutes),
@@ -180,7 +180,7 @@ impl fmt::Debug for Place {
 /// What is wrong with a place; reads on after the name of the option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidPlace(&'static str);
+pub(crate) struct InvalidPlace(&'static str);
 
 #[cfg(test)]
 mod tests {

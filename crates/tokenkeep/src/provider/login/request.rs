@@ -7,24 +7,24 @@ use crate::secret::Secret;
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LoginRequest {
+pub(crate) struct LoginRequest {
     /// How.
-    pub method: Method,
+    pub(crate) method: Method,
     /// Where to.
-    pub url: UrlTemplate,
+    pub(crate) url: UrlTemplate,
     /// Added to the address, encoded.
-    pub query: Vec<(String, Template)>,
+    pub(crate) query: Vec<(String, Template)>,
     /// Sent beside the usual ones, or in place of them.
-    pub headers: Vec<(HeaderName, Template)>,
+    pub(crate) headers: Vec<(HeaderName, Template)>,
     /// User name and password of an `Authorization: Basic` header (RFC 7617).
-    pub basic: Option<(Template, Template)>,
+    pub(crate) basic: Option<(Template, Template)>,
     /// What is in it.
-    pub body: Body,
+    pub(crate) body: Body,
 }
 
 /// The method of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub(crate) enum Method {
     /// `GET`
     Get,
     /// `POST`
@@ -35,7 +35,7 @@ pub enum Method {
 
 impl Method {
     /// Its name in HTTP.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
@@ -46,7 +46,7 @@ impl Method {
 
 /// The body of a request.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Body {
+pub(crate) enum Body {
     /// None.
     Empty,
     /// `application/json`
@@ -73,7 +73,7 @@ impl LoginRequest {
     }
 
     /// The texts that it sends as they stand here, but for the plain words of its address: they can be secret too.
-    pub fn literals(&self) -> Vec<Secret> {
+    pub(crate) fn literals(&self) -> Vec<Secret> {
         let headers = self.headers.iter().map(|(_, text)| text);
         let query = self.query.iter().map(|(_, text)| text);
         let basic = self.basic.iter().flat_map(|(username, password)| [username, password]);

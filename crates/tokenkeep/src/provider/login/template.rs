@@ -7,11 +7,11 @@ use crate::credentials::is_name;
 
 /// A text with names in braces: `Token {api_key}`. `{{` is a plain `{`.
 #[derive(Clone, Default, PartialEq)]
-pub struct Template(Vec<Segment>);
+pub(crate) struct Template(Vec<Segment>);
 
 /// A part of a template.
 #[derive(Clone, PartialEq)]
-pub enum Segment {
+pub(crate) enum Segment {
     /// A text that stands there as it is.
     Text(Box<str>),
     /// The name of a value.
@@ -20,7 +20,7 @@ pub enum Segment {
 
 impl Template {
     /// Takes a text apart.
-    pub fn parse(text: &str) -> Result<Self, InvalidTemplate> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidTemplate> {
         let mut segments = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -52,7 +52,7 @@ impl Template {
 
     /// The same with a text in place of a name.
     #[must_use]
-    pub fn with(self, name: &str, text: &str) -> Self {
+    pub(crate) fn with(self, name: &str, text: &str) -> Self {
         let mut segments: Vec<Segment> = Vec::with_capacity(self.0.len());
         for segment in self.0 {
             let segment = match segment {
@@ -68,12 +68,12 @@ impl Template {
     }
 
     /// Its parts in their order.
-    pub fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &[Segment] {
         &self.0
     }
 
     /// The names in it.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|segment| match segment {
             Segment::Value(name) => Some(&**name),
             Segment::Text(_) => None,
@@ -122,7 +122,7 @@ impl fmt::Debug for Segment {
 /// What is wrong with a template; reads on after the name of the option. It holds nothing of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidTemplate(pub(super) &'static str);
+pub(crate) struct InvalidTemplate(pub(super) &'static str);
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use crate::provider::{InvalidUrl, TokenUrl, Transport};
 
 /// An address with names in it, as in `https://{tenant}.vendor.example/login`.
 #[derive(Clone, PartialEq)]
-pub struct UrlTemplate {
+pub(crate) struct UrlTemplate {
     template: Template,
     transport: Transport,
     /// How many of its segments make scheme and host; the last of them may go on to the path.
@@ -22,7 +22,7 @@ pub struct UrlTemplate {
 
 impl UrlTemplate {
     /// Takes what [`TokenUrl::parse`] takes, with names in path and query, and in front of the host.
-    pub fn new(template: Template, transport: Transport) -> Result<Self, InvalidUrlTemplate> {
+    pub(crate) fn new(template: Template, transport: Transport) -> Result<Self, InvalidUrlTemplate> {
         let origin = origin(template.segments())?;
         let sample = |in_origin: &str| -> String {
             let part = |(at, segment): (usize, &Segment)| match segment {
@@ -42,7 +42,7 @@ impl UrlTemplate {
 
     /// The same, with texts in it that came from variables and are not shown behind the host.
     #[must_use]
-    pub fn with_variables(mut self, texts: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn with_variables(mut self, texts: impl IntoIterator<Item = String>) -> Self {
         for text in texts {
             // Of an address, what stands behind its host.
             let behind = text.split_once("://").map_or(&*text, |(_, behind)| behind);
@@ -57,7 +57,7 @@ impl UrlTemplate {
 
     /// The address as it can be shown but for its query: with `name` in place of each name, and `…` for what came from
     /// variables.
-    pub fn shown(&self, name: impl Fn(&str) -> String) -> String {
+    pub(crate) fn shown(&self, name: impl Fn(&str) -> String) -> String {
         let mut shown = String::new();
         for (at, segment) in self.template.segments().iter().enumerate() {
             match segment {
@@ -86,17 +86,17 @@ impl UrlTemplate {
     }
 
     /// The segments of the host, which take a label, and those of path and query, which take anything.
-    pub fn parts(&self) -> (&[Segment], &[Segment]) {
+    pub(crate) fn parts(&self) -> (&[Segment], &[Segment]) {
         self.template.segments().split_at(self.origin)
     }
 
     /// Whether it may be http to another machine.
-    pub fn transport(&self) -> Transport {
+    pub(crate) fn transport(&self) -> Transport {
         self.transport
     }
 
     /// The host with `*` for a name in it, and its port if it names one: what messages show.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
@@ -162,7 +162,7 @@ impl fmt::Debug for UrlTemplate {
 /// What is wrong with an address; reads on after the name of the option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidUrlTemplate(&'static str);
+pub(crate) struct InvalidUrlTemplate(&'static str);
 
 impl From<InvalidUrl> for InvalidUrlTemplate {
     fn from(InvalidUrl(what): InvalidUrl) -> Self {

@@ -12,17 +12,17 @@ use super::{InvalidTemplate, Segment, Template};
 
 /// A well-formed XML document with names in its texts and attributes only.
 #[derive(Debug, Clone, PartialEq)]
-pub struct XmlTemplate(Template);
+pub(crate) struct XmlTemplate(Template);
 
 impl XmlTemplate {
     /// Checks that a template is well-formed whatever the values are.
-    pub fn new(template: Template) -> Result<Self, InvalidTemplate> {
+    pub(crate) fn new(template: Template) -> Result<Self, InvalidTemplate> {
         let template = Self(template);
         check_xml(&template.sample()).map(|()| template)
     }
 
     /// The document as a text.
-    pub fn as_template(&self) -> &Template {
+    pub(crate) fn as_template(&self) -> &Template {
         &self.0
     }
 
