@@ -41,8 +41,8 @@
 //!   more than the refusal; if the token stays the same, as one that is configured does, nothing is sent again.
 //! - **The second answer stands**, whatever it is. It does not reject the token that had just come: a caller without the
 //!   right to something would otherwise cause two token requests instead of one. With an API that answers a missing
-//!   right as it does a refused token, each such request costs a token, at most one a second for each key; if it has a
-//!   status for each, configure only the right one in `reject_on`.
+//!   right as it does a refused token, each such request still costs a token, at most one a second for each key, and
+//!   other requests wait for that one too; if it has a status for each, configure only the right one in `reject_on`.
 //! - **Nothing else is retried**: no other status, no broken connection. A middleware that does, as `reqwest-retry`,
 //!   belongs outside of this one, so that each of its attempts has a token that is good then.
 //! - **What the caller put into the token's header is replaced.** There are client libraries that insist on an API key;
