@@ -74,9 +74,15 @@ const MODULES: [(&str, &[&str], &str); 21] = [
 ];
 
 /// What each crate may depend on beside what anybody may, and why no more.
-const CRATES: [(&str, &[&str], &[&str], &str); 5] = [
+const CRATES: [(&str, &[&str], &[&str], &str); 6] = [
     ("tokenkeep", &[], &["axum", "clap", "hyper", "anyhow"], "the library: no server, no command line"),
     ("tokenkeep-api", &[], &["axum", "clap", "tokio"], "wire types for anybody's client"),
+    (
+        "tokenkeep-middleware",
+        &["tokenkeep"],
+        &["axum", "clap", "hyper", "hyper-util", "tokio", "tower"],
+        "adds tokens to the requests of others; it opens no connection and spawns nothing",
+    ),
     ("tokenkeep-sandbox", &[], &["clap", "reqwest"], "an issuer that shares no line, and so no mistake, with us"),
     ("tokenkeep-server", &["tokenkeep", "tokenkeep-api"], &["clap", "reqwest"], "serves; asks nobody itself"),
     (

@@ -1,10 +1,12 @@
 //! Where the API is that a provider's tokens are for.
 //!
 //! The hard problem is that a token must not reach another place than the one it is for, whatever path a caller names.
-//! So [`ApiBase::join`] judges where a path leads after everything in it is resolved, not what it looks like.
+//! So [`ApiBase::join`] and [`ApiBase::covers`] judge where a path leads after everything in it is resolved, not what it
+//! looks like.
 
 use std::fmt;
 
+use http::Uri;
 use url::Url;
 
 use super::address::{self, InvalidUrl, Transport, check_transport};
@@ -40,16 +42,44 @@ impl ApiBase {
         if path.starts_with("//") {
             return Err(InvalidPath("starts with '//', which names another host"));
         }
-        let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '\\' && c != '#';
-        if !path.chars().chain(query.unwrap_or_default().chars()).all(is_plain) {
+        if !is_plain(path) || !is_plain(query.unwrap_or_default()) {
             return Err(InvalidPath("has a space, a control character, '\\' or '#', which must be percent-encoded"));
         }
-        if !self.holds(&self.resolved(path)) || !self.holds(&self.resolved(&decoded(path))) {
+        if !self.keeps(path) {
             return Err(InvalidPath("leads away from api_base"));
         }
         let mut url = self.resolved(path);
         url.set_query(query);
         Ok(url)
+    }
+
+    /// Whether an address is one that a token may go to: the scheme, host and port of the base, and a path below its
+    /// own that [`ApiBase::join`] could have made.
+    ///
+    /// It is judged as it is written, since that is what a server gets: another spelling of the same host or path is
+    /// not covered. Nor is an address with a name and password, or one without a host.
+    ///
+    /// ```
+    /// use tokenkeep::provider::{ApiBase, Transport};
+    ///
+    /// let base = ApiBase::parse("https://api.example.com/v1", Transport::Secure)?;
+    /// assert!(base.covers(&"https://api.example.com/v1/users?top=1".parse()?));
+    /// assert!(!base.covers(&"https://api.example.com/v1/../admin".parse()?));
+    /// assert!(!base.covers(&"https://api.example.org/v1/users".parse()?));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn covers(&self, uri: &Uri) -> bool {
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+        // It names its own port, the scheme's, or nothing that a client could connect to.
+        let port = match authority.as_str().rsplit_once(':') {
+            Some((_, port)) if !port.ends_with(']') => port.parse().ok(),
+            _ => self.0.port_or_known_default().filter(|_| self.0.port().is_none()),
+        };
+        scheme.eq_ignore_ascii_case(self.0.scheme())
+            && self.0.host_str().is_some_and(|host| host.eq_ignore_ascii_case(authority.host()))
+            && port == self.0.port_or_known_default()
+            && !authority.as_str().contains('@')
+            && uri.path().strip_prefix(self.path()).is_some_and(|path| self.keeps(path))
     }
 
     /// The address, without a `/` at its end.
@@ -65,6 +95,14 @@ impl ApiBase {
     /// Whether it is a server of this machine that is spoken to without encryption.
     pub fn is_local(&self) -> bool {
         self.0.scheme() == "http" && self.0.host_str().is_some_and(address::is_loopback)
+    }
+
+    /// Whether a path that is added stays below the base, also for a server that decodes it first.
+    fn keeps(&self, path: &str) -> bool {
+        (path.is_empty() || path.starts_with('/'))
+            && is_plain(path)
+            && self.holds(&self.resolved(path))
+            && self.holds(&self.resolved(&decoded(path)))
     }
 
     fn resolved(&self, path: &str) -> Url {
@@ -92,6 +130,10 @@ impl fmt::Debug for ApiBase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidPath(&'static str);
+
+fn is_plain(text: &str) -> bool {
+    text.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '\\' && c != '#')
+}
 
 /// The path as a server sees it that decodes what separates its parts, and drops the parameters of each (`/..;a=b/`),
 /// before it resolves them.
@@ -165,6 +207,67 @@ mod tests {
         ] {
             assert!(base("https://a.example/api").join(path).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_below_the_base_is_covered() {
+        for (base_, address) in [
+            ("https://a.example/api", "https://a.example/api"),
+            ("https://a.example/api", "https://a.example/api/"),
+            ("https://a.example/api/", "https://a.example/api"),
+            ("https://a.example/api", "https://a.example/api/users?q=/../x@y"),
+            ("https://a.example/api", "https://a.example/api?q=1"),
+            ("https://a.example/api", "HTTPS://A.Example:443/api/users"),
+            ("https://a.example/api", "https://a.example/api//users"),
+            ("https://a.example/api", "https://a.example/api/a/../b%2Fc/./d;e=1/@x:1"),
+            ("https://a.example", "https://a.example"),
+            ("https://a.example", "https://a.example/users"),
+            ("https://a.example:8443", "https://a.example:8443/users"),
+            ("http://127.0.0.1:1/api", "http://127.0.0.1:1/api/users"),
+            ("http://[::1]:8/api", "http://[::1]:8/api/users"),
+            ("http://[::1]/api", "http://[::1]/api/users"),
+        ] {
+            assert!(base(base_).covers(&address.parse().unwrap()), "{base_} {address}");
+        }
+    }
+
+    #[test]
+    fn no_other_place_is_covered() {
+        for address in [
+            "http://a.example/api/users",
+            "https://b.example/api/users",
+            "https://a.example.b.example/api/users",
+            "https://a.example./api/users",
+            "https://a%2eexample/api/users",
+            "https://a.example:8443/api/users",
+            "https://a.example:65979/api/users",
+            "https://a.example:/api/users",
+            "https://me@a.example/api/users",
+            "https://a.example:443@b.example/api/users",
+            "https://a.example/",
+            "https://a.example/apis",
+            "https://a.example/API/users",
+            "https://a.example/%61pi/users",
+            "https://a.example/x/../api/users",
+            "https://a.example//api/users",
+            "https://a.example/api/..",
+            "https://a.example/api/../admin",
+            "https://a.example/api/a/../../admin",
+            "https://a.example/api/%2e%2e/admin",
+            "https://a.example/api/..%2fadmin",
+            "https://a.example/api/..;/admin",
+            "https://a.example/api/..\\admin",
+            "https://a.example/api/a\\b",
+            "/api/users",
+            "a.example:443",
+            "*",
+        ] {
+            let address = address.parse::<Uri>();
+            // What HTTP cannot carry goes nowhere.
+            assert!(address.is_err() || address.is_ok_and(|uri| !base("https://a.example/api").covers(&uri)));
+        }
+        assert!(!base("https://a.example:8443/api").covers(&Uri::from_static("https://a.example/api")));
+        assert!(!base("http://[::1]:8/api").covers(&Uri::from_static("http://[::1]/api")));
     }
 
     #[test]
