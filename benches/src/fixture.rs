@@ -1,26 +1,46 @@
-//! What stands around a manager that is measured: a clock that can be moved, an issuer in memory, a store that keeps
-//! nothing.
+//! What stands around a manager that is measured: a clock that can be moved, an issuer in memory and on HTTP, a store
+//! that keeps nothing.
 
 mod clock;
 mod issuer;
+mod http_issuer;
 mod nothing_kept;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
 use tokenkeep::expiry::Policy;
+use tokenkeep::provider::{Accounts, ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::source::TokenSource;
-use tokenkeep::{Accounts, ManagerBuilder, TokenManager, SourceSettings};
+use tokenkeep::{ManagerBuilder, Secret, SourceSettings, TokenManager};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) use self::clock::MovableClock;
+pub(crate) use self::http_issuer::{HttpIssuer, json_answer};
 pub(crate) use self::issuer::{Issuer, LIFE, Mood, TOKEN_BYTES};
 pub(crate) use self::nothing_kept::NothingKept;
 
 /// A manager with one provider, [`PROVIDER`], for any account, whose store keeps nothing.
 pub(crate) fn manager_builder(issuer: &Arc<Issuer>, policy: Policy) -> ManagerBuilder {
     let source: Arc<dyn TokenSource> = Arc::<Issuer>::clone(issuer);
-    TokenManager::builder().source(PROVIDER, source, SourceSettings::default().with_policy(policy).with_accounts(Accounts::Any)).store(Arc::new(NothingKept))
+    let settings = SourceSettings::default().with_policy(policy).with_accounts(Accounts::Any);
+    TokenManager::builder().source(PROVIDER, source, settings).store(Arc::new(NothingKept))
+}
+
+/// The same, whose issuer is on HTTP.
+pub(crate) fn manager_over_http(http: &HttpIssuer) -> Result<ManagerBuilder> {
+    let grant = Grant::ClientCredentials(TokenEndpointSettings {
+        token_url: TokenUrl::parse(http.url(), Transport::Secure)?,
+        client_id: "bench".into(),
+        client_secret: Some(Secret::new("bench-secret")),
+        client_auth: ClientAuth::default(),
+        scope: Vec::new(),
+        extra: BTreeMap::new(),
+    });
+    let mut provider = Provider::new(PROVIDER, grant)?;
+    provider.accounts = Accounts::Any;
+    Ok(TokenManager::builder().provider(provider).store(Arc::new(NothingKept)))
 }
 
 /// The name of the `index`th key.

@@ -1,18 +1,20 @@
-//! Measures tokenkeep beside what limits it: in one run, on one machine, in turn.
+//! Measures tokenkeep beside what limits it and beside published token caches: in one run, on one machine, in turn.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml -- [--quick] [--markdown] [ROW…]
 //! ```
 //!
 //! What counts are the ratios: times from two machines, or from two loads of one, do not compare. So a row takes its
-//! limit and ours in turn, some rounds each, and shows medians with their ranges; its ratio is the median of the
-//! ratios of each round. Work in the range of nanoseconds is measured in processor time, which other processes do not
+//! limit, ours and the peers in turn, some rounds each, and shows medians with their ranges; its ratio is the median of
+//! those of each round. Work in the range of nanoseconds is measured in processor time, which other processes do not
 //! add to. Nothing here fails because something is slow.
 
 mod child;
+mod crowd;
 mod fixture;
 mod machine;
 mod measure;
+mod peers;
 mod rows;
 mod table;
 

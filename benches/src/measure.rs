@@ -44,25 +44,41 @@ pub(crate) fn quantile(values: &[f64], part: f64) -> f64 {
 }
 
 /// Nanoseconds of work per operation, for each of the bodies, in turn: A B C, C B A, A B C … The first round warms up.
-pub(crate) fn work_in_turn<const N: usize>(
+pub(crate) fn work_in_turn<const N: usize>(rounds: usize, operations: usize, bodies: [Body<'_>; N]) -> [Samples; N] {
+    work_in_turn_beside(rounds, operations, bodies, &PeerWork { operations, bodies: Vec::new() }).0
+}
+
+/// The same, and for each of the peers.
+pub(crate) fn work_in_turn_beside<const N: usize>(
     rounds: usize,
     operations: usize,
     mut bodies: [Body<'_>; N],
-) -> [Samples; N] {
+    peers: &PeerWork<'_>,
+) -> ([Samples; N], Vec<Samples>) {
     let mut samples = [const { Vec::new() }; N];
+    let mut beside = vec![Vec::new(); peers.bodies.len()];
     for round in 0..=rounds {
-        let mut order: Vec<_> = (0..N).collect();
+        let mut order: Vec<_> = (0..N + beside.len()).collect();
         if round % 2 == 1 {
             order.reverse();
         }
         for index in order {
-            let work = nanos_of_work(|| bodies[index](round));
+            let (work, operations, samples) = match index.checked_sub(N) {
+                None => (nanos_of_work(|| bodies[index](round)), operations, &mut samples[index]),
+                Some(peer) => (nanos_of_work(&peers.bodies[peer]), peers.operations, &mut beside[peer]),
+            };
             if round > 0 {
-                samples[index].push(per(work, operations));
+                samples.push(per(work, operations));
             }
         }
     }
-    samples.map(Samples)
+    (samples.map(Samples), beside.into_iter().map(Samples).collect())
+}
+
+/// What the peers do, and how many operations that is, for each.
+pub(crate) struct PeerWork<'a> {
+    pub(crate) operations: usize,
+    pub(crate) bodies: Vec<Box<dyn Fn() + 'a>>,
 }
 
 /// What is measured; it is told which round it is.

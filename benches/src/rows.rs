@@ -6,6 +6,7 @@ mod empty_cache;
 mod issuer_down;
 mod memory;
 mod renewals;
+mod token_good;
 
 use anyhow::Result;
 
@@ -27,11 +28,12 @@ pub(crate) struct Effort {
     pub(crate) operations: usize,
 }
 
-pub(crate) const ROWS: [Row; 8] = [
+pub(crate) const ROWS: [Row; 9] = [
     Row { name: "handle", measure: by_handle::one_thread },
     Row { name: "tasks", measure: by_handle::many_tasks },
     Row { name: "name", measure: by_name::measure },
     Row { name: "empty", measure: empty_cache::measure },
+    Row { name: "good", measure: token_good::measure },
     Row { name: "down", measure: issuer_down::measure },
     Row { name: "memory", measure: memory::measure },
     Row { name: "look-up", measure: memory::measure_look_up },

@@ -1,6 +1,7 @@
 //! A cached token by its handle, on one thread and from many tasks.
 //!
-//! The limit does what no cache can leave out: it reads a pointer that another thread may change, and the time.
+//! The limit does what no cache can leave out: it reads a pointer that another thread may change, and the time. Peers
+//! are asked in batches, so that asking any of them through one trait is not measured.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use tokio::task::JoinSet;
 
 use super::Effort;
 use crate::fixture::{self, Issuer, WORKERS, key_name, manager_builder, two_workers};
-use crate::measure::work_in_turn;
-use crate::table::Line;
+use crate::measure::work_in_turn_beside;
+use crate::peers::{Filled, SHARE};
+use crate::table::{Line, nanos_beside};
 
 /// The least that a cache keeps.
 pub(crate) struct Cached {
@@ -43,7 +45,16 @@ pub(super) fn one_thread(effort: &Effort) -> Result<Vec<Line>> {
     let runtime = fixture::one_thread()?;
     let (_manager, handle) = runtime.block_on(warm_handle())?;
     let swap = ArcSwap::from_pointee(Cached::new());
-    let [limit, token, current] = work_in_turn(
+    let peers = runtime.block_on(Filled::with_keys(1))?;
+    let batches = operations / SHARE / BATCH;
+    let peer_work = peers.work(batches * BATCH, |peer| {
+        runtime.block_on(async {
+            for _ in 0..batches {
+                peer.ask(&[0; BATCH]).await;
+            }
+        });
+    });
+    let ([limit, token, current], beside) = work_in_turn_beside(
         effort.rounds,
         operations,
         [
@@ -65,9 +76,11 @@ pub(super) fn one_thread(effort: &Effort) -> Result<Vec<Line>> {
                 }
             },
         ],
+        &peer_work,
     );
     Ok(vec![
-        Line::of_ratio("cached token by handle, 1 thread", LIMIT, &limit, &token, 1.0),
+        Line::of_ratio("cached token by handle, 1 thread", LIMIT, &limit, &token, 1.0)
+            .beside(nanos_beside(&limit, &token), peers.cells(&limit, &beside)),
         Line::of_ratio("  the same, handle.current()", LIMIT, &limit, &current, 1.0),
     ])
 }
@@ -78,7 +91,20 @@ pub(super) fn many_tasks(effort: &Effort) -> Result<Vec<Line>> {
     let swap = Arc::new(ArcSwap::from_pointee(Cached::new()));
     // In every task the same body, and the same way back to the runtime after each BATCH.
     let batches = effort.operations * WORKERS / TASKS / BATCH;
-    let [limit, ours] = work_in_turn(
+    let peers = runtime.block_on(Filled::with_keys(1))?;
+    let peer_batches = batches.div_ceil(SHARE);
+    let peer_work = peers.work(peer_batches * BATCH * TASKS, |peer| {
+        in_tasks(&runtime, || {
+            let peer = Arc::clone(peer);
+            async move {
+                for _ in 0..peer_batches {
+                    peer.ask(&[0; BATCH]).await;
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+    });
+    let ([limit, ours], beside) = work_in_turn_beside(
         effort.rounds,
         batches * BATCH * TASKS,
         [
@@ -109,8 +135,10 @@ pub(super) fn many_tasks(effort: &Effort) -> Result<Vec<Line>> {
                 });
             },
         ],
+        &peer_work,
     );
-    Ok(vec![Line::of_ratio("cached token by handle, 64 tasks on 2 workers", LIMIT, &limit, &ours, 1.5)])
+    let line = Line::of_ratio("cached token by handle, 64 tasks on 2 workers", LIMIT, &limit, &ours, 1.5);
+    Ok(vec![line.beside(nanos_beside(&limit, &ours), peers.cells(&limit, &beside))])
 }
 
 fn in_tasks<F: Future<Output = ()> + Send + 'static>(runtime: &Runtime, body: impl Fn() -> F) {

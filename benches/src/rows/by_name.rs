@@ -13,8 +13,9 @@ use tokenkeep::expiry::Policy;
 use super::Effort;
 use super::by_handle::Cached;
 use crate::fixture::{Issuer, fill, key_name, manager_builder, one_thread};
-use crate::measure::work_in_turn;
-use crate::table::Line;
+use crate::measure::work_in_turn_beside;
+use crate::peers::{Filled, SHARE};
+use crate::table::{Line, nanos_beside};
 
 pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>> {
     let runtime = one_thread()?;
@@ -24,11 +25,21 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>> {
         ArcSwap::from_pointee((0..KEYS).map(|index| (key_name(index), slot())).collect());
     let papaya: papaya::HashMap<String, Arc<ArcSwap<Cached>>> =
         (0..KEYS).map(|index| (key_name(index), slot())).collect();
-    let mut names: Vec<_> = (0..KEYS).map(key_name).collect();
-    fastrand::Rng::with_seed(7).shuffle(&mut names);
+    let mut order: Vec<_> = (0..KEYS).collect();
+    fastrand::Rng::with_seed(7).shuffle(&mut order);
+    let names: Vec<_> = order.iter().copied().map(key_name).collect();
     let passes = effort.operations / KEYS;
     let asked = || names.iter().cycle().take(passes * KEYS).map(|name| black_box(name.as_str()));
-    let [limit, other_limit, ours] = work_in_turn(
+    let peers = runtime.block_on(Filled::with_keys(KEYS))?;
+    let peer_passes = passes.div_ceil(SHARE);
+    let peer_work = peers.work(peer_passes * KEYS, |peer| {
+        runtime.block_on(async {
+            for _ in 0..peer_passes {
+                peer.ask(&order).await;
+            }
+        });
+    });
+    let ([limit, other_limit, ours], beside) = work_in_turn_beside(
         effort.rounds,
         passes * KEYS,
         [
@@ -54,9 +65,11 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>> {
                 });
             },
         ],
+        &peer_work,
     );
     Ok(vec![
-        Line::of_ratio("by name among 1,000, 1 thread", "ArcSwap<HashMap>", &limit, &ours, 2.0),
+        Line::of_ratio("by name among 1,000, 1 thread", "ArcSwap<HashMap>", &limit, &ours, 2.0)
+            .beside(nanos_beside(&limit, &ours), peers.cells(&limit, &beside)),
         Line::of_ratio("  the same", "papaya", &other_limit, &ours, 2.0),
     ])
 }

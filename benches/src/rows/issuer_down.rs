@@ -35,6 +35,7 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>> {
         ratio: Some(due[0] / fresh[0]),
         aim: "at once (p99 < 0.1 ms), 1 request a step".into(),
         met: Some(due[1] < 1e5 && total.requests == total.steps),
+        beside: None,
     }])
 }
 
@@ -143,4 +144,4 @@ const STEPS: u64 = 8;
 const STEP: Duration = Duration::from_millis(20);
 const REQUEST_TIME: Duration = Duration::from_millis(20);
 /// Inside of every due window of an hour's token, and long enough for all steps.
-const LIFE_LEFT: Duration = Duration::from_mins(14);
+pub(super) const LIFE_LEFT: Duration = Duration::from_mins(14);

@@ -34,6 +34,7 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>> {
         ratio: Some(ours.requested / limit.requested),
         aim: format!("≤ {AIM_BYTES:.0} B"),
         met: Some(ours.requested <= AIM_BYTES),
+        beside: None,
     };
     let plan = started.requested - bare.requested;
     Ok(vec![
@@ -47,6 +48,7 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>> {
             ratio: Some(plan / buckets.requested),
             aim: format!("≤ {AIM_PLAN_BYTES:.0} B"),
             met: Some(plan <= AIM_PLAN_BYTES),
+            beside: None,
         },
     ])
 }

@@ -36,6 +36,7 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>> {
             ratio: Some(lives.over(limit).median()),
             aim: format!("≤ {AIM_NANOS:.0} ns"),
             met: Some(lives.median() <= AIM_NANOS),
+            beside: None,
         },
         Line::of_ratio(
             "  all planned anew, the clock having been set",
@@ -52,6 +53,7 @@ pub(super) fn measure(effort: &Effort) -> Result<Vec<Line>> {
             ratio: Some(ahead / by_hand),
             aim: String::new(),
             met: None,
+            beside: None,
         },
     ])
 }
@@ -108,7 +110,8 @@ impl Bench {
     fn new(keys: usize) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
         let clock = Arc::new(MovableClock::new());
-        let issuer = Arc::new(Issuer::new().with_life(LIFE));
+        let issuer = Arc::new(Issuer::new());
+        issuer.set_life(LIFE);
         let policy = Policy { refresh_before: Some(REFRESH_BEFORE), ..Policy::default() };
         let builder = manager_builder(&issuer, policy).clock(Arc::<MovableClock>::clone(&clock));
         let manager = runtime.block_on(builder.build())?;
