@@ -59,13 +59,6 @@ fn debug_of_a_provider_shows_no_secret() {
 
 #[test]
 fn debug_of_an_answer_shows_no_secret() {
-    let fetched = Fetched {
-        access_token: Secret::new("planted"),
-        token_type: "Bearer".into(),
-        scope: None,
-        expiry: tokenkeep::source::Expiry::Never,
-        refresh_in: None,
-        refresh_token: Some(Secret::new("planted")),
-    };
+    let fetched = Fetched::new(Secret::new("planted")).with_refresh_token(Secret::new("planted"));
     assert!(!format!("{fetched:?}").contains("planted"));
 }

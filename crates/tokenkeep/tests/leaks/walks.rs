@@ -273,14 +273,9 @@ struct Panicking;
 #[async_trait]
 impl TokenSource for Panicking {
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
-        let fetched = Fetched {
-            access_token: Secret::new("planted-static-token"),
-            token_type: "Bearer".into(),
-            scope: None,
-            expiry: Expiry::Never,
-            refresh_in: None,
-            refresh_token: Some(Secret::new("planted-unknown-seed")),
-        };
+        let fetched = Fetched::new(Secret::new("planted-static-token"))
+            .with_expiry(Expiry::Never)
+            .with_refresh_token(Secret::new("planted-unknown-seed"));
         panic!("on purpose, with {ask:?} and {fetched:?}")
     }
 
