@@ -9,6 +9,8 @@
 //!
 //! A request passes from left to right. Whoever refuses it answers a [`tokenkeep_api::Problem`], so that a caller finds
 //! the same form everywhere. What is answered is described in `tokenkeep-api`; the conversions are in `answer`.
+//!
+//! `examples/beside_a_server.rs` is a program that uses its tokens itself and serves them to its neighbours.
 
 mod server;
 

@@ -30,7 +30,8 @@
 //! ```
 //!
 //! Start with [`TokenManager`]. A source of your own is a [`source::TokenSource`], a store of your own a
-//! [`store::Store`].
+//! [`store::Store`]. What is in the folder `examples` needs neither an account nor a configuration:
+//! `cargo run --example quick_start`, and `many_tenants`, `custom_source`, `own_store`, `axum_service`.
 
 pub mod environment;
 #[cfg(feature = "config")]

@@ -2,7 +2,12 @@
 //!
 //! The hard problem is a holder that was stopped and comes back: it must not overwrite what happened meanwhile, nor
 //! end a lease that is no longer its own. So a write names the version that it replaces and a lease names its holder,
-//! and a store compares both in one atomic step. `contract` holds the laws that every store passes unchanged.
+//! and a store compares both in one atomic step. `contract` holds the laws that every store passes unchanged; with the
+//! feature `store-contract` they are there for stores of your own, too.
+//!
+//! A store of your own keeps, for each key, a version and the text that [`Record::expose_json`] gives, and a table of
+//! leases; `examples/own_store` does it in a page. [`SealedStore`] seals what it keeps, and
+//! [`ManagerBuilder::store`](crate::ManagerBuilder::store) takes it.
 
 #[cfg(any(test, feature = "store-contract"))]
 pub mod contract;
@@ -13,6 +18,7 @@ mod memory;
 mod open;
 #[cfg(feature = "stores")]
 mod private;
+mod record_json;
 #[cfg(feature = "stores")]
 mod reopening;
 #[cfg(feature = "stores")]
@@ -40,6 +46,7 @@ pub use file::FileStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "stores")]
 pub use open::{StoreUrl, open, open_sealed};
+pub use record_json::InvalidRecord;
 #[cfg(feature = "stores")]
 pub(crate) use reopening::ReopeningStore;
 #[cfg(feature = "stores")]
@@ -49,6 +56,40 @@ pub use sqlite::SqliteStore;
 
 /// Keeps records and leases, and, if it can, credentials of accounts and what was spent of budgets. All methods may be
 /// called from many tasks at once, and dropping a call half-way leaves either everything of it done or nothing.
+///
+/// What the methods are for, to see which of them matter to you:
+///
+/// | methods | for |
+/// |---|---|
+/// | `load`, `save` | tokens that outlive a start, and each flight: it reads before it asks and saves before anybody has the answer |
+/// | the three of leases | one request where many processes share the store, and refresh tokens that are sent once |
+/// | `newest_version`, `changes` | what other processes did; asked once a second, so they must be cheap |
+/// | `page` | statuses of keys that are not in memory, clean-up, `refresh = always` after a start |
+/// | those of credentials | [`Accounts::Stored`](crate::Accounts::Stored); together, or none of them |
+/// | `spend` | budgets over processes and restarts; without it each process counts for itself, and says so |
+///
+/// Versions, leases and budgets are decided where all processes meet: in a database by one statement or transaction,
+/// with its own clock for leases. A method has a default where that is the truth about a store without it.
+///
+/// ```
+/// use tokenkeep::store::{Holder, LeaseOutcome, MemoryStore, SaveOutcome, Store};
+/// # use std::{sync::Arc, time::Duration};
+/// # use tokenkeep::{Key, clock::SystemClock, store::{Record, StoreError}};
+/// # async fn example(record: Record, key: Key) -> Result<(), StoreError> {
+///
+/// let store = MemoryStore::new(Arc::new(SystemClock::new()));
+/// let holder = Holder::unique();
+/// let LeaseOutcome::Acquired = store.acquire_lease(&key, &holder, Duration::from_secs(30)).await? else {
+///     return Ok(()); // somebody else is at it
+/// };
+/// let expected = store.load(&key).await?.map(|stored| stored.version);
+/// match store.save(&key, &record, expected).await? {
+///     SaveOutcome::Saved(version) => println!("{version:?} is the newest of all keys"),
+///     SaveOutcome::Conflict => println!("somebody came in between, and the record is theirs"),
+/// }
+/// store.release_lease(&key, &holder).await
+/// # }
+/// ```
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
     /// What it is and where, for messages: e.g. `sqlite:/var/lib/tokenkeep/tokenkeep.db`. Never a password.
@@ -144,8 +185,8 @@ pub trait Store: Send + Sync + fmt::Debug {
         true
     }
 
-    /// Finishes what is under way and lets go of files and connections.
-    async fn close(&self);
+    /// Finishes what is under way and lets go of files and connections, if it has any.
+    async fn close(&self) {}
 }
 
 /// What a store keeps of a key.
@@ -181,8 +222,14 @@ impl Record {
     }
 }
 
-/// Orders all writes to a store, over all keys: a later write has a greater version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Orders all writes to a store, over all keys: a later write has a greater version, also after a restart. One counter
+/// for the whole store, which is incremented in the same atomic step in which the record is written.
+///
+/// ```
+/// # use tokenkeep::store::Version;
+/// assert!(Version(7) > Version::ZERO);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Version(pub u64);
 
 impl Version {
@@ -220,6 +267,11 @@ pub enum LeaseOutcome {
 }
 
 /// Who holds a lease: unique per flight, over all processes.
+///
+/// ```
+/// # use tokenkeep::store::Holder;
+/// assert_ne!(Holder::unique(), Holder::unique());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Holder(Box<str>);
 
@@ -235,7 +287,14 @@ impl Holder {
     }
 }
 
-/// A store that cannot do its work now. It says what happened and where; it holds no record's content.
+/// A store that cannot do its work now. It says what happened and where; it holds no record's content. Tokens go on
+/// from memory, and the manager tries again.
+///
+/// ```
+/// # use tokenkeep::store::StoreError;
+/// let down = StoreError::new("postgres://db.example/tokens", "the connection was refused");
+/// assert_eq!(down.to_string(), "postgres://db.example/tokens: the connection was refused");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{store}: {what}")]
 pub struct StoreError {
@@ -247,6 +306,13 @@ pub struct StoreError {
     pub busy: bool,
 }
 
+impl StoreError {
+    /// A store that does not work; `store` is its label.
+    pub fn new(store: &str, what: impl Into<String>) -> Self {
+        Self { store: store.into(), what: what.into(), busy: false }
+    }
+}
+
 fn unsupported(label: &str, what: &str) -> StoreError {
-    StoreError { store: label.into(), what: format!("this store {what}; use another"), busy: false }
+    StoreError::new(label, format!("this store {what}; use another"))
 }

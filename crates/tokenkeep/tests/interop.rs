@@ -86,7 +86,7 @@ async fn fifty_callers_at_once_cause_one_request() {
 async fn a_wrong_secret_is_refused_after_one_request() {
     let issuer = Issuer::start(60).await;
     let endpoint = issuer.endpoint("basic", ClientAuth::ClientSecretBasic);
-    let wrong = TokenEndpointSettings { client_secret: Some(Secret::new("guessed")), ..endpoint };
+    let wrong = endpoint.with_client_secret(Secret::new("guessed"));
     let manager = manager([Grant::ClientCredentials(wrong)]).await;
     for _ in 0..5 {
         let error = manager.token("p0").await.unwrap_err();
@@ -150,14 +150,12 @@ impl Issuer {
     }
 
     fn endpoint(&self, client: &str, client_auth: ClientAuth) -> TokenEndpointSettings {
-        TokenEndpointSettings {
-            token_url: TokenUrl::parse(self.text("/token_url"), Transport::Secure).unwrap(),
-            client_id: self.text(&format!("/clients/{client}/client_id")).to_owned(),
-            client_secret: Some(Secret::new(self.text(&format!("/clients/{client}/client_secret")))),
-            client_auth,
-            scope: Vec::new(),
-            extra: std::iter::empty().collect(),
-        }
+        TokenEndpointSettings::new(
+            TokenUrl::parse(self.text("/token_url"), Transport::Secure).unwrap(),
+            self.text(&format!("/clients/{client}/client_id")),
+        )
+        .with_client_secret(Secret::new(self.text(&format!("/clients/{client}/client_secret"))))
+        .with_client_auth(client_auth)
     }
 
     async fn introspect(&self, token: &str) -> Value {

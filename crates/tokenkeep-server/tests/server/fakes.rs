@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokenkeep::fingerprint::Fingerprint;
-use tokenkeep::source::{Ask, Expiry, FetchError, Fetched, TokenSource};
+use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource};
 use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
 use tokenkeep::{Clock, Key, Moment, Secret};
 
@@ -39,14 +39,10 @@ pub(crate) struct Vendor;
 #[async_trait]
 impl TokenSource for Vendor {
     async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
-        Ok(Fetched {
-            access_token: Secret::new(secrets::VENDOR_TOKEN),
-            token_type: "Bearer".into(),
-            scope: Some("read write".into()),
-            expiry: Expiry::In(Duration::from_hours(1)),
-            refresh_in: None,
-            refresh_token: Some(Secret::new(secrets::REFRESH_TOKEN)),
-        })
+        Ok(Fetched::new(Secret::new(secrets::VENDOR_TOKEN))
+            .with_scope("read write")
+            .expiring_in(Duration::from_hours(1))
+            .with_refresh_token(Secret::new(secrets::REFRESH_TOKEN)))
     }
 
     fn issuer(&self) -> &'static str {

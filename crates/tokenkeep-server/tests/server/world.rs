@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokenkeep::config::{self, Listen, ServerSettings};
 use tokenkeep::expiry::{Policy, Refresh};
-use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::provider::{Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::{Accounts, ManagerBuilder, Secret, SourceSettings, TokenManager};
 use tokenkeep_sandbox::{Client, Sandbox};
 use tokenkeep_server::{Limits, Server};
@@ -154,13 +154,8 @@ pub(crate) async fn settings(toml: &str) -> ServerSettings {
 }
 
 fn reports(sandbox: &Sandbox) -> Provider {
-    let endpoint = TokenEndpointSettings {
-        token_url: TokenUrl::parse(&sandbox.token_url(), Transport::Secure).unwrap(),
-        client_id: "reports".to_owned(),
-        client_secret: Some(Secret::new(secrets::CLIENT_SECRET)),
-        client_auth: ClientAuth::ClientSecretBasic,
-        scope: Vec::new(),
-        extra: std::collections::BTreeMap::new(),
-    };
+    let endpoint =
+        TokenEndpointSettings::new(TokenUrl::parse(&sandbox.token_url(), Transport::Secure).unwrap(), "reports")
+            .with_client_secret(Secret::new(secrets::CLIENT_SECRET));
     Provider::new("reports", Grant::ClientCredentials(endpoint)).unwrap()
 }

@@ -89,7 +89,7 @@ pub(super) fn accept(
 ) -> Result<Record, FetchError> {
     let issuer = provider.source().issuer();
     let useless =
-        |what: String, rotated: Option<Secret>| FetchError { rotated, ..FetchError::new(Fault::Unavailable, what) };
+        |what: String, rotated: Option<Secret>| FetchError::new(Fault::Unavailable, what).with_rotated(rotated);
     if let Some(what) = unfit_token(fetched.access_token.expose_secret()) {
         let what = format!("{issuer} answered with {what}");
         return Err(useless(what, fetched.refresh_token));

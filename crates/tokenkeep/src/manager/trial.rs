@@ -77,7 +77,7 @@ impl TokenManager {
         counted.map_err(|exhausted| declined(&key, &exhausted, self.shared.clock.now()))?;
         let mut steps = Vec::new();
         let sent = self.shared.clock.now();
-        let ask = Ask { key: &key, refresh_token: None, credentials: identity.credentials.as_ref() };
+        let ask = Ask::new(&key).with_credentials(identity.credentials.as_ref());
         let limit = provider.policy().timeout;
         let answer = tokio::time::timeout(limit, source.trial(ask, &mut steps)).await;
         let answer = answer.unwrap_or_else(|_| {

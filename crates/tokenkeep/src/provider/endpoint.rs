@@ -16,7 +16,20 @@ pub struct ResourceOwner {
 }
 
 /// An OAuth token endpoint and the client registered there.
+///
+/// ```
+/// use tokenkeep::Secret;
+/// use tokenkeep::provider::{ClientAuth, TokenEndpointSettings, TokenUrl, Transport};
+///
+/// let token_url = TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?;
+/// let endpoint = TokenEndpointSettings::new(token_url, "reports")
+///     .with_client_secret(Secret::new("reports-secret"))
+///     .with_scope(["reports.read"]);
+/// assert_eq!(endpoint.client_auth, ClientAuth::ClientSecretBasic);
+/// # Ok::<_, tokenkeep::provider::InvalidUrl>(())
+/// ```
 #[derive(Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TokenEndpointSettings {
     /// Its address: https, or http on a loopback host.
     pub token_url: TokenUrl,
@@ -30,6 +43,52 @@ pub struct TokenEndpointSettings {
     pub scope: Vec<String>,
     /// More form parameters, e.g. `audience`.
     pub extra: BTreeMap<String, String>,
+}
+
+impl TokenEndpointSettings {
+    /// A public client: one without a secret.
+    pub fn new(token_url: TokenUrl, client_id: impl Into<String>) -> Self {
+        Self {
+            token_url,
+            client_id: client_id.into(),
+            client_secret: None,
+            client_auth: ClientAuth::None,
+            scope: Vec::new(),
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// The same with a secret, which is sent in an `Authorization: Basic` header unless [`Self::with_client_auth`] says
+    /// otherwise.
+    #[must_use]
+    pub fn with_client_secret(mut self, secret: Secret) -> Self {
+        self.client_secret = Some(secret);
+        if self.client_auth == ClientAuth::None {
+            self.client_auth = ClientAuth::ClientSecretBasic;
+        }
+        self
+    }
+
+    /// The same with another way for the client to prove itself.
+    #[must_use]
+    pub fn with_client_auth(mut self, client_auth: ClientAuth) -> Self {
+        self.client_auth = client_auth;
+        self
+    }
+
+    /// The same for this scope.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.scope = scope.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same with one more form parameter.
+    #[must_use]
+    pub fn with_extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.extra.insert(name.into(), value.into());
+        self
+    }
 }
 
 impl fmt::Debug for TokenEndpointSettings {
@@ -46,6 +105,7 @@ impl fmt::Debug for TokenEndpointSettings {
 
 /// How a client proves itself to a token endpoint (RFC 6749 section 2.3.1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientAuth {
     /// In an `Authorization: Basic` header, both parts form-encoded first.
     #[default]

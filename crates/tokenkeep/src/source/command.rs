@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command as Process};
 use zeroize::Zeroizing;
 
-use super::{Ask, Expiry, Fault, FetchError, Fetched, TokenSource, token_response};
+use super::{Ask, Fault, FetchError, Fetched, TokenSource, token_response};
 use crate::fingerprint::Fingerprint;
 use crate::secret::Secret;
 
@@ -92,14 +92,7 @@ impl TokenSource for Command {
         if text.is_empty() || text.contains(char::is_whitespace) {
             return Err(self.broken("printed neither one token nor JSON"));
         }
-        Ok(Fetched {
-            access_token: Secret::new(text),
-            token_type: "Bearer".into(),
-            scope: None,
-            expiry: Expiry::Unstated,
-            refresh_in: None,
-            refresh_token: None,
-        })
+        Ok(Fetched::new(Secret::new(text)))
     }
 
     fn issuer(&self) -> &str {

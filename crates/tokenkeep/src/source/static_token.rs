@@ -24,14 +24,7 @@ impl TokenSource for StaticToken {
             return Err(FetchError::new(Fault::Refused, "the configured token is none that a header can carry")
                 .with_next("check token for line breaks, spaces and anything but ASCII"));
         }
-        Ok(Fetched {
-            access_token: self.token.clone(),
-            token_type: "Bearer".into(),
-            scope: None,
-            expiry: Expiry::Never,
-            refresh_in: None,
-            refresh_token: None,
-        })
+        Ok(Fetched::new(self.token.clone()).with_expiry(Expiry::Never))
     }
 
     fn issuer(&self) -> &'static str {

@@ -184,6 +184,4 @@ impl Store for MemoryStore {
         let now = self.clock.now();
         Ok(self.with_state(|state| state.spent.entry(name.into()).or_default().spend(budget, now)))
     }
-
-    async fn close(&self) {}
 }

@@ -79,7 +79,7 @@ impl SealedStore {
     }
 
     fn error(&self, what: String) -> StoreError {
-        StoreError { store: self.label().into(), what, busy: false }
+        StoreError::new(self.label(), what)
     }
 }
 

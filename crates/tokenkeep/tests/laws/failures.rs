@@ -53,7 +53,7 @@ async fn an_issuer_that_is_back_is_noticed_without_anybody_asking() {
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_obeyed() {
     let world = world(MINUTE).await;
-    let error = FetchError { retry_after: Some(MINUTE * 20), ..FetchError::new(Fault::RateLimited, "answered 429") };
+    let error = FetchError::new(Fault::RateLimited, "answered 429").with_retry_after(MINUTE * 20);
     world.issuer.reply(Reply::Fail(error));
     world.get().await.unwrap_err();
     world.issuer.reply(Reply::Token);
@@ -71,7 +71,7 @@ async fn a_rate_limit_holds_all_keys_of_the_registration_and_good_tokens_flow() 
     let world = world(HOUR).await;
     let good = world.manager.handle("graph:1").unwrap();
     good.token().await.unwrap();
-    let error = FetchError { retry_after: Some(MINUTE), ..FetchError::new(Fault::RateLimited, "answered 429") };
+    let error = FetchError::new(Fault::RateLimited, "answered 429").with_retry_after(MINUTE);
     world.issuer.reply(Reply::Fail(error));
     world.manager.token("graph:2").await.unwrap_err();
     world.issuer.reply(Reply::Token);
@@ -173,9 +173,9 @@ async fn a_back_off_ends_when_the_token_can_no_longer_be_handed_out() {
 async fn the_longest_of_several_rate_limits_counts() {
     let world = world(HOUR).await;
     world.issuer.hold();
-    let limited = |seconds: u64| FetchError {
-        retry_after: (seconds > 0).then(|| SECOND * u32::try_from(seconds).unwrap()),
-        ..FetchError::new(Fault::RateLimited, "answered 429")
+    let limited = |seconds: u64| {
+        let retry_after = (seconds > 0).then(|| SECOND * u32::try_from(seconds).unwrap());
+        FetchError::new(Fault::RateLimited, "answered 429").with_retry_after(retry_after)
     };
     let (one, two) = (world.manager.handle("graph:1").unwrap(), world.manager.handle("graph:2").unwrap());
     world.issuer.reply(Reply::Fail(limited(60)));
@@ -195,8 +195,7 @@ async fn the_longest_of_several_rate_limits_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_that_is_over_does_not_hide_the_next() {
     let world = world(HOUR).await;
-    let limit =
-        |retry_after| FetchError { retry_after: Some(retry_after), ..FetchError::new(Fault::RateLimited, "429") };
+    let limit = |retry_after| FetchError::new(Fault::RateLimited, "429").with_retry_after(retry_after);
     world.issuer.reply(Reply::Fail(limit(HOUR)));
     world.manager.token("graph:0").await.unwrap_err();
     // By the wall clock the hour is over, by the other it is not.
@@ -213,7 +212,7 @@ async fn a_rate_limit_that_is_over_does_not_hide_the_next() {
 async fn what_a_status_calls_good_after_a_clear_is_handed_out() {
     let world = world(MINUTE).await;
     let other = world.another_process().await;
-    let limit = FetchError { retry_after: Some(SECOND * 3), ..FetchError::new(Fault::RateLimited, "429") };
+    let limit = FetchError::new(Fault::RateLimited, "429").with_retry_after(SECOND * 3);
     world.issuer.reply(Reply::Fail(limit));
     world.graph().refresh().await.unwrap_err();
     pass(SECOND / 4).await;

@@ -148,7 +148,7 @@ async fn a_rate_limit_keeps_all_keys_from_the_first_way_for_as_long_as_it_says()
     let settings = SourceSettings::default().with_accounts(Accounts::Any).with_fallback(Arc::new(second.clone()));
     let world = world_of(Issuer::new(HOUR), settings).await;
     second.set_clock(&world.clock);
-    let limit = FetchError { retry_after: Some(HOUR), ..FetchError::new(Fault::RateLimited, "answered 429") };
+    let limit = FetchError::new(Fault::RateLimited, "answered 429").with_retry_after(HOUR);
     world.issuer.reply(Reply::Fail(limit));
     for account in 0..50 {
         world.manager.token(&format!("graph:{account}")).await.unwrap();
@@ -163,7 +163,7 @@ async fn a_login_that_was_rotated_in_vain_is_saved_whatever_way_the_flight_ends(
     let world = world_of(Issuer::rotating(MINUTE), settings).await;
     second.set_clock(&world.clock);
     let rotated = Some(tokenkeep::Secret::new("rt-new"));
-    world.issuer.reply(Reply::Fail(FetchError { rotated, ..FetchError::new(Fault::Unavailable, "no token in it") }));
+    world.issuer.reply(Reply::Fail(FetchError::new(Fault::Unavailable, "no token in it").with_rotated(rotated)));
     for second_fails in [false, true] {
         if second_fails {
             second.fail(Fault::Unavailable);

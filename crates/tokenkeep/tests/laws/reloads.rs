@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokenkeep::budget::Budget;
 use tokenkeep::clock::SystemClock;
 use tokenkeep::expiry::Policy;
-use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::provider::{Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::store::{Holder, LeaseOutcome, MemoryStore, Store};
 use tokenkeep::{Clock, Code, Secret, SourceSettings, TokenManager};
 use tokenkeep_sandbox::{Client, Fault, Sandbox};
@@ -269,7 +269,7 @@ async fn logins(providers: Vec<Provider>) -> (Arc<UnreliableStore>, TokenManager
 
 /// A login whose refresh token is good once.
 fn login(sandbox: &Sandbox, secret: &str, scope: &str) -> Provider {
-    let endpoint = TokenEndpointSettings { scope: vec![scope.to_owned()], ..endpoint(sandbox, secret) };
+    let endpoint = endpoint(sandbox, secret).with_scope([scope]);
     let seed = Secret::new(sandbox.issue_refresh_token("reports"));
     Provider::new("calendar", Grant::RefreshToken { endpoint, seed }).unwrap()
 }
@@ -299,7 +299,7 @@ async fn manager_of(providers: Vec<Provider>) -> TokenManager {
 }
 
 fn provider(name: &str, sandbox: &Sandbox, scope: &str) -> Provider {
-    let endpoint = TokenEndpointSettings { scope: vec![scope.to_owned()], ..endpoint(sandbox, "reports-secret") };
+    let endpoint = endpoint(sandbox, "reports-secret").with_scope([scope]);
     Provider::new(name, Grant::ClientCredentials(endpoint)).unwrap()
 }
 
@@ -308,12 +308,6 @@ fn with_secret(name: &str, sandbox: &Sandbox, secret: &str) -> Provider {
 }
 
 fn endpoint(sandbox: &Sandbox, secret: &str) -> TokenEndpointSettings {
-    TokenEndpointSettings {
-        token_url: TokenUrl::parse(&sandbox.token_url(), Transport::Secure).unwrap(),
-        client_id: "reports".to_owned(),
-        client_secret: Some(Secret::new(secret)),
-        client_auth: ClientAuth::ClientSecretBasic,
-        scope: Vec::new(),
-        extra: std::iter::empty().collect(),
-    }
+    TokenEndpointSettings::new(TokenUrl::parse(&sandbox.token_url(), Transport::Secure).unwrap(), "reports")
+        .with_client_secret(Secret::new(secret))
 }

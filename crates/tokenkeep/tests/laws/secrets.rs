@@ -1,6 +1,6 @@
 //! Promise 12, for the engine's own types: nothing prints a secret.
 
-use tokenkeep::provider::{ClientAuth, Grant, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::provider::{Grant, Provider, ResourceOwner, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::source::{Fault, Fetched};
 use tokenkeep::{Demand, Secret};
 
@@ -34,14 +34,11 @@ async fn debug_and_display_of_everything_public_show_no_secret() {
 
 #[test]
 fn debug_of_a_provider_shows_no_secret() {
-    let endpoint = TokenEndpointSettings {
-        token_url: TokenUrl::parse("https://issuer.example/token", Transport::Secure).unwrap(),
-        client_id: "reports".to_owned(),
-        client_secret: Some(Secret::new("planted")),
-        client_auth: ClientAuth::ClientSecretBasic,
-        scope: Vec::new(),
-        extra: std::iter::empty().collect(),
-    };
+    let endpoint = TokenEndpointSettings::new(
+        TokenUrl::parse("https://issuer.example/token", Transport::Secure).unwrap(),
+        "reports",
+    )
+    .with_client_secret(Secret::new("planted"));
     let grants = [
         Grant::Password {
             endpoint: endpoint.clone(),
@@ -59,13 +56,6 @@ fn debug_of_a_provider_shows_no_secret() {
 
 #[test]
 fn debug_of_an_answer_shows_no_secret() {
-    let fetched = Fetched {
-        access_token: Secret::new("planted"),
-        token_type: "Bearer".into(),
-        scope: None,
-        expiry: tokenkeep::source::Expiry::Never,
-        refresh_in: None,
-        refresh_token: Some(Secret::new("planted")),
-    };
+    let fetched = Fetched::new(Secret::new("planted")).with_refresh_token(Secret::new("planted"));
     assert!(!format!("{fetched:?}").contains("planted"));
 }

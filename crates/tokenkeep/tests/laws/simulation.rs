@@ -87,7 +87,7 @@ fn set(issuer: &Issuer, outcome: &Outcome) {
         Outcome::Unavailable => issuer.fail(Fault::Unavailable),
         Outcome::RateLimited { retry_after } => {
             let retry_after = Some(Duration::from_secs(*retry_after));
-            issuer.reply(Reply::Fail(FetchError { retry_after, ..FetchError::new(Fault::RateLimited, "429") }));
+            issuer.reply(Reply::Fail(FetchError::new(Fault::RateLimited, "429").with_retry_after(retry_after)));
         }
         Outcome::Refused => issuer.fail(Fault::Refused),
         Outcome::Nonsense => {

@@ -94,21 +94,15 @@ async fn without_key(url: &StoreUrl, shown: &mut Shown) {
 }
 
 fn endpoint(url: &str, id: &str, secret: &str) -> TokenEndpointSettings {
-    TokenEndpointSettings {
-        token_url: TokenUrl::parse(url, Transport::Secure).unwrap(),
-        client_id: id.to_owned(),
-        client_secret: Some(Secret::new(secret)),
-        client_auth: ClientAuth::ClientSecretBasic,
-        scope: Vec::new(),
-        extra: std::iter::empty().collect(),
-    }
+    TokenEndpointSettings::new(TokenUrl::parse(url, Transport::Secure).unwrap(), id)
+        .with_client_secret(Secret::new(secret))
 }
 
 fn providers(sandbox: &Sandbox, secret: &str, password: &str, planted: &mut Planted) -> Vec<Provider> {
     let query = planted.secret("configured query", "planted-in-query");
     let url = format!("{}?key={query}", sandbox.token_url());
     let endpoint = |id: &str| endpoint(&url, id, secret);
-    let post = TokenEndpointSettings { client_auth: ClientAuth::ClientSecretPost, ..endpoint("post") };
+    let post = endpoint("post").with_client_auth(ClientAuth::ClientSecretPost);
     let user = |password: &str| Grant::Password {
         endpoint: endpoint("rotating"),
         owner: Some(ResourceOwner { username: "ada".to_owned(), password: Secret::new(password) }),
@@ -273,14 +267,9 @@ struct Panicking;
 #[async_trait]
 impl TokenSource for Panicking {
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
-        let fetched = Fetched {
-            access_token: Secret::new("planted-static-token"),
-            token_type: "Bearer".into(),
-            scope: None,
-            expiry: Expiry::Never,
-            refresh_in: None,
-            refresh_token: Some(Secret::new("planted-unknown-seed")),
-        };
+        let fetched = Fetched::new(Secret::new("planted-static-token"))
+            .with_expiry(Expiry::Never)
+            .with_refresh_token(Secret::new("planted-unknown-seed"));
         panic!("on purpose, with {ask:?} and {fetched:?}")
     }
 

@@ -1,7 +1,7 @@
 //! Grant `client_credentials`.
 
 use tokenkeep::Code;
-use tokenkeep::provider::{ClientAuth, Grant, TokenEndpointSettings};
+use tokenkeep::provider::{ClientAuth, Grant};
 use tokenkeep_sandbox::{Client, Fault, Sandbox};
 
 use crate::support::*;
@@ -35,7 +35,7 @@ async fn all_odd_clients_get_a_token(client_auth: ClientAuth) {
         odd.iter().fold(Sandbox::builder(), |builder, (id, secret)| builder.client(Client::new(*id, *secret)));
     let sandbox = builder.start().await.unwrap();
     let grants = odd.iter().map(|(id, secret)| {
-        Grant::ClientCredentials(TokenEndpointSettings { client_auth, ..client(&sandbox.token_url(), id, secret) })
+        Grant::ClientCredentials(client(&sandbox.token_url(), id, secret).with_client_auth(client_auth))
     });
     let manager = manager(grants).await;
     for (number, (id, _)) in odd.iter().enumerate() {
@@ -53,7 +53,7 @@ async fn each_way_to_prove_itself_sends_the_secret_in_its_one_place() {
         (ClientAuth::None, true, false, false),
     ] {
         let issuer = Playback::answering("200 OK", r#"{"access_token":"a"}"#).await;
-        let endpoint = TokenEndpointSettings { client_auth, ..client(&issuer.token_url(), "reports", "s3cret") };
+        let endpoint = client(&issuer.token_url(), "reports", "s3cret").with_client_auth(client_auth);
         ask(Grant::ClientCredentials(endpoint)).await.unwrap();
         let request = &issuer.requests()[0];
         assert_eq!(request.contains("client_id=reports"), id_in_form, "{request}");
@@ -66,11 +66,9 @@ async fn each_way_to_prove_itself_sends_the_secret_in_its_one_place() {
 async fn the_request_is_a_form_with_scope_and_extra_parameters() {
     let issuer = Playback::answering("200 OK", r#"{"access_token":"a"}"#).await;
     let extra = [("audience", "https://api.example/?a=b&c"), ("resource", "ä b")];
-    let endpoint = TokenEndpointSettings {
-        scope: vec!["reports:read".to_owned(), "https://x.example/.default".to_owned()],
-        extra: extra.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        ..client(&format!("{}?tenant=7", issuer.token_url()), "reports", "s3cret")
-    };
+    let endpoint = client(&format!("{}?tenant=7", issuer.token_url()), "reports", "s3cret")
+        .with_scope(["reports:read", "https://x.example/.default"]);
+    let endpoint = extra.into_iter().fold(endpoint, |endpoint, (name, value)| endpoint.with_extra(name, value));
     ask(Grant::ClientCredentials(endpoint)).await.unwrap();
     let requests = issuer.requests();
     let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
@@ -90,8 +88,8 @@ async fn the_granted_scope_is_that_of_the_token() {
     let registered = Client::new("reports", "s3cret").scope("read write");
     let sandbox = Sandbox::builder().client(registered).start().await.unwrap();
     let endpoint = client(&sandbox.token_url(), "reports", "s3cret");
-    let some = TokenEndpointSettings { scope: vec!["read".to_owned()], ..endpoint.clone() };
-    let foreign = TokenEndpointSettings { scope: vec!["admin".to_owned()], ..endpoint.clone() };
+    let some = endpoint.clone().with_scope(["read"]);
+    let foreign = endpoint.clone().with_scope(["admin"]);
     let manager = manager([endpoint, some, foreign].map(Grant::ClientCredentials)).await;
     assert_eq!(manager.token("p0").await.unwrap().scope(), Some("read write"));
     assert_eq!(manager.token("p1").await.unwrap().scope(), Some("read"));

@@ -6,7 +6,7 @@ mod recorded;
 use std::time::Duration;
 
 use tokenkeep::expiry::Policy;
-use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::provider::{Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::{Error, Secret, Token, TokenHandle, TokenManager};
 use tokenkeep_sandbox::{Client, Sandbox};
 
@@ -15,20 +15,13 @@ pub(crate) use recorded::{Noon, recorded, tell_error, tell_token, without_commen
 
 /// A confidential client at an endpoint, which proves itself by Basic.
 pub(crate) fn client(token_url: &str, id: &str, secret: &str) -> TokenEndpointSettings {
-    TokenEndpointSettings {
-        token_url: TokenUrl::parse(token_url, Transport::Secure).unwrap(),
-        client_id: id.to_owned(),
-        client_secret: Some(Secret::new(secret)),
-        client_auth: ClientAuth::ClientSecretBasic,
-        scope: Vec::new(),
-        extra: std::iter::empty().collect(),
-    }
+    TokenEndpointSettings::new(TokenUrl::parse(token_url, Transport::Secure).unwrap(), id)
+        .with_client_secret(Secret::new(secret))
 }
 
 /// A public client at an endpoint.
 pub(crate) fn public_client(token_url: &str, id: &str) -> TokenEndpointSettings {
-    let endpoint = client(token_url, id, "");
-    TokenEndpointSettings { client_secret: None, client_auth: ClientAuth::None, ..endpoint }
+    TokenEndpointSettings::new(TokenUrl::parse(token_url, Transport::Secure).unwrap(), id)
 }
 
 /// A sandbox with the client `reports` and its provider, which asks with `client_credentials`.

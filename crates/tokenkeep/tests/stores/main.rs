@@ -3,6 +3,7 @@
 mod file;
 #[cfg(feature = "sqlite")]
 mod key_file;
+mod own;
 #[cfg(feature = "sqlite")]
 mod sealed;
 #[cfg(feature = "sqlite")]

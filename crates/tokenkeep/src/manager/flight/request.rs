@@ -319,7 +319,8 @@ impl Flight {
         let source = self.provider.ways.source(way);
         let limit = self.provider().policy().timeout;
         let credentials = self.identity.as_ref().and_then(|identity| identity.credentials.as_ref());
-        let asking = source.fetch(Ask { key: self.slot.key(), refresh_token, credentials });
+        let asking =
+            source.fetch(Ask::new(self.slot.key()).with_refresh_token(refresh_token).with_credentials(credentials));
         // A source that panics fails like one that answers nonsense: remembered, backed off, asked again.
         let asking = AssertUnwindSafe(asking).catch_unwind().map(|answer| {
             answer.unwrap_or_else(|_| {
@@ -376,8 +377,7 @@ impl Flight {
 
 /// A way that is closed for a while, as the failure of it.
 fn closed(failure: &Failure, now: Moment) -> FetchError {
-    let retry_after = Some(failure.retry_at.remaining(now));
-    FetchError { retry_after, ..FetchError::new(Fault::RateLimited, failure.what.clone()) }
+    FetchError::new(Fault::RateLimited, failure.what.clone()).with_retry_after(failure.retry_at.remaining(now))
 }
 
 /// By how much a timer is late only in a process that was stopped or suspended; and how long such a one has to read

@@ -6,6 +6,11 @@ use super::{Expected as _, StoreFixture, key};
 use crate::credentials::Credentials;
 use crate::secret::Secret;
 
+/// Whether the store promises these laws.
+pub(super) fn are_asked(fixture: &dyn StoreFixture) -> bool {
+    fixture.keeps_credentials()
+}
+
 pub(super) async fn saved_credentials_are_read_as_they_were_written(fixture: &dyn StoreFixture) {
     let (ours, theirs) = (fixture.open().await, fixture.open().await);
     let company = key("bluestakes:7");

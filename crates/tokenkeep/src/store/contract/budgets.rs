@@ -9,6 +9,11 @@ use super::{Expected as _, MANY, StoreFixture, handles};
 use crate::budget::{Budget, Spending};
 use crate::store::Store;
 
+/// Whether the store promises these laws.
+pub(super) fn are_asked(fixture: &dyn StoreFixture) -> bool {
+    fixture.counts_budgets()
+}
+
 pub(super) async fn of_64_simultaneous_requests_a_budget_allows_its_number(fixture: &dyn StoreFixture) {
     let handles = handles(fixture).await;
     let mut requests = JoinSet::new();

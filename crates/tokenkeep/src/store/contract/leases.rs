@@ -8,6 +8,11 @@ use tokio::task::JoinSet;
 use super::{Expected as _, MANY, StoreFixture, handles, key};
 use crate::store::{Holder, LeaseOutcome};
 
+/// Every store has leases.
+pub(super) fn are_asked(_fixture: &dyn StoreFixture) -> bool {
+    true
+}
+
 pub(super) async fn of_64_simultaneous_takers_one_gets_the_lease(fixture: &dyn StoreFixture) {
     let handles = handles(fixture).await;
     let mut takers = JoinSet::new();

@@ -12,12 +12,18 @@ use tokio::task::JoinSet;
 
 use super::{Expected as _, MANY, StoreFixture, handles, key};
 use crate::clock::Moment;
+use crate::credentials::Credentials;
 use crate::failure::{Failure, FailureKind};
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
 use crate::secret::Secret;
 use crate::store::{Record, SaveOutcome, Store, Version, Versioned};
 use crate::token::{IssuedToken, TokenKind};
+
+/// Every store keeps records.
+pub(super) fn are_asked(_fixture: &dyn StoreFixture) -> bool {
+    true
+}
 
 pub(super) async fn nothing_saved_is_nothing_loaded(fixture: &dyn StoreFixture) {
     let store = fixture.open().await;
@@ -242,6 +248,19 @@ pub(super) async fn debug_shows_no_secret(fixture: &dyn StoreFixture) {
     }
 }
 
+pub(super) async fn a_store_says_whether_it_keeps_credentials(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    assert_eq!(store.keeps_credentials(), fixture.keeps_credentials(), "store and fixture say different things");
+    if !fixture.keeps_credentials() {
+        let credentials = Credentials::with_password("company", Secret::new(PASSWORD));
+        let credentials = credentials.unwrap_or_else(|error| panic!("{error}"));
+        let Err(error) = store.save_credentials(&key("graph"), &credentials).await else {
+            panic!("credentials were taken that are not kept");
+        };
+        assert!(!error.to_string().contains(PASSWORD), "a secret is shown");
+    }
+}
+
 /// A record that tells its generation.
 fn record(generation: u64) -> Record {
     let now = at(1_700_000_000_123, 60_000);
@@ -371,3 +390,4 @@ fn at(wall_ms: i64, boot_ms: i64) -> Moment {
 
 const ACCESS_TOKEN: &str = "access-4d1c7f";
 const REFRESH_TOKEN: &str = "refresh-9be203";
+const PASSWORD: &str = "password-77a0e1";

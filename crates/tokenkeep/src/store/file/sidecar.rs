@@ -13,10 +13,10 @@ use super::content::json;
 use super::fault::Fault;
 use super::token_file::TokenFile;
 use crate::clock::Moment;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
-use crate::secret::Secret;
+use crate::store::record_json::{FailureText, SecretText, Times, whole_millis};
 use crate::store::{Record, Version, Versioned};
 use crate::token::{IssuedToken, TokenKind};
 
@@ -37,10 +37,9 @@ pub(super) struct Sidecar {
     pub(super) saved_at: i64,
     refresh_in_ms: Option<u64>,
     jitter: f32,
-    #[serde(with = "secret_text")]
-    refresh_token: Option<Secret>,
+    refresh_token: Option<SecretText>,
     asked_at: Option<Times>,
-    failure: Option<FailurePart>,
+    failure: Option<FailureText>,
     boot_id: String,
 }
 
@@ -52,24 +51,6 @@ pub(super) struct TokenPart {
     scope: Option<String>,
     sent_at: Times,
     expires_at: Option<Times>,
-}
-
-/// A moment; the end of time is left out.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Times {
-    wall_ms: i64,
-    boot_ms: i64,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct FailurePart {
-    #[serde(with = "kind_name")]
-    kind: FailureKind,
-    what: String,
-    next: Option<String>,
-    count: u32,
-    since: Times,
-    retry_at: Option<Times>,
 }
 
 /// Why a sidecar is of no use.
@@ -90,7 +71,7 @@ impl Sidecar {
             sha256: token_file.unwrap_or_default().to_owned(),
             scope: token.kind().scope.as_deref().map(str::to_owned),
             sent_at: token.sent_at().into(),
-            expires_at: stated(token.expires_at()),
+            expires_at: Times::stated(token.expires_at()),
         };
         Self {
             form: FORM,
@@ -101,11 +82,11 @@ impl Sidecar {
             token: record.token.as_ref().map(part),
             replaced,
             saved_at: 0,
-            refresh_in_ms: record.refresh_in.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            refresh_in_ms: record.refresh_in.map(whole_millis),
             jitter: record.jitter,
-            refresh_token: record.refresh_token.clone(),
+            refresh_token: record.refresh_token.clone().map(SecretText),
             asked_at: record.asked_at.map(Times::from),
-            failure: record.failure.as_ref().map(FailurePart::from),
+            failure: record.failure.as_ref().map(FailureText::from),
             boot_id: record.boot_id.to_string(),
         }
     }
@@ -170,7 +151,7 @@ impl Sidecar {
     pub(super) fn record(self, file: Option<TokenFile>) -> Versioned {
         let token = self.token.zip(file).map(|(part, file)| {
             let kind = TokenKind { token_type: file.token_type, scope: part.scope.map(Into::into) };
-            let (sent, end) = (part.sent_at.into(), moment(part.expires_at));
+            let (sent, end) = (part.sent_at.into(), Times::moment(part.expires_at));
             Arc::new(IssuedToken::new(file.access_token, Arc::new(kind), self.generation, sent, end))
         });
         let record = Record {
@@ -179,7 +160,7 @@ impl Sidecar {
             token,
             refresh_in: self.refresh_in_ms.map(Duration::from_millis),
             jitter: self.jitter,
-            refresh_token: self.refresh_token,
+            refresh_token: self.refresh_token.map(|SecretText(token)| token),
             asked_at: self.asked_at.map(Moment::from),
             failure: self.failure.map(Failure::from),
             boot_id: self.boot_id.into(),
@@ -203,86 +184,13 @@ impl Sidecar {
 
     /// The file's content.
     pub(super) fn content(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        json(self, self.refresh_token.as_ref().map_or(0, |token| token.expose_secret().len()))
+        json(self, self.refresh_token.as_ref().map_or(0, |SecretText(token)| token.expose_secret().len()))
     }
 }
 
 #[derive(Deserialize)]
 struct Head {
     form: u32,
-}
-
-impl From<Moment> for Times {
-    fn from(Moment { wall_ms, boot_ms }: Moment) -> Self {
-        Self { wall_ms, boot_ms }
-    }
-}
-
-impl From<Times> for Moment {
-    fn from(Times { wall_ms, boot_ms }: Times) -> Self {
-        Self { wall_ms, boot_ms }
-    }
-}
-
-fn stated(moment: Moment) -> Option<Times> {
-    (!moment.is_never()).then(|| moment.into())
-}
-
-fn moment(stated: Option<Times>) -> Moment {
-    stated.map_or(Moment::NEVER, Moment::from)
-}
-
-impl From<&Failure> for FailurePart {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            kind: failure.kind,
-            what: failure.what.clone(),
-            next: failure.next.clone(),
-            count: failure.count,
-            since: failure.since.into(),
-            retry_at: stated(failure.retry_at),
-        }
-    }
-}
-
-impl From<FailurePart> for Failure {
-    fn from(part: FailurePart) -> Self {
-        let FailurePart { kind, what, next, count, since, retry_at } = part;
-        Self { kind, what, next, count, since: since.into(), retry_at: moment(retry_at) }
-    }
-}
-
-/// A secret as a text, for this one file that nobody but its owner can open.
-mod secret_text {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    use crate::secret::Secret;
-
-    #[expect(clippy::ref_option, reason = "what serde calls it with")]
-    pub(super) fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-        secret.as_ref().map(Secret::expose_secret).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-        Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
-    }
-}
-
-mod kind_name {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    use crate::failure::FailureKind;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
-    pub(super) fn serialize<S: Serializer>(kind: &FailureKind, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(kind.as_str())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FailureKind, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        FailureKind::parse(&name).ok_or_else(|| D::Error::custom("no kind of failure"))
-    }
 }
 
 /// Counts the changes of this form that earlier versions of this program would misread.

@@ -236,17 +236,14 @@ impl Issuer {
             state.lost += 1;
             return Err(FetchError::new(Fault::Unavailable, "issuer.example broke off its answer"));
         }
-        Ok(Fetched {
-            access_token: match &state.token {
-                Some(token) => Secret::new(token.as_str()),
-                None => Secret::new(format!("{}-token-{}", ask.key, state.issued)),
-            },
-            token_type: "Bearer".into(),
-            scope: None,
-            expiry: state.life,
-            refresh_in: state.refresh_in,
-            refresh_token: state.refresh_token.as_deref().filter(|_| !state.silent).map(Secret::new),
-        })
+        let access_token = match &state.token {
+            Some(token) => Secret::new(token.as_str()),
+            None => Secret::new(format!("{}-token-{}", ask.key, state.issued)),
+        };
+        Ok(Fetched::new(access_token)
+            .with_expiry(state.life)
+            .with_refresh_in(state.refresh_in)
+            .with_refresh_token(state.refresh_token.as_deref().filter(|_| !state.silent).map(Secret::new)))
     }
 }
 
