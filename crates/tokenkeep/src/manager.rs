@@ -22,17 +22,16 @@ mod slots;
 mod spending;
 mod statuses;
 mod store_trouble;
+mod sync;
 mod trial;
 mod watch_store;
 mod ways;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
-use tokio_util::task::TaskTracker;
 
 use self::provider::ProviderRuntime;
 use self::reload::Providers;
@@ -40,6 +39,7 @@ use self::scheduler::Scheduler;
 use self::slot::Slot;
 use self::slots::Slots;
 use self::store_trouble::StoreTrouble;
+use self::sync::{ArcSwap, Mutex, TaskTracker};
 use crate::clock::{Clock, Moment};
 use crate::error::{Code, Error};
 use crate::event::Event;

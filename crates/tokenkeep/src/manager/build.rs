@@ -1,15 +1,14 @@
 //! From providers, a store and a clock to a manager.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
-use tokio_util::task::TaskTracker;
 
 use super::provider::{ProviderRuntime, Settings};
 use super::scheduler::Scheduler;
 use super::slots::Slots;
+use super::sync::{ArcSwap, Mutex, TaskTracker};
 use super::ways::Ways;
 use super::{Shared, StoreTask, TokenManager};
 use crate::budget::Budget;
