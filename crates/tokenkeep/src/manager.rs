@@ -13,6 +13,8 @@ mod cleanup;
 mod flight;
 mod handle;
 mod keep_always;
+#[cfg(test)]
+mod model;
 mod provider;
 mod record;
 mod reload;

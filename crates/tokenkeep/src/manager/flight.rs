@@ -201,6 +201,7 @@ impl Flight {
         landing.land(result);
         if unsaved {
             tokio::select! {
+                biased;
                 () = self.keep_saving() => {}
                 () = self.keep_lease() => {}
             }

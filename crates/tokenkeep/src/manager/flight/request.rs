@@ -340,6 +340,7 @@ impl Flight {
             }
         };
         let answer = tokio::select! {
+            biased;
             answer = request => answer,
             () = self.keep_lease() => return Err(FetchError::new(Fault::Unavailable, "the request broke off")),
         };

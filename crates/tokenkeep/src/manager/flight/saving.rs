@@ -148,6 +148,7 @@ impl Flight {
         let mut wait = Duration::from_secs(1);
         loop {
             tokio::select! {
+                biased;
                 () = time::sleep(wait) => {}
                 // Whoever stops the manager tries for the last time.
                 _ = finishing.wait_for(|finishing| *finishing > 0) => return,
