@@ -13,6 +13,8 @@ mod cleanup;
 mod flight;
 mod handle;
 mod keep_always;
+#[cfg(test)]
+mod model;
 mod provider;
 mod record;
 mod reload;
@@ -23,17 +25,16 @@ mod source_settings;
 mod spending;
 mod statuses;
 mod store_trouble;
+mod sync;
 mod trial;
 mod watch_store;
 mod ways;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
-use tokio_util::task::TaskTracker;
 
 use self::provider::ProviderRuntime;
 use self::reload::Providers;
@@ -41,6 +42,7 @@ use self::scheduler::Scheduler;
 use self::slot::Slot;
 use self::slots::Slots;
 use self::store_trouble::StoreTrouble;
+use self::sync::{ArcSwap, Mutex, TaskTracker};
 use crate::clock::{Clock, Moment};
 use crate::environment::overrides::Overrides;
 use crate::error::{Code, Error};

@@ -4,16 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 #[cfg(feature = "config")]
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, watch};
-use tokio_util::task::TaskTracker;
 
 use super::provider::ProviderRuntime;
 use super::scheduler::Scheduler;
 use super::slots::Slots;
 use super::source_settings::SourceSettings;
+use super::sync::{ArcSwap, Mutex, TaskTracker};
 use super::{Shared, StoreTask, TokenManager};
 use crate::clock::{Clock, SystemClock};
 #[cfg(feature = "config")]

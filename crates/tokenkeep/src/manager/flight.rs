@@ -26,6 +26,7 @@ use super::account::Identity;
 use super::provider::ProviderRuntime;
 use super::record::{Stored, normalized};
 use super::slot::{FlightReceiver, FlightResult, Slot, State};
+use super::sync::time;
 use super::ways::Choice;
 use super::{Shared, StoreTask};
 use crate::clock::Moment;
@@ -181,7 +182,7 @@ impl Drop for Landing {
 
 impl Flight {
     async fn run(mut self, landing: Landing, permit: Option<OwnedSemaphorePermit>) {
-        let ready = tokio::time::timeout(FLIGHT_TIMEOUT, self.prepare(permit)).await;
+        let ready = time::timeout(FLIGHT_TIMEOUT, self.prepare(permit)).await;
         let result = match ready {
             Ok(Ready::Done(result)) => result,
             Ok(Ready::Ask(base)) => self.ask(*base).await,
@@ -200,6 +201,7 @@ impl Flight {
         landing.land(result);
         if unsaved {
             tokio::select! {
+                biased;
                 () = self.keep_saving() => {}
                 () = self.keep_lease() => {}
             }
@@ -210,7 +212,7 @@ impl Flight {
     /// hesitates is not waited for: leases end by themselves.
     async fn release(&self) {
         let released = self.shared.store.release_lease(self.slot.key(), self.holder());
-        if let Ok(released) = tokio::time::timeout(RELEASE_TIMEOUT, released).await {
+        if let Ok(released) = time::timeout(RELEASE_TIMEOUT, released).await {
             self.shared.note_store(StoreTask::Lease, &released);
         }
     }
@@ -218,7 +220,7 @@ impl Flight {
     /// Extends the lease again and again; never ends.
     async fn keep_lease(&self) {
         loop {
-            tokio::time::sleep(self.lease_ttl() / 3).await;
+            time::sleep(self.lease_ttl() / 3).await;
             if self.leased {
                 let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
                 self.shared.note_store(StoreTask::Lease, &renewed);

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::flight::{Start, Trigger};
 use super::slot::{FlightReceiver, Slot, State};
+use super::sync::time;
 use super::ways::Choice;
 use super::{Shared, declined, lost_flight};
 use crate::clock::Moment;
@@ -212,7 +213,7 @@ impl TokenHandle {
 
     async fn obtain(&self, demand: Demand) -> Result<Answer, Error> {
         let waiting = self.wait_for(demand.min_valid);
-        tokio::time::timeout(demand.max_wait, waiting).await.unwrap_or_else(|_| {
+        time::timeout(demand.max_wait, waiting).await.unwrap_or_else(|_| {
             Err(Error::new(Code::Unavailable, format!("no token within {} s", demand.max_wait.as_secs_f32()))
                 .with_key(self.key())
                 .with_next("it goes on being obtained; try again, or allow a longer max_wait")

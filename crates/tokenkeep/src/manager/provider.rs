@@ -1,13 +1,13 @@
 //! A provider at work: its source, its policy, and what all its keys have in common.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::slot::Slot;
+use super::sync::{ArcSwapOption, Mutex};
 use super::ways::Ways;
 use crate::budget::{Budget, Spending, Window};
 use crate::clock::Moment;

@@ -5,14 +5,14 @@
 //! goes away when it is no longer needed.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use super::provider::ProviderRuntime;
+use super::sync::{ArcSwap, ArcSwapOption, AtomicU32, Mutex, MutexGuard};
 use crate::clock::Moment;
 use crate::error::Error;
 use crate::expiry::{Gate, IN_USE_LIVES, Phase, classify};

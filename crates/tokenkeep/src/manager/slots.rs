@@ -5,11 +5,12 @@
 //! while it is removed, which is what a shard's write lock gives.
 
 use std::hash::BuildHasher as _;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::slot::Slot;
+use super::sync::RwLock;
 use crate::clock::Moment;
 use crate::token::Token;
 

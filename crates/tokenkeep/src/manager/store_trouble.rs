@@ -6,9 +6,10 @@
 //! the trouble is the record's, and lasts until that one is read.
 
 use std::collections::BTreeMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::Shared;
+use super::sync::MutexGuard;
 use crate::event::Event;
 use crate::key::Key;
 use crate::store::StoreError;

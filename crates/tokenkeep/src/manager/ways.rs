@@ -1,9 +1,10 @@
 //! The ways in which a provider can authenticate: the first, and those that stand in for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::sync::Mutex;
 use crate::clock::Moment;
 use crate::expiry::REQUEST_FLOOR;
 use crate::fingerprint::Fingerprint;

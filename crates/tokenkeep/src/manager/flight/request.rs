@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::manager::account::no_credentials;
 use crate::manager::record::{Stored, accept};
 use crate::manager::slot::FlightResult;
+use crate::manager::sync::time;
 use crate::manager::ways::{Choice, FIRST, Way};
 use crate::manager::{StoreTask, declined};
 use crate::provider::Accounts;
@@ -279,7 +280,7 @@ impl Flight {
             return Err(Err(self.out_of_time()));
         }
         let known = self.slot.lock().version;
-        let newest = match tokio::time::timeout(FLIGHT_TIMEOUT, self.take_turn()).await {
+        let newest = match time::timeout(FLIGHT_TIMEOUT, self.take_turn()).await {
             Ok(Ok(newest)) => newest?,
             Ok(Err(error)) => self.go_on_alone(&error).await?.0.or_else(|| attempt.stored.take()),
             Err(_) => {
@@ -309,7 +310,7 @@ impl Flight {
         let now = self.shared.clock.now();
         let wait = asked_at.map_or(Duration::ZERO, |asked_at| REQUEST_FLOOR.saturating_sub(now.since(asked_at)));
         if !wait.is_zero() {
-            tokio::time::sleep(wait + CLOCK_SLACK).await;
+            time::sleep(wait + CLOCK_SLACK).await;
         }
         !wait.is_zero()
     }
@@ -331,15 +332,16 @@ impl Flight {
         let begun = self.shared.clock.now();
         let mut asking = pin!(asking);
         let request = async {
-            match tokio::time::timeout(limit, &mut asking).await {
+            match time::timeout(limit, &mut asking).await {
                 // The timer was late: this process stood still, and the answer may have come meanwhile, unread.
                 Err(_) if self.shared.clock.now().since(begun) > limit + STOOD_STILL => {
-                    tokio::time::timeout(STOOD_STILL, asking).await
+                    time::timeout(STOOD_STILL, asking).await
                 }
                 answer => answer,
             }
         };
         let answer = tokio::select! {
+            biased;
             answer = request => answer,
             () = self.keep_lease() => return Err(FetchError::new(Fault::Unavailable, "the request broke off")),
         };

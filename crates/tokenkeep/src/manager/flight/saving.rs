@@ -7,6 +7,7 @@ use super::Flight;
 use super::request::Attempt;
 use crate::event::Event;
 use crate::manager::slot::Slot;
+use crate::manager::sync::time;
 use crate::manager::{Shared, StoreTask};
 use crate::source::Keep;
 use crate::store::{Record, SaveOutcome, StoreError, Version};
@@ -147,7 +148,8 @@ impl Flight {
         let mut wait = Duration::from_secs(1);
         loop {
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                biased;
+                () = time::sleep(wait) => {}
                 // Whoever stops the manager tries for the last time.
                 _ = finishing.wait_for(|finishing| *finishing > 0) => return,
             }

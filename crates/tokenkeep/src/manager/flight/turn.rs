@@ -13,6 +13,7 @@ use crate::event::Event;
 use crate::expiry::{Gate, Phase, classify};
 use crate::manager::record::Stored;
 use crate::manager::slot::FlightResult;
+use crate::manager::sync::time;
 use crate::manager::{StoreTask, declined, lost_flight};
 use crate::source::{Fault, FetchError, Keep};
 use crate::store::{LeaseOutcome, Record, StoreError};
@@ -112,7 +113,7 @@ impl Flight {
                 if self.leased {
                     return Ok(Ok(stored));
                 }
-                tokio::time::sleep(POLL.mul_f32(0.5 + fastrand::f32() / 2.0)).await;
+                time::sleep(POLL.mul_f32(0.5 + fastrand::f32() / 2.0)).await;
                 looks -= 1;
                 if looks == 0 {
                     break;
