@@ -50,6 +50,8 @@ pub(crate) async fn walk(url: &StoreUrl, planted: &mut Planted, shown: &mut Show
         let mut events = manager.events();
         manager.start();
         well(&manager, &providers, planted, shown).await;
+        // Or it would meet the faults in the background, and the second walk what it remembers of them.
+        manager.stop().await.unwrap();
         badly(&manager, &sandbox, &secret, shown).await;
         vendor_badly(&sandbox, &providers, &password, shown).await;
         shown.events(&mut events);
