@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+
 use super::in_many_schedules;
 use super::world::world;
 use crate::secret::Secret;
@@ -51,6 +53,23 @@ fn a_flight_that_everybody_left_is_saved_and_published() {
         assert_eq!(present, world.issuer.count());
         if present > 0 {
             assert_eq!(world.store.record().await.unwrap().generation, 1);
+        }
+    });
+}
+
+#[test]
+fn a_good_token_is_handed_out_to_all_while_somebody_has_the_lock_of_its_key() {
+    in_many_schedules(async || {
+        let world = world().await;
+        world.token().await;
+        let graph = world.graph();
+        let slot = world.manager.shared.slots.find("graph").unwrap();
+        let locked = slot.lock();
+        let tokens =
+            [graph.token().now_or_never(), world.manager.token("graph").now_or_never(), graph.current().map(Ok)];
+        drop(locked);
+        for token in tokens {
+            assert_eq!(token.unwrap().unwrap().generation(), 1);
         }
     });
 }
