@@ -17,6 +17,18 @@ use crate::failure::{Failure, FailureKind};
 use crate::token::IssuedToken;
 
 /// When the tokens of a provider are renewed. [`Policy::default`] is right for most.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::expiry::{Policy, Refresh};
+///
+/// let policy = Policy {
+///     expiry_buffer: Some(Duration::from_mins(5)), // for requests that take minutes
+///     refresh: Refresh::Always,                    // also at night, when nobody asks
+///     ..Policy::default()
+/// };
+/// assert_eq!(policy.timeout, Duration::from_secs(10));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// A token with less life left than this is not handed out. `None`: [`MAX_BUFFER`] or a tenth of the life,
@@ -53,6 +65,13 @@ impl Default for Policy {
 }
 
 /// What is done about a token whose issuer does not say how long it lives.
+///
+/// ```
+/// use tokenkeep::expiry::{Policy, Unstated};
+///
+/// let policy = Policy { unstated: Unstated::Jwt, ..Policy::default() };
+/// assert_eq!(Policy::default().unstated, Unstated::Assumed);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unstated {
     /// [`Policy::lifetime`] is assumed.
@@ -62,6 +81,15 @@ pub enum Unstated {
 }
 
 /// Whether tokens are renewed before anybody has to wait for it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::expiry::{Policy, Refresh};
+///
+/// // The vendor ends tokens after an hour, whatever it states.
+/// let policy = Policy { refresh: Refresh::Every(Duration::from_mins(45)), ..Policy::default() };
+/// assert_eq!(Policy::default().refresh, Refresh::Ahead);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {
     /// Keys that were used within their last [`IN_USE_LIVES`] lives are renewed ahead of their end.

@@ -7,6 +7,14 @@ use super::TokenUrl;
 use crate::secret::Secret;
 
 /// Who logs in with a name and a password.
+///
+/// ```
+/// use tokenkeep::Secret;
+/// use tokenkeep::provider::ResourceOwner;
+///
+/// let owner = ResourceOwner { username: "ann".to_owned(), password: Secret::new("ann-secret") };
+/// assert!(!format!("{owner:?}").contains("ann-secret"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceOwner {
     /// The name.
@@ -16,6 +24,22 @@ pub struct ResourceOwner {
 }
 
 /// An OAuth token endpoint and the client registered there.
+///
+/// ```
+/// use tokenkeep::provider::{ClientAuth, TokenEndpointSettings, TokenUrl, Transport};
+///
+/// // A public client, as a program on somebody's desk is.
+/// let endpoint = TokenEndpointSettings {
+///     token_url: TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?,
+///     client_id: "desktop-app".to_owned(),
+///     client_secret: None,
+///     client_auth: ClientAuth::None,
+///     scope: vec!["calendar".to_owned()],
+///     extra: Default::default(),
+/// };
+/// assert_eq!(endpoint.token_url.host(), "login.example.com");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct TokenEndpointSettings {
     /// Its address: https, or http on a loopback host.
@@ -45,6 +69,14 @@ impl fmt::Debug for TokenEndpointSettings {
 }
 
 /// How a client proves itself to a token endpoint (RFC 6749 section 2.3.1).
+///
+/// ```
+/// use tokenkeep::provider::ClientAuth;
+///
+/// let asked_for = "client_secret_post";
+/// let client_auth = ClientAuth::ALL.into_iter().find(|way| way.as_str() == asked_for);
+/// assert_eq!(client_auth, Some(ClientAuth::ClientSecretPost));
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClientAuth {
     /// In an `Authorization: Basic` header, both parts form-encoded first.
@@ -58,6 +90,10 @@ pub enum ClientAuth {
 
 impl ClientAuth {
     /// Its name in configuration, from the registry of RFC 7591.
+    ///
+    /// ```
+    /// assert_eq!(tokenkeep::provider::ClientAuth::default().as_str(), "client_secret_basic");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
