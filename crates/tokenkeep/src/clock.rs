@@ -239,6 +239,14 @@ mod system {
     use super::{Clock, Moment};
 
     /// The operating system's clocks.
+    ///
+    /// ```
+    /// use tokenkeep::Clock;
+    /// use tokenkeep::clock::SystemClock;
+    ///
+    /// let now = SystemClock::new().now(); // what a manager takes unless it is given another
+    /// assert!(now.to_system_time() > Some(std::time::UNIX_EPOCH));
+    /// ```
     #[derive(Debug)]
     pub struct SystemClock {
         /// Wall minus monotonic time when `suspended_ms` was last looked at.
@@ -250,6 +258,11 @@ mod system {
 
     impl SystemClock {
         /// Reads the clocks and the boot's name once.
+        ///
+        /// ```
+        /// # use tokenkeep::clock::SystemClock;
+        /// let clock = std::sync::Arc::new(SystemClock::new()); // shared by all that need one
+        /// ```
         pub fn new() -> Self {
             let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
             let clock = Self {
@@ -306,11 +319,24 @@ mod system {
 
     /// The operating system's clocks. Where the system has no clock that counts suspended time, the wall clock's
     /// step after waking does its work.
+    ///
+    /// ```
+    /// use tokenkeep::Clock;
+    /// use tokenkeep::clock::SystemClock;
+    ///
+    /// let now = SystemClock::new().now(); // what a manager takes unless it is given another
+    /// assert!(now.to_system_time() > Some(std::time::UNIX_EPOCH));
+    /// ```
     #[derive(Debug)]
     pub struct SystemClock(Instant);
 
     impl SystemClock {
         /// Starts counting.
+        ///
+        /// ```
+        /// # use tokenkeep::clock::SystemClock;
+        /// let clock = std::sync::Arc::new(SystemClock::new()); // shared by all that need one
+        /// ```
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
         pub fn new() -> Self {
             Self(Instant::now())

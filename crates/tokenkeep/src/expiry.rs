@@ -1,8 +1,9 @@
-//! The policy of renewal, as pure functions: no clock is read here and nothing is done.
+//! The policy of renewal: what is configured is a [`Policy`], what follows from it is decided by pure functions, which
+//! read no clock and do nothing.
 //!
-//! [`windows`] fixes, once per token, how long before its end it is renewed and how long before its end it is no
-//! longer handed out. [`classify`] says in which of its phases a token is at a moment, [`Gate`] says whether the
-//! issuer may be asked, and [`decide`] turns both into the one thing to do.
+//! `windows` fixes, once per token, how long before its end it is renewed and how long before its end it is no longer
+//! handed out. `classify` says in which of its phases a token is at a moment, `Gate` says whether the issuer may be
+//! asked, and `decide` turns both into the one thing to do.
 //!
 //! ```text
 //!  sent          due                 no longer handed out    end
