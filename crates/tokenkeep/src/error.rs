@@ -77,7 +77,7 @@ impl Error {
         self.with(|inner| inner.next = Some(next.into()))
     }
 
-    /// Says when trying again can help.
+    /// Says after how long trying again can help.
     ///
     /// ```
     /// # use tokenkeep::{Code, Error, Key};
@@ -155,7 +155,7 @@ impl Error {
         self.0.next.as_deref()
     }
 
-    /// When trying again can help.
+    /// After how long trying again can help, if that is known.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));

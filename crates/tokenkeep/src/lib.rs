@@ -8,17 +8,29 @@
 //!                                             scheduler
 //! ```
 //!
+//! ```toml
+//! [providers.graph]
+//! grant = "client_credentials"
+//! token_url = "https://login.example.com/oauth2/token"
+//! client_id = "reports"
+//! client_secret = { env = "GRAPH_CLIENT_SECRET" }
+//! ```
+//!
 //! ```
 //! # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let sandbox = issuer().await?;
-//! # let (toml, users) = (configuration(&sandbox), format!("{}/users", sandbox.api_url()));
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("tokenkeep.toml");
+//! # std::fs::write(&path, configuration(&sandbox))?;
+//! # let users = format!("{}/users", sandbox.api_url());
 //! # let client = reqwest::Client::builder().build()?;
 //! use tokenkeep::TokenManager;
 //!
-//! // What would stand in tokenkeep.toml: `config_file` reads it there.
-//! let manager = TokenManager::builder().config_text(toml).environment(environment).build().await?;
+//! let builder = TokenManager::builder().config_file(path); // tokenkeep.toml; or `config_text`
+//! # let builder = builder.environment(environment);
+//! let manager = builder.build().await?;
 //! manager.start(); // renews tokens before they end
 //!
 //! let graph = manager.handle("graph")?; // of the table [providers.graph]

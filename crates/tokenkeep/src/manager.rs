@@ -108,7 +108,7 @@ impl TokenManager {
         ManagerBuilder::default()
     }
 
-    /// The handle of a key; `unknown_key` if there is no such provider or account.
+    /// The handle of a key; `unknown_key` if there is no such provider or account, `invalid_request` if it is no key.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -127,7 +127,7 @@ impl TokenManager {
         Ok(TokenHandle::new(Arc::clone(&self.shared), slot))
     }
 
-    /// A good token of a key; see [`TokenHandle::token`].
+    /// A good token of a key. Fails as [`TokenManager::handle`] and [`TokenHandle::token`] do.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -195,6 +195,7 @@ impl TokenManager {
     }
 
     /// Stops, and closes the store: what a program does before it ends. The store is of no use afterwards.
+    /// The error is that of [`TokenManager::stop`]; the store is closed all the same.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));

@@ -15,7 +15,8 @@ use tokio_stream::wrappers::WatchStream;
 use crate::clock::Clock;
 use crate::token::Token;
 
-/// A stream of the tokens of one key; see [`crate::TokenHandle::subscribe`]. It ends when its manager is dropped.
+/// A stream of the tokens of one key; see [`crate::TokenHandle::subscribe`]. It ends when its manager and all its
+/// handles are dropped.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -33,6 +34,8 @@ use crate::token::Token;
 ///     graph.clear().await?;
 ///     graph.token().await?;
 /// }
+/// drop((graph, manager));
+/// assert!(tokens.next().await.is_none());
 /// # Ok(())
 /// # }
 /// ```

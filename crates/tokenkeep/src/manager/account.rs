@@ -54,8 +54,7 @@ impl TokenManager {
     /// one obtained with them. They are not tried.
     ///
     /// `invalid_request` if the provider's credentials are configured, if it does not log in with such names, or if the
-    /// store keeps none;
-    /// `unavailable` if the store does not work. Cancel safe.
+    /// store keeps none; `unavailable` if the store does not work. Cancel safe.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -83,7 +82,10 @@ impl TokenManager {
             .unwrap_or_else(|_| Err(lost_flight()))
     }
 
-    /// Forgets the credentials of an account, its token and its login; whether there were any. Cancel safe.
+    /// Forgets the credentials of an account, its token and its login; whether there were any.
+    ///
+    /// `invalid_request` if the provider's credentials are configured; `unavailable` if the store does not work. Cancel
+    /// safe.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -108,7 +110,7 @@ impl TokenManager {
     }
 
     /// The accounts whose credentials the store has, in the order of their keys, at most `limit` from the first after
-    /// `after`.
+    /// `after`. `unavailable` if the store does not work.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));

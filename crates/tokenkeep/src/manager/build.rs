@@ -116,7 +116,8 @@ impl ManagerBuilder {
         self
     }
 
-    /// Takes over what a configuration file says of providers, the store and the keys that seal it.
+    /// Takes over what a configuration file says of providers, the store and the keys that seal it. A store that it
+    /// names takes the place of one that was chosen before.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -146,7 +147,7 @@ impl ManagerBuilder {
     /// Reads this configuration file when the manager is built, with [`ManagerBuilder::environment`] for its variables.
     /// What is wrong with it is in that error, all of it, each fault at its place; what should be changed is logged.
     ///
-    /// A store that the program chose stays.
+    /// A store that the program chose stays. Of several files and texts only the last is read.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

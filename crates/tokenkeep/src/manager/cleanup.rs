@@ -43,7 +43,7 @@ impl TokenManager {
 
     /// How many tokens are kept, of all providers or of one, and how many of them are good.
     ///
-    /// `unknown_key` if there is no such provider.
+    /// `unknown_key` if there is no such provider, `invalid_request` if none can have this name.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));

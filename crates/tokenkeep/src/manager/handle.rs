@@ -48,7 +48,7 @@ pub struct TokenHandle {
     slot: Arc<Slot>,
 }
 
-/// What a caller needs.
+/// What a caller needs. By default any good token will do, and 30 s to wait for it.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -168,7 +168,7 @@ impl TokenHandle {
     /// A token that can be used now; obtains one if there is none.
     ///
     /// A good token costs neither a lock nor an allocation. Otherwise the call waits, with all others, for the one
-    /// flight of this key. Cancel safe: dropping the future stops nothing.
+    /// flight of this key, as long as [`Demand::default`] allows. Cancel safe: dropping the future stops nothing.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -191,6 +191,9 @@ impl TokenHandle {
     }
 
     /// The present token, if it is good and need not be renewed. Never waits, asks nobody.
+    ///
+    /// While the manager's background work runs, that is not a good one that is due: [`TokenHandle::token`] hands it
+    /// out, and has it renewed.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -364,7 +367,9 @@ impl TokenHandle {
     }
 
     /// Forgets the token and the failure in force, here and in the store; the next who asks has a new token obtained.
-    /// The refresh token stays: it is the login. The generations go on counting. Cancel safe.
+    /// The refresh token stays: it is the login. The generations go on counting.
+    ///
+    /// `unavailable` if the store does not work: the token is forgotten here then, but not there. Cancel safe.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));

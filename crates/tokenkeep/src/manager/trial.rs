@@ -90,9 +90,9 @@ impl TokenManager {
     /// are tried in place of those that the key has. Nothing is kept: not the token, not the failure. Only a budget
     /// counts it.
     ///
-    /// `unknown_key` if there is no such provider or account, or nothing to log in with; `invalid_request` if trying
-    /// would spend a refresh token that only a person can replace; `unavailable` if the budget is spent. That the login
-    /// fails is no error but an outcome.
+    /// `unknown_key` if there is no such provider or account, or nothing to log in with; `invalid_request` if it is
+    /// no key, or if trying would spend a refresh token that only a person can replace; `unavailable` if the budget is
+    /// spent. That the login fails is no error but an outcome.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));

@@ -78,7 +78,8 @@ impl OwnHeader {
         &self.name
     }
 
-    /// Its value with this token, which must be one that a header can carry; marked as sensitive.
+    /// Its value with this token, marked as sensitive; empty if no header can carry the token. Sources let none such
+    /// through.
     ///
     /// ```
     /// # use tokenkeep::provider::OwnHeader;
