@@ -87,7 +87,9 @@ impl Problems {
     /// use tokenkeep::config::Color;
     ///
     /// let color = if std::io::stderr().is_terminal() { Color::Always } else { Color::Never };
-    /// eprintln!("{}", problems.render(color));
+    /// let report = problems.render(color);
+    /// eprintln!("{report}");
+    /// assert!(report.contains("unknown grant"));
     /// # Ok(())
     /// # }
     /// ```

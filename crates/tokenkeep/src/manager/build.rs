@@ -354,17 +354,21 @@ impl ManagerBuilder {
     /// Keeps records in this store as it is; wrap it in a [`crate::store::SealedStore`] to have them sealed.
     ///
     /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sandbox = issuer().await?;
+    /// # let builder = || TokenManager::builder().config_text(configuration(&sandbox)).environment(environment);
     /// use std::sync::Arc;
+    /// use tokenkeep::TokenManager;
     /// use tokenkeep::clock::SystemClock;
     /// use tokenkeep::store::MemoryStore;
-    /// use tokenkeep::TokenManager;
     ///
-    /// // Two managers that share their tokens, as two processes do with a store on disk.
+    /// // Two managers of one configuration that share their tokens, as two processes do with a store on disk.
     /// let store = Arc::new(MemoryStore::new(Arc::new(SystemClock::new())));
-    /// let one = TokenManager::builder().store(store.clone()).build().await?;
-    /// let other = TokenManager::builder().store(store).build().await?;
+    /// let (one, other) = (builder().store(store.clone()).build().await?, builder().store(store).build().await?);
+    /// let token = one.token("graph").await?;
+    /// assert_eq!(token.expose_secret(), other.token("graph").await?.expose_secret());
     /// # Ok(())
     /// # }
     /// ```

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 /// use tokenkeep::provider::{OwnHeader, TokenHeader};
 ///
 /// let header = TokenHeader::Own(OwnHeader::new(Some("X-Auth-Token"), "{token}")?);
-/// assert_eq!(TokenHeader::default(), TokenHeader::Authorization);
+/// assert_ne!(header, TokenHeader::default()); // which is Authorization
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
