@@ -11,6 +11,14 @@ use jiff::fmt::friendly::SpanParser;
 use crate::clock::Moment;
 
 /// So many requests in any window of this length. The window slides: it is not a calendar minute.
+///
+/// ```
+/// use tokenkeep::budget::Budget;
+///
+/// let budget = Budget::parse("10/1m")?;
+/// assert_eq!((budget.requests(), budget.window().as_secs()), (10, 60));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     requests: NonZeroU32,
@@ -20,6 +28,13 @@ pub struct Budget {
 impl Budget {
     /// Reads e.g. `10/1m`: requests, a slash, and a duration between a second and 24 hours, the number 1 of which may be
     /// left out (`10/h`).
+    ///
+    /// ```
+    /// # use tokenkeep::budget::Budget;
+    /// assert_eq!(Budget::parse("100/h")?, Budget::parse("100/60m")?);
+    /// assert!(Budget::parse("100").is_err());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Self, InvalidBudget> {
         let (requests, window) = text.split_once('/').ok_or(InvalidBudget)?;
         let requests: NonZeroU32 = requests.trim().parse().map_err(|_| InvalidBudget)?;
@@ -32,11 +47,23 @@ impl Budget {
     }
 
     /// How many requests; at most [`MAX_REQUESTS`].
+    ///
+    /// ```
+    /// # use tokenkeep::budget::Budget;
+    /// assert_eq!(Budget::parse("10/1m")?.requests(), 10);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn requests(self) -> u32 {
         self.requests.get()
     }
 
     /// In how long a time.
+    ///
+    /// ```
+    /// # use tokenkeep::budget::Budget;
+    /// assert_eq!(Budget::parse("10/1m")?.window(), std::time::Duration::from_mins(1));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn window(self) -> Duration {
         self.window
     }
@@ -49,6 +76,22 @@ impl fmt::Display for Budget {
 }
 
 /// What became of an attempt to spend a request of a budget.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use tokenkeep::budget::{Budget, Spending};
+/// use tokenkeep::clock::SystemClock;
+/// use tokenkeep::store::{MemoryStore, Store};
+///
+/// let store = MemoryStore::new(Arc::new(SystemClock::new()));
+/// let budget = Budget::parse("1/h")?;
+/// assert_eq!(store.spend("graph", budget).await?, Spending::Counted);
+/// assert!(matches!(store.spend("graph", budget).await?, Spending::Exhausted(left) if !left.is_zero()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Spending {
@@ -85,6 +128,12 @@ impl Window {
 }
 
 /// Says what a budget looks like.
+///
+/// ```
+/// # use tokenkeep::budget::Budget;
+/// let error = Budget::parse("10 per minute").unwrap_err();
+/// assert!(error.to_string().contains("10/1m")); // it says what one looks like
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a budget; write e.g. \"10/1m\": at most 10000 requests, in a window of 1s to 24h")]
 pub struct InvalidBudget;

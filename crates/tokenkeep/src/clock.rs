@@ -12,6 +12,17 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 /// A point in time on the wall clock and on the boot clock, both in milliseconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::Moment;
+///
+/// let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+/// let end = noon.plus(Duration::from_hours(1));
+/// // Two hours later, with a wall clock that was set back by two hours:
+/// let now = Moment { boot_ms: noon.boot_ms + 7_200_000, ..noon };
+/// assert!(end.is_reached(now));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Milliseconds since the Unix epoch.
@@ -25,6 +36,14 @@ impl Moment {
     pub const NEVER: Self = Self { wall_ms: i64::MAX, boot_ms: i64::MAX };
 
     /// This moment and `duration` later, [`Moment::NEVER`] when that is out of range.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokenkeep::Moment;
+    /// # let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// assert_eq!(noon.plus(Duration::from_secs(1)).boot_ms, 61_000);
+    /// assert!(Moment::NEVER.plus(Duration::from_secs(1)).is_never());
+    /// ```
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         if self.is_never() { self } else { self.plus_millis(millis(duration)) }
@@ -36,6 +55,14 @@ impl Moment {
     }
 
     /// This moment and `duration` earlier.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokenkeep::Moment;
+    /// # let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// let due = noon.minus(Duration::from_secs(30));
+    /// assert_eq!(noon.since(due), Duration::from_secs(30));
+    /// ```
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let ms = millis(duration);
@@ -47,11 +74,29 @@ impl Moment {
     }
 
     /// Whether it has come on either clock.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokenkeep::Moment;
+    /// # let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// let set_forward = Moment { wall_ms: noon.wall_ms + 1, boot_ms: 0 };
+    /// assert!(noon.is_reached(noon) && noon.is_reached(set_forward));
+    /// assert!(!noon.is_reached(noon.minus(Duration::from_millis(1))));
+    /// ```
     pub fn is_reached(self, now: Self) -> bool {
         now.wall_ms >= self.wall_ms || now.boot_ms >= self.boot_ms
     }
 
     /// Time until it comes on the clock that is there first; zero once it has come.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokenkeep::Moment;
+    /// # let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// let end = noon.plus(Duration::from_mins(1));
+    /// assert_eq!(end.remaining(noon), Duration::from_mins(1));
+    /// assert_eq!(noon.remaining(end), Duration::ZERO);
+    /// ```
     pub fn remaining(self, now: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.millis_left(now)).unwrap_or(0))
     }
@@ -62,6 +107,16 @@ impl Moment {
     }
 
     /// Time on the boot clock from `earlier` to this moment; zero if it lies before.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokenkeep::Moment;
+    /// # let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// let later = noon.plus(Duration::from_secs(5));
+    /// let later = Moment { wall_ms: 0, ..later }; // the wall clock does not count
+    /// assert_eq!(later.since(noon), Duration::from_secs(5));
+    /// assert_eq!(noon.since(later), Duration::ZERO);
+    /// ```
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.boot_ms.saturating_sub(earlier.boot_ms)).unwrap_or(0))
     }
@@ -72,11 +127,28 @@ impl Moment {
     }
 
     /// Whether this is [`Moment::NEVER`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokenkeep::Moment;
+    /// # let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// assert!(Moment::NEVER.is_never() && !noon.is_never());
+    /// ```
     pub fn is_never(self) -> bool {
         self.wall_ms == i64::MAX
     }
 
     /// The wall clock's side, `None` for [`Moment::NEVER`].
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokenkeep::Moment;
+    /// # let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// use std::time::SystemTime;
+    ///
+    /// assert_eq!(noon.to_system_time(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
+    /// assert_eq!(Moment::NEVER.to_system_time(), None);
+    /// ```
     pub fn to_system_time(self) -> Option<SystemTime> {
         if self.is_never() {
             return None;
@@ -101,12 +173,58 @@ impl Moment {
 }
 
 /// Tells the time on both clocks.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use std::time::Duration;
+/// use tokenkeep::{Clock, Moment};
+///
+/// /// Goes when a test says so.
+/// #[derive(Debug)]
+/// struct HandClock(Mutex<Moment>);
+///
+/// impl HandClock {
+///     fn advance(&self, time: Duration) {
+///         let mut now = self.0.lock().unwrap();
+///         *now = now.plus(time);
+///     }
+/// }
+///
+/// impl Clock for HandClock {
+///     fn now(&self) -> Moment {
+///         *self.0.lock().unwrap()
+///     }
+///     fn boot_id(&self) -> &str {
+///         "test"
+///     }
+/// }
+///
+/// let clock = HandClock(Mutex::new(Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 }));
+/// clock.advance(Duration::from_secs(1));
+/// assert_eq!(clock.now().boot_ms, 61_000);
+/// ```
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present moment. It may lag behind by at most [`crate::expiry::CLOCK_SLACK`] and is never ahead.
+    ///
+    /// ```
+    /// use tokenkeep::Clock;
+    /// use tokenkeep::clock::SystemClock;
+    ///
+    /// let clock = SystemClock::new();
+    /// let earlier = clock.now();
+    /// assert!(clock.now().since(earlier) < std::time::Duration::from_mins(1));
+    /// ```
     fn now(&self) -> Moment;
 
     /// Names this machine's boot, so that boot times written by another process are known to be comparable.
     /// Empty when there is no such name: then they never are.
+    ///
+    /// ```
+    /// use tokenkeep::Clock;
+    /// use tokenkeep::clock::SystemClock;
+    ///
+    /// assert_eq!(SystemClock::new().boot_id(), SystemClock::new().boot_id());
+    /// ```
     fn boot_id(&self) -> &str;
 }
 
@@ -121,6 +239,14 @@ mod system {
     use super::{Clock, Moment};
 
     /// The operating system's clocks.
+    ///
+    /// ```
+    /// use tokenkeep::Clock;
+    /// use tokenkeep::clock::SystemClock;
+    ///
+    /// let now = SystemClock::new().now(); // what a manager takes unless it is given another
+    /// assert!(now.to_system_time() > Some(std::time::UNIX_EPOCH));
+    /// ```
     #[derive(Debug)]
     pub struct SystemClock {
         /// Wall minus monotonic time when `suspended_ms` was last looked at.
@@ -132,6 +258,11 @@ mod system {
 
     impl SystemClock {
         /// Reads the clocks and the boot's name once.
+        ///
+        /// ```
+        /// # use tokenkeep::clock::SystemClock;
+        /// let clock = std::sync::Arc::new(SystemClock::new()); // shared by all that need one
+        /// ```
         pub fn new() -> Self {
             let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
             let clock = Self {
@@ -188,11 +319,24 @@ mod system {
 
     /// The operating system's clocks. Where the system has no clock that counts suspended time, the wall clock's
     /// step after waking does its work.
+    ///
+    /// ```
+    /// use tokenkeep::Clock;
+    /// use tokenkeep::clock::SystemClock;
+    ///
+    /// let now = SystemClock::new().now(); // what a manager takes unless it is given another
+    /// assert!(now.to_system_time() > Some(std::time::UNIX_EPOCH));
+    /// ```
     #[derive(Debug)]
     pub struct SystemClock(Instant);
 
     impl SystemClock {
         /// Starts counting.
+        ///
+        /// ```
+        /// # use tokenkeep::clock::SystemClock;
+        /// let clock = std::sync::Arc::new(SystemClock::new()); // shared by all that need one
+        /// ```
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
         pub fn new() -> Self {
             Self(Instant::now())

@@ -48,6 +48,24 @@ mod syntax;
 mod variables;
 
 /// What a configuration file says.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let sandbox = issuer().await?;
+/// # let toml = configuration(&sandbox);
+/// use tokenkeep::config;
+///
+/// let config = config::parse(&toml, "tokenkeep.toml", "/etc".as_ref(), &environment).await?;
+/// for warning in &config.warnings {
+///     eprintln!("{warning}");
+/// }
+/// let names: Vec<_> = config.providers.iter().map(|provider| provider.name()).collect();
+/// assert_eq!(names, ["graph", "bluestakes", "cloud"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
@@ -64,6 +82,17 @@ pub struct Config {
 }
 
 /// The table `[server]`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tokenkeep::config;
+/// let toml = r#"server.listen = ["127.0.0.1:8640", "unix:/run/tokenkeep.sock"]"#;
+/// let config = config::parse(toml, "tokenkeep.toml", "/etc".as_ref(), &|_: &str| None).await?;
+/// assert_eq!((config.server.listen.len(), config.server.key.is_some()), (2, false));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ServerSettings {
@@ -74,6 +103,13 @@ pub struct ServerSettings {
 }
 
 /// An address that only this machine can reach.
+///
+/// ```
+/// use tokenkeep::config::Listen;
+///
+/// assert_eq!(Listen::Unix("/run/tokenkeep.sock".into()).to_string(), "unix:/run/tokenkeep.sock");
+/// assert_eq!(Listen::Tcp(([127, 0, 0, 1], 8640).into()).to_string(), "127.0.0.1:8640");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// A port of a loopback address.
@@ -92,16 +128,40 @@ impl fmt::Display for Listen {
 }
 
 /// The SHA-256 of a whole API key. It has no `PartialEq`: compare in constant time.
+///
+/// ```
+/// use tokenkeep::config::KeyHash;
+///
+/// let hash = KeyHash::new([7; 32]); // of the key that a caller gave, to compare with the configured one
+/// assert_eq!(format!("{hash:?}"), "KeyHash(…)");
+/// ```
 #[derive(Clone)]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
     /// Takes a hash.
+    ///
+    /// ```
+    /// # use tokenkeep::config::KeyHash;
+    /// let hash = KeyHash::new([7; 32]);
+    /// assert_eq!(hash.as_bytes(), &[7; 32]);
+    /// ```
     pub fn new(hash: [u8; 32]) -> Self {
         Self(hash)
     }
 
     /// The hash.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// let toml = format!("server.key = {{ sha256 = \"{}\" }}", "ff".repeat(32));
+    /// let config = config::parse(&toml, "tokenkeep.toml", "/etc".as_ref(), &|_: &str| None).await?;
+    /// assert_eq!(config.server.key.ok_or("none")?.as_bytes(), &[255; 32]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -116,6 +176,21 @@ impl fmt::Debug for KeyHash {
 /// Reads a configuration file. Relative paths in it are taken from its folder.
 ///
 /// Secret commands in it are run. Cancelling kills them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tokenkeep.toml");
+/// use tokenkeep::config;
+/// use tokenkeep::environment::ProcessEnvironment;
+///
+/// std::fs::write(&path, "store = \"sqlite:tokens.db\"")?;
+/// let config = config::load(&path, &ProcessEnvironment).await?;
+/// assert!(config.store.is_some_and(|store| store.to_string().ends_with("/tokens.db"))); // beside the file
+/// # Ok(())
+/// # }
+/// ```
 pub async fn load(path: &Path, env: &dyn Environment) -> Result<Config, Problems> {
     let name = path.display().to_string();
     let bytes = read_file::read(path, MAX_FILE).map_err(|error| {
@@ -133,6 +208,22 @@ pub async fn load(path: &Path, env: &dyn Environment) -> Result<Config, Problems
 /// are taken from.
 ///
 /// Secret commands in it are run, unless the TOML itself is broken. Cancelling kills them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokenkeep::config;
+///
+/// let toml = "[providers.billing]\ngrant = \"static\"\ntoken = { env = \"API_KEY\" }";
+/// let environment = |name: &str| (name == "API_KEY").then(|| "an-api-key".to_owned());
+/// let config = config::parse(toml, "tokenkeep.toml", "/etc".as_ref(), &environment).await?;
+/// assert!(config.warnings.is_empty());
+///
+/// let problems = config::parse(toml, "tokenkeep.toml", "/etc".as_ref(), &|_: &str| None).await.unwrap_err();
+/// assert!(problems.to_string().contains("API_KEY"));
+/// # Ok(())
+/// # }
+/// ```
 pub async fn parse(source: &str, name: &str, base: &Path, env: &dyn Environment) -> Result<Config, Problems> {
     let (document, faults) = DeTable::parse_recoverable(source);
     let document = document.into_inner();

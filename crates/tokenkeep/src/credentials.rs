@@ -16,6 +16,15 @@ use crate::expiry::is_plausible_life;
 use crate::secret::Secret;
 
 /// The long-lived secrets of one account, by the names that its provider uses for them.
+///
+/// ```
+/// use tokenkeep::{Credentials, Secret};
+///
+/// let credentials = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+/// assert_eq!(credentials.get("username").map(Secret::expose_secret), Some("ann"));
+/// assert!(!format!("{credentials:?}").contains("ann-secret")); // only names are shown
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     values: BTreeMap<Box<str>, Secret>,
@@ -24,6 +33,13 @@ pub struct Credentials {
 
 impl Credentials {
     /// Takes named secrets. A name has letters, digits and `_`; a value is not empty.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Secret};
+    /// let credentials = Credentials::new([("api_key".to_owned(), Secret::new("a-key"))])?;
+    /// assert!(Credentials::new([("api key".to_owned(), Secret::new("a-key"))]).is_err());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(values: impl IntoIterator<Item = (String, Secret)>) -> Result<Self, InvalidCredentials> {
         let mut taken = BTreeMap::new();
         for (name, value) in values {
@@ -46,11 +62,28 @@ impl Credentials {
     }
 
     /// A name and a password.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Secret};
+    /// let credentials = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// assert_eq!(credentials, Credentials::from_json(r#"{"username": "ann", "password": "ann-secret"}"#)?);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_password(username: &str, password: Secret) -> Result<Self, InvalidCredentials> {
         Self::new([(USERNAME.to_owned(), Secret::new(username)), (PASSWORD.to_owned(), password)])
     }
 
     /// Adds the life of this account's tokens, for an issuer that does not state one.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Secret};
+    /// use std::time::Duration;
+    ///
+    /// let credentials = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// let credentials = credentials.with_lifetime(Some(Duration::from_mins(20)))?; // this account's tokens end sooner
+    /// assert!(credentials.with_lifetime(Some(Duration::ZERO)).is_err());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_lifetime(mut self, lifetime: Option<Duration>) -> Result<Self, InvalidCredentials> {
         if lifetime.is_some_and(|life| !is_plausible_life(life)) {
             return Err(InvalidCredentials("the lifetime is not one that a token can have"));
@@ -61,6 +94,14 @@ impl Credentials {
 
     /// Reads a JSON object of texts, e.g. `{"username": "…", "password": "…", "lifetime": "1h"}`; a lifetime may also
     /// be a number of seconds. This is how credentials are written down everywhere: in requests, files and stores.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Secret};
+    /// let credentials = Credentials::from_json(r#"{"username": "ann", "password": "ann-secret", "lifetime": "1h"}"#)?;
+    /// assert_eq!(credentials.iter().count(), 2);
+    /// assert_eq!(credentials.lifetime(), Some(std::time::Duration::from_hours(1)));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_json(json: &str) -> Result<Self, InvalidCredentials> {
         let parsed: BTreeMap<String, Member> = serde_json::from_str(json)
             .map_err(|_| InvalidCredentials("credentials are a JSON object of texts, with an optional lifetime"))?;
@@ -78,6 +119,13 @@ impl Credentials {
     }
 
     /// What [`Credentials::from_json`] reads, with all secrets in it.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Secret};
+    /// let credentials = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// assert_eq!(Credentials::from_json(&credentials.expose_json())?, credentials);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expose_json(&self) -> Zeroizing<String> {
         let lifetime = self.lifetime.map(|lifetime| format!("{}s", lifetime.as_secs()));
         let secrets = self.iter().map(|(name, value)| (name, value.expose_secret()));
@@ -94,16 +142,38 @@ impl Credentials {
     }
 
     /// The value of a name.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Secret};
+    /// let credentials = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// assert!(credentials.get("password").is_some() && credentials.get("tenant").is_none());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn get(&self, name: &str) -> Option<&Secret> {
         self.values.get(name)
     }
 
     /// All values in the order of their names.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Secret};
+    /// let credentials = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// let names: Vec<_> = credentials.iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["password", "username"]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
         self.values.iter().map(|(name, value)| (&**name, value))
     }
 
     /// The life of this account's tokens if the issuer does not state one; `None`: as for all accounts.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Secret};
+    /// let credentials = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// assert_eq!(credentials.lifetime(), None);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lifetime(&self) -> Option<Duration> {
         self.lifetime
     }
@@ -132,6 +202,12 @@ fn parse_lifetime(text: &str) -> Result<Duration, InvalidCredentials> {
 }
 
 /// Why something cannot be credentials. It holds nothing of them.
+///
+/// ```
+/// # use tokenkeep::Credentials;
+/// let error = Credentials::from_json(r#"{"password": ""}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "credentials hold an empty value");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidCredentials(&'static str);

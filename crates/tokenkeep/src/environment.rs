@@ -23,9 +23,23 @@ use std::sync::Arc;
 /// ```
 pub trait Environment: Send + Sync {
     /// The value of a variable, `None` if it is not set.
+    ///
+    /// ```
+    /// use tokenkeep::environment::Environment;
+    ///
+    /// let environment = |name: &str| (name == "TENANT").then(|| "contoso".to_owned());
+    /// assert_eq!(environment.variable("REGION"), None);
+    /// ```
     fn variable(&self, name: &str) -> Option<String>;
 
     /// What a person has to set for this variable, for messages.
+    ///
+    /// ```
+    /// use tokenkeep::environment::{Environment, Prefixed, ProcessEnvironment};
+    ///
+    /// assert_eq!(ProcessEnvironment.full_name("TENANT"), "TENANT");
+    /// assert_eq!(Prefixed::new("MYAPP_", ProcessEnvironment).full_name("TENANT"), "MYAPP_TENANT");
+    /// ```
     fn full_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
         Cow::Borrowed(name)
     }
@@ -91,6 +105,13 @@ pub struct Prefixed<E> {
 
 impl<E: Environment> Prefixed<E> {
     /// The part of an environment that begins with this prefix. With an empty one that is all of it.
+    ///
+    /// ```
+    /// # use tokenkeep::environment::{Environment, Prefixed};
+    /// let all = |name: &str| (name == "MYAPP_TENANT").then(|| "contoso".to_owned());
+    /// assert_eq!(Prefixed::new("MYAPP_", all).variable("TENANT").as_deref(), Some("contoso"));
+    /// assert_eq!(Prefixed::new("OTHER_", all).variable("TENANT"), None);
+    /// ```
     pub fn new(prefix: &str, inner: E) -> Self {
         Self { prefix: prefix.into(), inner }
     }

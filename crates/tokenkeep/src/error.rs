@@ -11,6 +11,24 @@ use crate::key::Key;
 
 /// An error with a code, a sentence for a person, and the next thing to try. Cheap to clone, so that all who wait for
 /// one flight get the same one. It never holds a secret, a URL's query or an issuer's body.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// use tokenkeep::Code;
+///
+/// let error = manager.token("bluestakes:123").await.unwrap_err();
+/// match error.code() {
+///     Code::Unavailable => println!("again in {:?}", error.retry_after()),
+///     Code::LoginRequired => println!("log in again: {error}"),
+///     _ => println!("{error}"), // bluestakes:123: there are no credentials of this account; give them: …
+/// }
+/// assert_eq!(error.code(), Code::UnknownKey);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -24,23 +42,49 @@ struct Inner {
 
 impl Error {
     /// An error of this kind; `what` says in a lowercase fragment what happened.
+    ///
+    /// ```
+    /// # use tokenkeep::{Code, Error, Key};
+    /// let error = Error::new(Code::InvalidRequest, "the window is longer than a day");
+    /// assert_eq!(error.to_string(), "the window is longer than a day");
+    /// ```
     pub fn new(code: Code, what: impl Into<String>) -> Self {
         Self(Arc::new(Inner { code, key: None, what: what.into(), next: None, retry_after: None }))
     }
 
     /// Says which key it is about.
+    ///
+    /// ```
+    /// # use tokenkeep::{Code, Error, Key};
+    /// let error = Error::new(Code::Refused, "the client is not known").with_key(&Key::parse("graph")?);
+    /// assert_eq!(error.to_string(), "graph: the client is not known");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_key(self, key: &Key) -> Self {
         self.with(|inner| inner.key = Some(key.clone()))
     }
 
     /// Says what to try next.
+    ///
+    /// ```
+    /// # use tokenkeep::{Code, Error, Key};
+    /// let error = Error::new(Code::Refused, "the client is not known").with_next("check client_id");
+    /// assert_eq!(error.to_string(), "the client is not known; check client_id");
+    /// ```
     #[must_use]
     pub fn with_next(self, next: impl Into<String>) -> Self {
         self.with(|inner| inner.next = Some(next.into()))
     }
 
-    /// Says when trying again can help.
+    /// Says after how long trying again can help.
+    ///
+    /// ```
+    /// # use tokenkeep::{Code, Error, Key};
+    /// # use std::time::Duration;
+    /// let error = Error::new(Code::Unavailable, "it is closed").with_retry_after(Duration::from_millis(4_100));
+    /// assert_eq!(error.to_string(), "it is closed; try again in 5 s");
+    /// ```
     #[must_use]
     pub fn with_retry_after(self, after: Duration) -> Self {
         self.with(|inner| inner.retry_after = Some(after))
@@ -53,36 +97,100 @@ impl Error {
     }
 
     /// What kind of error it is.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert_eq!(manager.handle("grahp").unwrap_err().code(), tokenkeep::Code::UnknownKey);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn code(&self) -> Code {
         self.0.code
     }
 
     /// The key it is about, if it is about one.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let error = manager.handle("grahp").unwrap_err();
+    /// assert_eq!(error.key().map(|key| key.as_str()), Some("grahp"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn key(&self) -> Option<&Key> {
         self.0.key.as_ref()
     }
 
     /// What happened, without the key and the advice.
+    ///
+    /// ```
+    /// # use tokenkeep::{Code, Error, Key};
+    /// let error = Error::new(Code::Refused, "the client is not known").with_key(&Key::parse("graph")?);
+    /// assert_eq!(error.what(), "the client is not known");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn what(&self) -> &str {
         &self.0.what
     }
 
     /// What to try next.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let error = manager.token("bluestakes:123").await.unwrap_err();
+    /// assert_eq!(error.next(), Some("give them: tokenkeep credentials set bluestakes:123"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn next(&self) -> Option<&str> {
         self.0.next.as_deref()
     }
 
-    /// When trying again can help.
+    /// After how long trying again can help, if that is known.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (sandbox, manager) = example().await?;
+    /// use tokenkeep_sandbox::Fault;
+    ///
+    /// sandbox.set_fault(Fault::Status { status: 503, body: "down".into() });
+    /// let error = manager.token("graph").await.unwrap_err();
+    /// assert!(error.retry_after().is_some()); // until then nobody asks the issuer
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
     /// Whether the same call can succeed later with nobody doing anything.
+    ///
+    /// ```
+    /// # use tokenkeep::{Code, Error, Key};
+    /// assert!(Error::new(Code::Unavailable, "the issuer did not answer").is_transient());
+    /// assert!(!Error::new(Code::Refused, "the client is not known").is_transient());
+    /// ```
     pub fn is_transient(&self) -> bool {
         self.0.code == Code::Unavailable
     }
 
     /// Whether a person must log in or give credentials again.
+    ///
+    /// ```
+    /// # use tokenkeep::{Code, Error, Key};
+    /// assert!(Error::new(Code::LoginRequired, "the refresh token was revoked").needs_login());
+    /// ```
     pub fn needs_login(&self) -> bool {
         self.0.code == Code::LoginRequired
     }
@@ -132,6 +240,17 @@ fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// The kinds of errors.
+///
+/// ```
+/// use tokenkeep::Code;
+///
+/// let who_acts = |code| match code {
+///     Code::Unavailable => "nobody: it is tried again",
+///     Code::LoginRequired => "a person: log in again",
+///     _ => "whoever configured it",
+/// };
+/// assert_eq!(who_acts(Code::LoginRequired), "a person: log in again");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Code {
@@ -167,16 +286,28 @@ impl Code {
     ];
 
     /// Its name in answers, e.g. `login_required`.
+    ///
+    /// ```
+    /// assert_eq!(tokenkeep::Code::UnknownKey.as_str(), "unknown_key");
+    /// ```
     pub fn as_str(self) -> &'static str {
         self.line().1
     }
 
     /// Its HTTP status.
+    ///
+    /// ```
+    /// assert_eq!(tokenkeep::Code::UnknownKey.http_status(), 404);
+    /// ```
     pub fn http_status(self) -> u16 {
         self.line().2
     }
 
     /// The exit code of the command line.
+    ///
+    /// ```
+    /// assert_eq!(tokenkeep::Code::UnknownKey.exit_code(), 4);
+    /// ```
     pub fn exit_code(self) -> u8 {
         self.line().3
     }

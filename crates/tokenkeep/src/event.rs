@@ -8,6 +8,25 @@ use crate::failure::FailureKind;
 use crate::key::Key;
 
 /// A step in a token's life. No event holds a secret.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (sandbox, manager) = example().await?;
+/// use tokenkeep::Event;
+///
+/// # sandbox.set_fault(tokenkeep_sandbox::Fault::ConnectionReset);
+/// let mut events = manager.events();
+/// manager.token("graph").await.unwrap_err();
+/// let mut failures = 0; // for a metric
+/// while let Ok(event) = events.try_recv() {
+///     failures += u32::from(matches!(event, Event::Failed { .. }));
+/// }
+/// assert_eq!(failures, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

@@ -1,8 +1,9 @@
-//! The policy of renewal, as pure functions: no clock is read here and nothing is done.
+//! The policy of renewal: what is configured is a [`Policy`], what follows from it is decided by pure functions, which
+//! read no clock and do nothing.
 //!
-//! `windows` fixes, once per token, how long before its end it is renewed and how long before its end it is no
-//! longer handed out. `classify` says in which of its phases a token is at a moment, `Gate` says whether the
-//! issuer may be asked, and `decide` turns both into the one thing to do.
+//! `windows` fixes, once per token, how long before its end it is renewed and how long before its end it is no longer
+//! handed out. `classify` says in which of its phases a token is at a moment, `Gate` says whether the issuer may be
+//! asked, and `decide` turns both into the one thing to do.
 //!
 //! ```text
 //!  sent          due                 no longer handed out    end
@@ -17,6 +18,18 @@ use crate::failure::{Failure, FailureKind};
 use crate::token::IssuedToken;
 
 /// When the tokens of a provider are renewed. [`Policy::default`] is right for most.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::expiry::{Policy, Refresh};
+///
+/// let policy = Policy {
+///     expiry_buffer: Some(Duration::from_mins(5)), // for requests that take minutes
+///     refresh: Refresh::Always,                    // also at night, when nobody asks
+///     ..Policy::default()
+/// };
+/// assert_eq!(policy.timeout, Duration::from_secs(10));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// A token with less life left than this is not handed out. `None`: [`MAX_BUFFER`] or a tenth of the life,
@@ -53,6 +66,13 @@ impl Default for Policy {
 }
 
 /// What is done about a token whose issuer does not say how long it lives.
+///
+/// ```
+/// use tokenkeep::expiry::{Policy, Unstated};
+///
+/// let policy = Policy { unstated: Unstated::Jwt, ..Policy::default() };
+/// assert_eq!(Policy::default().unstated, Unstated::Assumed);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unstated {
     /// [`Policy::lifetime`] is assumed.
@@ -62,6 +82,15 @@ pub enum Unstated {
 }
 
 /// Whether tokens are renewed before anybody has to wait for it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenkeep::expiry::{Policy, Refresh};
+///
+/// // The vendor ends tokens after an hour, whatever it states.
+/// let policy = Policy { refresh: Refresh::Every(Duration::from_mins(45)), ..Policy::default() };
+/// assert_eq!(Policy::default().refresh, Refresh::Ahead);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {
     /// Keys that were used within their last [`IN_USE_LIVES`] lives are renewed ahead of their end.

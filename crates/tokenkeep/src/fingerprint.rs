@@ -6,11 +6,24 @@ use sha2::{Digest as _, Sha256};
 
 /// A hash of everything that shapes a token: issuer, client, secrets, grant, scope, audience. A source whose tokens
 /// come from a login adds a hash of what shapes that, so that the login outlives e.g. a change of scope.
+///
+/// ```
+/// use tokenkeep::fingerprint::Fingerprint;
+///
+/// let of = |scope| Fingerprint::of([("token_url", "https://login.example.com/token"), ("scope", scope)]);
+/// assert!(of("read").is_same_token(&of("read")));
+/// assert!(!of("read").is_same_token(&of("write"))); // a token for reading is not used for writing
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Fingerprint(Box<str>);
 
 impl Fingerprint {
     /// Hashes named parts. Order and boundaries count, so `("a", "bc")` and `("ab", "c")` differ.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// assert_ne!(Fingerprint::of([("a", "bc")]), Fingerprint::of([("ab", "c")]));
+    /// ```
     pub fn of<'a>(parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut hash = Sha256::new();
         for (name, value) in parts {
@@ -24,6 +37,14 @@ impl Fingerprint {
     }
 
     /// Adds what shapes the login behind the token; a refresh token is used again as long as this stays the same.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// let login = [("client_id", "reports"), ("seed", "a-refresh-token")];
+    /// let read = Fingerprint::of([("scope", "read")]).with_login(login);
+    /// let write = Fingerprint::of([("scope", "write")]).with_login(login);
+    /// assert!(!read.is_same_token(&write) && read.is_same_login(&write)); // nobody need log in again
+    /// ```
     #[must_use]
     pub fn with_login<'a>(self, parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self(format!("{}{LOGIN}{}", self.token(), Self::of(parts).0).into())
@@ -31,6 +52,13 @@ impl Fingerprint {
 
     /// Adds what proves the account whose token it is, when that is not configured but kept in the store. The login
     /// behind the token is then another for other credentials, too.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// let provider = Fingerprint::of([("scope", "read")]);
+    /// let (ann, bob) = (provider.with_account([("username", "ann")]), provider.with_account([("username", "bob")]));
+    /// assert!(!ann.is_same_token(&bob) && ann.is_same_provider(&bob));
+    /// ```
     #[must_use]
     pub fn with_account<'a>(&self, parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let account = Self::of(parts);
@@ -45,6 +73,14 @@ impl Fingerprint {
     }
 
     /// Adds what shapes the tokens of further ways to authenticate; the login stays the first one's.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// let (first, other) = (Fingerprint::of([("grant", "login")]), Fingerprint::of([("grant", "static")]));
+    /// let both = first.clone().with_fallbacks([&other].into_iter());
+    /// assert!(!both.is_same_token(&first));
+    /// assert_eq!(first.clone().with_fallbacks([].into_iter()), first);
+    /// ```
     #[must_use]
     pub fn with_fallbacks<'a>(self, others: impl ExactSizeIterator<Item = &'a Self>) -> Self {
         if others.len() == 0 {
@@ -57,33 +93,70 @@ impl Fingerprint {
     }
 
     /// Whether the one is a token of the same provider as the other, of whatever account.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// let provider = Fingerprint::of([("scope", "read")]);
+    /// assert!(provider.with_account([("username", "ann")]).is_same_provider(&provider));
+    /// ```
     pub fn is_same_provider(&self, other: &Self) -> bool {
         self.provider() == other.provider() || self.is_any_token() || other.is_any_token()
     }
 
     /// Of a token that another program has left: nobody has written down what shaped it, so it counts as that of
     /// whatever is configured.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// assert!(Fingerprint::any().is_same_token(&Fingerprint::of([("scope", "read")])));
+    /// ```
     pub fn any() -> Self {
         Self(ANY.into())
     }
 
     /// The same login, with a token as of [`Fingerprint::any`].
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// let known = Fingerprint::of([("scope", "read")]).with_login([("seed", "a-refresh-token")]);
+    /// let taken_over = known.with_any_token();
+    /// assert!(taken_over.is_any_token() && taken_over.is_same_login(&known));
+    /// ```
     #[must_use]
     pub fn with_any_token(&self) -> Self {
         Self(format!("{ANY}{LOGIN}{}", self.login()).into())
     }
 
     /// Whether its token is one of [`Fingerprint::any`].
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// assert!(Fingerprint::any().is_any_token());
+    /// assert!(!Fingerprint::of([("scope", "read")]).is_any_token());
+    /// ```
     pub fn is_any_token(&self) -> bool {
         self.token() == ANY
     }
 
     /// Whether a token of the one is a token of the other.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// let (read, write) = (Fingerprint::of([("scope", "read")]), Fingerprint::of([("scope", "write")]));
+    /// assert!(read.is_same_token(&read) && !read.is_same_token(&write));
+    /// ```
     pub fn is_same_token(&self, other: &Self) -> bool {
         self.token() == other.token() || self.is_any_token() || other.is_any_token()
     }
 
     /// Whether a login of the one is a login of the other.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// let read = Fingerprint::of([("scope", "read")]);
+    /// let (one, other) = (read.clone().with_login([("seed", "1")]), read.with_login([("seed", "2")]));
+    /// assert!(one.is_same_token(&other) && !one.is_same_login(&other));
+    /// ```
     pub fn is_same_login(&self, other: &Self) -> bool {
         self.login() == other.login()
     }
@@ -102,11 +175,22 @@ impl Fingerprint {
     }
 
     /// Reads what [`Fingerprint::as_str`] gave, e.g. from a store.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// let read = Fingerprint::of([("scope", "read")]);
+    /// assert_eq!(Fingerprint::from_stored(read.as_str()), read);
+    /// ```
     pub fn from_stored(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
 
     /// The hashes in hex.
+    ///
+    /// ```
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// assert_eq!(Fingerprint::of([("scope", "read")]).as_str().len(), 64);
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }

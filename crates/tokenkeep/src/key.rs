@@ -10,6 +10,15 @@ use smol_str::SmolStr;
 ///
 /// `graph:default` and `graph` are the same key and are written `graph`. Cloning is cheap, and a key of up to 23 bytes
 /// lies where it is used.
+///
+/// ```
+/// use tokenkeep::Key;
+///
+/// let key: Key = "bluestakes:123".parse()?;
+/// assert_eq!((key.provider(), key.account()), ("bluestakes", "123"));
+/// assert_eq!(Key::parse("graph:default")?.to_string(), "graph");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(SmolStr);
 
@@ -19,6 +28,13 @@ impl Key {
     /// A provider is made of ASCII letters, digits, `_`, `-` and `.`; an account may hold any visible character
     /// but `/`, `\`, `?`, `#` and `%`, so that a key is one path segment on every server. At most
     /// [`Key::MAX_LEN`] bytes in all.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// assert!(Key::parse("bluestakes:ann@example.com").is_ok());
+    /// assert!(Key::parse("bluestakes:../admin").is_err()); // a key is one segment of a path
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Self, InvalidKey> {
         let (provider, account) = match text.split_once(':') {
             Some((provider, account)) => (provider, Some(account)),
@@ -40,16 +56,35 @@ impl Key {
     }
 
     /// The part before the first `:`.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// assert_eq!(Key::parse("bluestakes:urn:company:7")?.provider(), "bluestakes");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn provider(&self) -> &str {
         self.0.split_once(':').map_or(self.as_str(), |(provider, _)| provider)
     }
 
     /// The part after the first `:`, or [`Key::DEFAULT_ACCOUNT`].
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// assert_eq!(Key::parse("bluestakes:urn:company:7")?.account(), "urn:company:7");
+    /// assert_eq!(Key::parse("graph")?.account(), Key::DEFAULT_ACCOUNT);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn account(&self) -> &str {
         self.0.split_once(':').map_or(Self::DEFAULT_ACCOUNT, |(_, account)| account)
     }
 
     /// The key as it is written.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// assert_eq!(Key::parse("graph:default")?.as_str(), "graph");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -111,6 +146,11 @@ impl Borrow<str> for Key {
 }
 
 /// Why a text is not a key.
+///
+/// ```
+/// # use tokenkeep::Key;
+/// assert_eq!(Key::parse("graph:").unwrap_err().to_string(), "the account after ':' is empty");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidKey(&'static str);

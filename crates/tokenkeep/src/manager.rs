@@ -70,6 +70,25 @@ pub use trial::{Trial, TrialLife, TrialToken};
 /// somebody asks and there is none good. Started, it also renews the tokens of keys in use ahead of their end.
 /// Call [`TokenManager::stop`] or [`TokenManager::close`] before the program ends: a request that is under way can bring
 /// a refresh token that must be saved.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (sandbox, manager) = example().await?;
+/// use tokenkeep::TokenManager;
+///
+/// async fn names(tokens: TokenManager) -> Result<String, tokenkeep::Error> {
+///     let token = tokens.token("graph").await?; // a token that is good now, whoever asked for it first
+///     Ok(format!("{} {}", token.token_type(), token.generation()))
+/// }
+/// let (one, other) = tokio::join!(names(manager.clone()), names(manager.clone()));
+/// assert_eq!((one?.as_str(), other?.as_str()), ("Bearer 1", "Bearer 1"));
+/// assert_eq!(sandbox.counters_of("reports").token_requests, 1);
+/// manager.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TokenManager {
     shared: Arc<Shared>,
@@ -77,17 +96,52 @@ pub struct TokenManager {
 
 impl TokenManager {
     /// Starts to put a manager together.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::TokenManager;
+    /// let manager = TokenManager::builder().build().await?; // of no providers: a configuration or code names them
+    /// assert!(manager.providers().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder() -> ManagerBuilder {
         ManagerBuilder::default()
     }
 
-    /// The handle of a key; `unknown_key` if there is no such provider or account.
+    /// The handle of a key; `unknown_key` if there is no such provider or account, `invalid_request` if it is no key.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = manager.handle("graph")?;
+    /// let account = manager.handle("bluestakes:123")?; // asks nobody: whether it has credentials is not looked at yet
+    /// let error = manager.handle("grahp").unwrap_err();
+    /// assert_eq!(error.code(), tokenkeep::Code::UnknownKey);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handle(&self, key: &str) -> Result<TokenHandle, Error> {
         let slot = self.shared.slot(key)?;
         Ok(TokenHandle::new(Arc::clone(&self.shared), slot))
     }
 
-    /// A good token of a key; see [`TokenHandle::token`].
+    /// A good token of a key. Fails as [`TokenManager::handle`] and [`TokenHandle::token`] do.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let token = manager.token("graph").await?;
+    /// let request = http::Request::get("https://api.example.com/").header("authorization", token.authorization());
+    /// # request.body(())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn token(&self, key: &str) -> Result<Token, Error> {
         match self.shared.slots.fresh(key, self.shared.clock.now()) {
             Some(token) => Ok(token),
@@ -100,6 +154,19 @@ impl TokenManager {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// manager.start();
+    /// manager.start(); // does nothing
+    /// assert!(manager.is_running());
+    /// # manager.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(&self) {
         if !self.is_running() {
             tracing::info!(store = self.shared.store.label(), "tokens are kept in this store");
@@ -111,12 +178,40 @@ impl TokenManager {
     /// saved. Tokens can still be had afterwards.
     ///
     /// The error says that some token is not saved; it names the keys.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// manager.start();
+    /// let _token = manager.token("graph").await?;
+    /// manager.stop().await?; // renews nothing ahead any more, and all that was obtained is saved
+    /// assert!(manager.token("graph").await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn stop(&self) -> Result<(), Error> {
         self.shared.scheduler.stop().await;
         self.shared.finish().await
     }
 
     /// Stops, and closes the store: what a program does before it ends. The store is of no use afterwards.
+    /// The error is that of [`TokenManager::stop`]; the store is closed all the same.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// manager.start();
+    /// if let Err(error) = manager.close().await {
+    ///     eprintln!("{error}"); // names the keys whose token is lost, and says what to do
+    /// }
+    /// assert!(!manager.is_running());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn close(&self) -> Result<(), Error> {
         let stopped = self.stop().await;
         self.shared.store.close().await;
@@ -124,18 +219,59 @@ impl TokenManager {
     }
 
     /// Whether the background work runs.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert!(!manager.is_running()); // building it spawned nothing
+    /// manager.start();
+    /// assert!(manager.is_running());
+    /// # manager.stop().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_running(&self) -> bool {
         self.shared.scheduler.is_running()
     }
 
     /// What happens to tokens from now on. A receiver that falls behind by more than a thousand events misses the
     /// oldest; nobody waits for it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// use tokenkeep::Event;
+    ///
+    /// let mut events = manager.events();
+    /// manager.token("graph").await?;
+    /// assert!(matches!(events.recv().await?, Event::Obtained { key, generation: 1, .. } if key.as_str() == "graph"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
     }
 
     /// The status of all keys that this manager or its store knows, in the order of their keys, at most `limit` from
-    /// the first after `after`; fewer only when there are no more. Providers whose key was never used are named too.
+    /// the first after `after`; fewer only when there are no more. A provider that needs no account in the store is
+    /// there even if its token was never asked for.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let first = manager.statuses(None, 1).await;
+    /// let next = manager.statuses(first.last().map(|status| &status.key), 1).await; // the next page
+    /// let keys = first.iter().chain(&next).map(|status| status.key.as_str());
+    /// assert_eq!(keys.collect::<Vec<_>>(), ["cloud", "graph"]); // bluestakes has no account yet
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
         for (name, provider) in self.shared.providers.load_full().iter() {
             if provider.source().keep() == Keep::InMemory {
@@ -147,6 +283,16 @@ impl TokenManager {
     }
 
     /// The names of the configured providers, sorted.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert_eq!(manager.providers(), ["bluestakes", "cloud", "graph"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn providers(&self) -> Vec<String> {
         let mut names: Vec<_> = self.shared.providers.load().keys().map(ToString::to_string).collect();
         names.sort_unstable();
@@ -154,11 +300,34 @@ impl TokenManager {
     }
 
     /// What the store does not do, if it does not do its work, or what is wrong with a record in it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{TokenManager, store::StoreUrl};
+    /// let store = StoreUrl::parse("sqlite:/dev/null/tokens.db")?; // where no file can be
+    /// let manager = TokenManager::builder().store_url(store).build().await?; // is no error: tokens go on from memory
+    /// assert!(manager.store_trouble().is_some_and(|what| what.contains("/dev/null")));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn store_trouble(&self) -> Option<String> {
         self.shared.store_trouble()
     }
 
     /// How many keys are in memory.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert_eq!(manager.keys_in_memory(), 0);
+    /// let _graph = manager.handle("graph")?;
+    /// assert_eq!(manager.keys_in_memory(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keys_in_memory(&self) -> usize {
         self.shared.slots.len()
     }

@@ -35,6 +35,23 @@ pub use self::header::{InvalidHeader, OwnHeader, TokenHeader};
 pub use self::login::LoginSettings;
 
 /// A configured way to get tokens.
+///
+/// ```
+/// use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+/// use tokenkeep::Secret;
+///
+/// let endpoint = TokenEndpointSettings {
+///     token_url: TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?,
+///     client_id: "reports".to_owned(),
+///     client_secret: Some(Secret::new("reports-secret")),
+///     client_auth: ClientAuth::default(),
+///     scope: vec!["reports.read".to_owned()],
+///     extra: [("audience".to_owned(), "https://api.example.com".to_owned())].into(),
+/// };
+/// let graph = Provider::new("graph", Grant::ClientCredentials(endpoint))?; // for `ManagerBuilder::provider`
+/// assert_eq!(graph.max_failures, 1);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Provider {
@@ -56,6 +73,21 @@ pub struct Provider {
 }
 
 /// Whose tokens a provider obtains.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// use tokenkeep::Code;
+///
+/// // One account, so that a key has no second part:
+/// assert_eq!(manager.handle("graph:123").unwrap_err().code(), Code::UnknownKey);
+/// // `accounts = "stored"`:
+/// assert!(manager.handle("bluestakes:123").is_ok());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accounts {
     /// Those of [`crate::Key::DEFAULT_ACCOUNT`] only.
@@ -69,6 +101,15 @@ pub enum Accounts {
 impl Provider {
     /// A provider with the default policy, one account, and an API that nothing is known of. Its name is checked as
     /// [`crate::Key::parse`] does.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{Accounts, Grant, Provider};
+    /// # use tokenkeep::Secret;
+    /// # let grant = Grant::Static { token: Secret::new("an-api-key") };
+    /// assert!(Provider::new("bill/ing", grant.clone()).is_err());
+    /// assert_eq!(Provider::new("billing", grant)?.accounts, Accounts::Default);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(name: &str, grant: Grant) -> Result<Self, InvalidKey> {
         check_provider_name(name)?;
         Ok(Self {
@@ -84,6 +125,18 @@ impl Provider {
     }
 
     /// The same with another policy.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{Accounts, Grant, Provider};
+    /// # use tokenkeep::Secret;
+    /// # let grant = Grant::Static { token: Secret::new("an-api-key") };
+    /// use tokenkeep::expiry::{Policy, Refresh};
+    ///
+    /// let policy = Policy { refresh: Refresh::OnDemand, ..Policy::default() };
+    /// let billing = Provider::new("billing", grant)?.with_policy(policy);
+    /// assert_eq!(billing.policy.refresh, Refresh::OnDemand);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -91,6 +144,18 @@ impl Provider {
     }
 
     /// The same for this API.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{Accounts, Grant, Provider};
+    /// # use tokenkeep::Secret;
+    /// # let grant = Grant::Static { token: Secret::new("an-api-key") };
+    /// use tokenkeep::provider::{ApiBase, ApiSettings, Transport};
+    ///
+    /// let base = ApiBase::parse("https://api.example.com/v1", Transport::Secure)?;
+    /// let billing = Provider::new("billing", grant)?.with_api(ApiSettings::default().with_base(base));
+    /// assert!(billing.api.base.is_some());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_api(mut self, api: ApiSettings) -> Self {
         self.api = api;
@@ -98,6 +163,14 @@ impl Provider {
     }
 
     /// Its name, the first part of its keys.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{Accounts, Grant, Provider};
+    /// # use tokenkeep::Secret;
+    /// # let grant = Grant::Static { token: Secret::new("an-api-key") };
+    /// assert_eq!(Provider::new("billing", grant)?.name(), "billing");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -29,6 +29,19 @@ use crate::key::Key;
 use crate::secret::Secret;
 
 /// Keys of which the first seals and all open.
+///
+/// ```
+/// use tokenkeep::Key;
+/// use tokenkeep::seal::{SealKey, SealKeys};
+///
+/// let (key, _text) = SealKey::generate()?;
+/// let keys = SealKeys::new(key, []);
+/// let graph: Key = "graph".parse()?;
+/// let sealed = keys.seal(&graph, "access_token", "a-token")?;
+/// assert!(sealed.starts_with("sealed:1:") && !sealed.contains("a-token"));
+/// assert_eq!(keys.open(&graph, "access_token", &sealed)?.expose_secret(), "a-token");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SealKeys {
     sealing: Sealing,
@@ -48,11 +61,34 @@ enum Sealing {
 
 impl SealKeys {
     /// Takes the key that seals, and others that only open.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// # use tokenkeep::seal::{SealKey, SealKeys, Unopenable};
+    /// # let (key, text) = SealKey::generate()?;
+    /// # let keys = SealKeys::new(key.clone(), []);
+    /// # let (graph, billing): (Key, Key) = ("graph".parse()?, "billing".parse()?);
+    /// let sealed = keys.seal(&graph, "access_token", "a-token")?;
+    /// let (newer, _text) = SealKey::generate()?;
+    /// let rotated = SealKeys::new(newer, [key]); // the old key still opens
+    /// assert!(rotated.open(&graph, "access_token", &sealed).is_ok());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(first: SealKey, others: impl IntoIterator<Item = SealKey>) -> Self {
         Self { sealing: Sealing::With(first), others: others.into_iter().collect() }
     }
 
     /// No key: nothing is sealed, and what was sealed does not open.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// # use tokenkeep::seal::{SealKey, SealKeys, Unopenable};
+    /// # let (key, text) = SealKey::generate()?;
+    /// # let keys = SealKeys::new(key.clone(), []);
+    /// # let (graph, billing): (Key, Key) = ("graph".parse()?, "billing".parse()?);
+    /// assert_eq!(SealKeys::none().seal(&graph, "access_token", "a-token")?, "a-token");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn none() -> Self {
         Self { sealing: Sealing::Not, others: Vec::new() }
     }
@@ -64,6 +100,17 @@ impl SealKeys {
     }
 
     /// Seals a text for one field of one record.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// # use tokenkeep::seal::{SealKey, SealKeys, Unopenable};
+    /// # let (key, text) = SealKey::generate()?;
+    /// # let keys = SealKeys::new(key.clone(), []);
+    /// # let (graph, billing): (Key, Key) = ("graph".parse()?, "billing".parse()?);
+    /// let (one, other) = (keys.seal(&graph, "scope", "read")?, keys.seal(&graph, "scope", "read")?);
+    /// assert_ne!(one, other); // nobody can tell that they are the same
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn seal(&self, key: &Key, field: &str, text: &str) -> Result<String, NotSealed> {
         let first = match &self.sealing {
             Sealing::With(first) => first,
@@ -77,6 +124,19 @@ impl SealKeys {
     }
 
     /// Opens what was sealed for this field of this record. A text that was never sealed comes back as it is.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// # use tokenkeep::seal::{SealKey, SealKeys, Unopenable};
+    /// # let (key, text) = SealKey::generate()?;
+    /// # let keys = SealKeys::new(key.clone(), []);
+    /// # let (graph, billing): (Key, Key) = ("graph".parse()?, "billing".parse()?);
+    /// let sealed = keys.seal(&graph, "access_token", "a-token")?;
+    /// assert!(keys.open(&graph, "access_token", &sealed).is_ok());
+    /// assert!(keys.open(&billing, "access_token", &sealed).is_err()); // somebody put it into another record
+    /// assert_eq!(keys.open(&graph, "access_token", "a-plain-token")?.expose_secret(), "a-plain-token");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(&self, key: &Key, field: &str, text: &str) -> Result<Secret, Unopenable> {
         let Some(sealed) = Sealed::parse(text)? else { return Ok(Secret::new(text)) };
         let mut candidates = self.all().filter(|candidate| candidate.id() == sealed.id).peekable();
@@ -90,11 +150,35 @@ impl SealKeys {
     }
 
     /// Whether a text is sealed with the first key, or is plain where there is none.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// # use tokenkeep::seal::{SealKey, SealKeys, Unopenable};
+    /// # let (key, text) = SealKey::generate()?;
+    /// # let keys = SealKeys::new(key.clone(), []);
+    /// # let (graph, billing): (Key, Key) = ("graph".parse()?, "billing".parse()?);
+    /// let sealed = keys.seal(&graph, "access_token", "a-token")?;
+    /// let (newer, _text) = SealKey::generate()?;
+    /// let rotated = SealKeys::new(newer, [key]);
+    /// assert!(keys.is_newest(&sealed) && !rotated.is_newest(&sealed)); // to be sealed again
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_newest(&self, text: &str) -> bool {
         Sealed::parse(text).is_ok_and(|sealed| sealed.map(|sealed| sealed.id) == self.first_id())
     }
 
     /// The id of the key that seals, if there is one.
+    ///
+    /// ```
+    /// # use tokenkeep::Key;
+    /// # use tokenkeep::seal::{SealKey, SealKeys, Unopenable};
+    /// # let (key, text) = SealKey::generate()?;
+    /// # let keys = SealKeys::new(key.clone(), []);
+    /// # let (graph, billing): (Key, Key) = ("graph".parse()?, "billing".parse()?);
+    /// assert_eq!(keys.first_id(), Some(key.id()));
+    /// assert_eq!(SealKeys::none().first_id(), None);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn first_id(&self) -> Option<&str> {
         self.first().map(SealKey::id)
     }
@@ -124,6 +208,15 @@ pub(crate) fn sealed_with(text: &str) -> Option<String> {
 }
 
 /// A key of 32 random bytes. Its `Debug` shows its id, which tells nothing of it.
+///
+/// ```
+/// use tokenkeep::seal::SealKey;
+///
+/// let (key, text) = SealKey::generate()?;
+/// assert_eq!(SealKey::parse(&text)?, key);
+/// assert_eq!(format!("{key:?}"), format!("SealKey({})", key.id()));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct SealKey {
     fingerprint: Fingerprint,
@@ -132,6 +225,14 @@ pub struct SealKey {
 
 impl SealKey {
     /// Reads the base64 of 32 bytes, as `openssl rand -base64 32` prints it.
+    ///
+    /// ```
+    /// use tokenkeep::Secret;
+    /// use tokenkeep::seal::{InvalidSealKey, SealKey};
+    ///
+    /// assert!(SealKey::parse(&Secret::new("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")).is_ok());
+    /// assert_eq!(SealKey::parse(&Secret::new("c2hvcnQ=")), Err(InvalidSealKey::Length(5)));
+    /// ```
     pub fn parse(text: &Secret) -> Result<Self, InvalidSealKey> {
         let bytes =
             Zeroizing::new(STANDARD.decode(text.expose_secret().trim()).map_err(|_| InvalidSealKey::NotBase64)?);
@@ -139,6 +240,14 @@ impl SealKey {
     }
 
     /// A new key, and its text.
+    ///
+    /// ```
+    /// # use tokenkeep::seal::SealKey;
+    /// let (key, text) = SealKey::generate()?;
+    /// let file = format!("{}\n", text.expose_secret()); // for a file that only its owner can read
+    /// assert_eq!(SealKey::parse(&tokenkeep::Secret::new(file))?, key);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn generate() -> Result<(Self, Secret), NotSealed> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         aws_lc_rs::rand::fill(&mut *bytes).map_err(|_| NotSealed::NoRandomness)?;
@@ -153,6 +262,14 @@ impl SealKey {
     }
 
     /// What messages and sealed texts call it: the start of its hash, in hex.
+    ///
+    /// ```
+    /// # use tokenkeep::seal::SealKey;
+    /// let (key, _text) = SealKey::generate()?;
+    /// println!("sealed with key {}", key.id());
+    /// assert_eq!(key.id().len(), 8);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn id(&self) -> &str {
         &self.fingerprint.as_str()[..ID_LEN]
     }
@@ -173,6 +290,14 @@ impl fmt::Debug for SealKey {
 }
 
 /// Why a text is no key; nothing of the text is in it.
+///
+/// ```
+/// use tokenkeep::Secret;
+/// use tokenkeep::seal::{InvalidSealKey, SealKey};
+///
+/// let error = SealKey::parse(&Secret::new("not base64!")).unwrap_err();
+/// assert_eq!(error, InvalidSealKey::NotBase64);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSealKey {
     /// It is something else.
@@ -184,6 +309,12 @@ pub enum InvalidSealKey {
 }
 
 /// Why a text was not sealed.
+///
+/// ```
+/// use tokenkeep::seal::NotSealed;
+///
+/// assert_eq!(NotSealed::NoRandomness.to_string(), "cannot seal: the system gives no random numbers");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotSealed {
     /// Without random numbers nothing is sealed.
@@ -195,6 +326,19 @@ pub enum NotSealed {
 }
 
 /// Why a sealed text does not open, and what to do; nothing of the text is in it.
+///
+/// ```
+/// # use tokenkeep::Key;
+/// # use tokenkeep::seal::{SealKey, SealKeys, Unopenable};
+/// # let (key, text) = SealKey::generate()?;
+/// # let keys = SealKeys::new(key.clone(), []);
+/// # let (graph, billing): (Key, Key) = ("graph".parse()?, "billing".parse()?);
+/// let sealed = keys.seal(&graph, "access_token", "a-token")?;
+/// let error = SealKeys::none().open(&graph, "access_token", &sealed).unwrap_err();
+/// assert!(matches!(&error, Unopenable::UnknownKey { sealed_with, .. } if sealed_with == key.id()));
+/// assert!(error.to_string().contains("seal_keys")); // where to put the key
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unopenable {
     /// The key that sealed it is not there.

@@ -9,6 +9,19 @@ use crate::key::Key;
 use crate::token::IssuedToken;
 
 /// The state of one key.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// manager.token("graph").await?;
+/// let status = manager.handle("graph")?.status().await;
+/// println!("{}: {}", status.key, status.reason); // graph: good for 3600 s
+/// assert!(status.has_token && status.failure.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Status {
@@ -45,6 +58,19 @@ pub struct Status {
 }
 
 /// Why there is no token, beside a failure.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// use tokenkeep::Obstacle;
+///
+/// let status = manager.handle("bluestakes:123")?.status().await;
+/// assert_eq!(status.obstacle, Some(Obstacle::NoCredentials));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Obstacle {
@@ -55,6 +81,18 @@ pub enum Obstacle {
 }
 
 /// How many tokens are kept, and how they are.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// manager.token("graph").await?;
+/// let stats = manager.stats(None).await?;
+/// assert_eq!(stats.total_cached, stats.valid_tokens + stats.expiring_soon + stats.expired_tokens);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -70,6 +108,20 @@ pub struct Stats {
 
 impl Stats {
     /// Counts those that have a token.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// use tokenkeep::Stats;
+    ///
+    /// manager.token("graph").await?;
+    /// let statuses = manager.statuses(None, 100).await; // had anyway, to show them
+    /// assert_eq!(Stats::of(&statuses).valid_tokens, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn of<'a>(statuses: impl IntoIterator<Item = &'a Status>) -> Self {
         let mut stats = Self::default();
         for status in statuses.into_iter().filter(|status| status.has_token) {
@@ -89,6 +141,24 @@ impl Stats {
 }
 
 /// What a key is like at a moment.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager, clock) = example_with_clock().await?;
+/// use std::time::Duration;
+/// use tokenkeep::KeyState;
+///
+/// let graph = manager.handle("graph")?;
+/// graph.token().await?; // lives an hour
+/// clock.advance(Duration::from_mins(50));
+/// assert_eq!(graph.status().await.state, KeyState::Due);
+/// clock.advance(Duration::from_mins(10));
+/// assert_eq!(graph.status().await.state, KeyState::Expired);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
@@ -112,6 +182,10 @@ pub enum KeyState {
 
 impl KeyState {
     /// Its name in answers and tables.
+    ///
+    /// ```
+    /// assert_eq!(tokenkeep::KeyState::BackingOff.as_str(), "backing_off");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -127,6 +201,23 @@ impl KeyState {
 }
 
 /// A failure as an operator sees it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (sandbox, manager) = example().await?;
+/// use tokenkeep::failure::FailureKind;
+/// use tokenkeep_sandbox::Fault;
+///
+/// sandbox.set_fault(Fault::InvalidClient);
+/// manager.token("graph").await.unwrap_err();
+/// let failure = manager.handle("graph")?.status().await.failure.ok_or("none")?;
+/// assert_eq!(failure.kind, FailureKind::Refused);
+/// assert!(failure.next.is_some_and(|next| next.contains("client_secret")));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailureStatus {
@@ -143,6 +234,21 @@ pub struct FailureStatus {
 }
 
 /// Something that is not as it should be, though tokens flow.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (sandbox, manager) = example().await?;
+/// use tokenkeep::{Demand, Warning};
+/// use tokenkeep_sandbox::Fault;
+///
+/// sandbox.set_fault(Fault::Status { status: 503, body: "down".into() });
+/// let answer = manager.handle("cloud")?.get(Demand::default()).await?; // brought by its fallback
+/// assert!(matches!(&*answer.warnings, [Warning::OnFallback { what, .. }] if what.contains("503")));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -189,6 +295,13 @@ impl Warning {
         ["refresh_failing", "buffer_clamped", "unusual_life", "on_fallback", "unsaved", "store_failing"];
 
     /// One word for programs.
+    ///
+    /// ```
+    /// use tokenkeep::Warning;
+    ///
+    /// assert_eq!(Warning::Unsaved.code(), "unsaved");
+    /// assert_eq!(Warning::Unsaved.to_string(), "not saved yet: lost if this process ends now");
+    /// ```
     pub fn code(&self) -> &'static str {
         match self {
             Self::RefreshFailing { .. } => Self::CODES[0],

@@ -15,7 +15,30 @@ use tokio_stream::wrappers::WatchStream;
 use crate::clock::Clock;
 use crate::token::Token;
 
-/// A stream of the tokens of one key; see [`crate::TokenHandle::subscribe`]. It ends when its manager is dropped.
+/// A stream of the tokens of one key; see [`crate::TokenHandle::subscribe`]. It ends when its manager and all its
+/// handles are dropped.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// # let graph = manager.handle("graph")?;
+/// graph.token().await?;
+/// let mut tokens = graph.subscribe(); // also a `Stream`
+/// while let Some(token) = tokens.next().await {
+///     // Give it to a connection that lives longer than a token.
+///     if token.generation() == 2 {
+///         break;
+///     }
+///     graph.clear().await?;
+///     graph.token().await?;
+/// }
+/// drop((graph, manager));
+/// assert!(tokens.next().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Subscriber {
     tokens: WatchStream<Option<Token>>,
@@ -29,6 +52,19 @@ impl Subscriber {
 
     /// The present token if it was not seen yet, else the next one. Cancel safe: no token is lost by dropping the
     /// future.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// # let graph = manager.handle("graph")?;
+    /// let mut tokens = graph.subscribe();
+    /// let (token, _) = tokio::join!(tokens.next(), graph.token()); // subscribing itself asks for none
+    /// assert_eq!(token.map(|token| token.generation()), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Token> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }

@@ -22,8 +22,15 @@ use crate::secret::Secret;
 /// A token as a caller gets it: good at the moment it was handed out. Cheap to clone.
 ///
 /// ```
-/// # fn example(token: &tokenkeep::Token) {
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// let token = manager.token("graph").await?;
 /// let request = http::Request::get("https://api.example.com/").header("authorization", token.authorization());
+/// assert!(!format!("{token:?}").contains(token.expose_secret())); // it can be logged
+/// # request.body(())?;
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
@@ -43,37 +50,121 @@ impl Token {
     }
 
     /// The token's text.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::TokenManager;
+    /// # let toml = "[providers.billing]\ngrant = \"static\"\ntoken = \"an-api-key\"";
+    /// # let manager = TokenManager::builder().config_text(toml).build().await?;
+    /// let token = manager.token("billing").await?;
+    /// assert_eq!(token.expose_secret(), "an-api-key"); // for what is no header: a query, another program
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expose_secret(&self) -> &str {
         self.issued.access_token.expose_secret()
     }
 
     /// The value of an `Authorization` header, marked as sensitive; made once and shared.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::TokenManager;
+    /// # let toml = "[providers.billing]\ngrant = \"static\"\ntoken = \"an-api-key\"";
+    /// # let manager = TokenManager::builder().config_text(toml).build().await?;
+    /// let value = manager.token("billing").await?.authorization();
+    /// assert_eq!(value.to_str()?, "Bearer an-api-key");
+    /// assert!(value.is_sensitive()); // its Debug shows nothing
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn authorization(&self) -> HeaderValue {
         self.issued.authorization().clone()
     }
 
     /// `Bearer`, or what the issuer said instead.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert_eq!(manager.token("graph").await?.token_type(), "Bearer");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn token_type(&self) -> &str {
         &self.issued.kind.token_type
     }
 
     /// The scope that the issuer granted, if it named one.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert_eq!(manager.token("graph").await?.scope(), None); // the issuer named none
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scope(&self) -> Option<&str> {
         self.issued.kind.scope.as_deref()
     }
 
     /// Life that was left when this token was handed out; `None` for a token that does not end.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager, clock) = example_with_clock().await?;
+    /// use std::time::Duration;
+    ///
+    /// let token = manager.token("graph").await?;
+    /// clock.advance(Duration::from_mins(10));
+    /// assert_eq!(token.expires_in(), Some(Duration::from_hours(1))); // as it was when it was handed out
+    /// assert_eq!(manager.token("graph").await?.expires_in(), Some(Duration::from_mins(50)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expires_in(&self) -> Option<Duration> {
         let end = self.issued.expires_at();
         (!end.is_never()).then(|| end.remaining(self.handed_out))
     }
 
     /// When it ends on the wall clock; `None` for a token that does not end.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let token = manager.token("graph").await?;
+    /// assert!(token.expires_at() > Some(std::time::SystemTime::now()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.issued.expires_at().to_system_time()
     }
 
     /// Which token of its key this is; see [`crate::TokenHandle::reject`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// # let graph = manager.handle("graph")?;
+    /// let first = graph.token().await?;
+    /// graph.clear().await?;
+    /// assert_eq!((first.generation(), graph.token().await?.generation()), (1, 2));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn generation(&self) -> u64 {
         self.issued.generation
     }
@@ -90,6 +181,20 @@ impl fmt::Debug for Token {
 }
 
 /// A token as the issuer gave it, with the times that follow from that: what a record keeps.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use tokenkeep::token::{IssuedToken, TokenKind};
+/// use tokenkeep::{Moment, Secret};
+///
+/// // What a store does with the columns of a row.
+/// let kind = Arc::new(TokenKind { token_type: "Bearer".into(), scope: None });
+/// let sent_at = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+/// let expires_at = sent_at.plus(Duration::from_hours(1));
+/// let token = IssuedToken::new(Secret::new("a-token"), kind, 7, sent_at, expires_at);
+/// assert_eq!(token.life(), Some(Duration::from_hours(1)));
+/// ```
 pub struct IssuedToken {
     access_token: Secret,
     kind: Arc<TokenKind>,
@@ -103,6 +208,13 @@ pub struct IssuedToken {
 }
 
 /// What the tokens of a provider have in common, shared between them.
+///
+/// ```
+/// use tokenkeep::token::TokenKind;
+///
+/// let kind = TokenKind { token_type: "Bearer".into(), scope: Some("reports.read".into()) };
+/// assert_eq!(kind.scope.as_deref(), Some("reports.read"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenKind {
     /// `Bearer`, or what the issuer said instead.
@@ -114,6 +226,16 @@ pub struct TokenKind {
 impl IssuedToken {
     /// Puts together what was answered or stored. `expires_at` is [`Moment::NEVER`] for a token without end; else it
     /// lies on both clocks as far from `sent_at` as on the boot clock.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tokenkeep::token::{IssuedToken, TokenKind};
+    /// # use tokenkeep::{Moment, Secret};
+    /// # let kind = Arc::new(TokenKind { token_type: "Bearer".into(), scope: None });
+    /// # let sent_at = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// let api_key = IssuedToken::new(Secret::new("an-api-key"), kind, 1, sent_at, Moment::NEVER);
+    /// assert_eq!(api_key.life(), None);
+    /// ```
     pub fn new(
         access_token: Secret,
         kind: Arc<TokenKind>,
@@ -163,32 +285,105 @@ impl IssuedToken {
     }
 
     /// The token's text.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// # use tokenkeep::token::{IssuedToken, TokenKind};
+    /// # use tokenkeep::{Moment, Secret};
+    /// # let kind = Arc::new(TokenKind { token_type: "Bearer".into(), scope: None });
+    /// # let sent_at = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// # let expires_at = sent_at.plus(Duration::from_hours(1));
+    /// # let token = IssuedToken::new(Secret::new("a-token"), kind, 7, sent_at, expires_at);
+    /// assert_eq!(token.access_token().expose_secret(), "a-token");
+    /// ```
     pub fn access_token(&self) -> &Secret {
         &self.access_token
     }
 
     /// Type and scope.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// # use tokenkeep::token::{IssuedToken, TokenKind};
+    /// # use tokenkeep::{Moment, Secret};
+    /// # let kind = Arc::new(TokenKind { token_type: "Bearer".into(), scope: None });
+    /// # let sent_at = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// # let expires_at = sent_at.plus(Duration::from_hours(1));
+    /// # let token = IssuedToken::new(Secret::new("a-token"), kind, 7, sent_at, expires_at);
+    /// assert_eq!(&*token.kind().token_type, "Bearer");
+    /// ```
     pub fn kind(&self) -> &Arc<TokenKind> {
         &self.kind
     }
 
     /// Counts the tokens of one key.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// # use tokenkeep::token::{IssuedToken, TokenKind};
+    /// # use tokenkeep::{Moment, Secret};
+    /// # let kind = Arc::new(TokenKind { token_type: "Bearer".into(), scope: None });
+    /// # let sent_at = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// # let expires_at = sent_at.plus(Duration::from_hours(1));
+    /// # let token = IssuedToken::new(Secret::new("a-token"), kind, 7, sent_at, expires_at);
+    /// assert_eq!(token.generation(), 7);
+    /// ```
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
     /// When the request for it was sent: its life is counted from here.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// # use tokenkeep::token::{IssuedToken, TokenKind};
+    /// # use tokenkeep::{Moment, Secret};
+    /// # let kind = Arc::new(TokenKind { token_type: "Bearer".into(), scope: None });
+    /// # let sent_at = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// # let expires_at = sent_at.plus(Duration::from_hours(1));
+    /// # let token = IssuedToken::new(Secret::new("a-token"), kind, 7, sent_at, expires_at);
+    /// assert_eq!(token.expires_at().since(token.sent_at()), Duration::from_hours(1));
+    /// ```
     pub fn sent_at(&self) -> Moment {
         self.sent_at
     }
 
     /// When it ends.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// # use tokenkeep::token::{IssuedToken, TokenKind};
+    /// # use tokenkeep::{Moment, Secret};
+    /// # let kind = Arc::new(TokenKind { token_type: "Bearer".into(), scope: None });
+    /// # let sent_at = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// # let expires_at = sent_at.plus(Duration::from_hours(1));
+    /// # let token = IssuedToken::new(Secret::new("a-token"), kind, 7, sent_at, expires_at);
+    /// assert!(!token.expires_at().is_reached(sent_at.plus(Duration::from_mins(59))));
+    /// assert!(token.expires_at().is_reached(sent_at.plus(Duration::from_mins(60))));
+    /// ```
     pub fn expires_at(&self) -> Moment {
         // An endless life ends at the end of time.
         self.sent_at.plus_millis(self.life_ms)
     }
 
     /// Its whole life as issued; `None` for a token without end.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use std::time::Duration;
+    /// # use tokenkeep::token::{IssuedToken, TokenKind};
+    /// # use tokenkeep::{Moment, Secret};
+    /// # let kind = Arc::new(TokenKind { token_type: "Bearer".into(), scope: None });
+    /// # let sent_at = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// # let expires_at = sent_at.plus(Duration::from_hours(1));
+    /// # let token = IssuedToken::new(Secret::new("a-token"), kind, 7, sent_at, expires_at);
+    /// assert_eq!(token.life(), Some(Duration::from_hours(1))); // also when most of it is over
+    /// ```
     pub fn life(&self) -> Option<Duration> {
         (self.life_ms != ENDLESS).then(|| Duration::from_millis(self.life_ms.unsigned_abs()))
     }

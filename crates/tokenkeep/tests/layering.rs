@@ -98,6 +98,9 @@ const CLOCK_READINGS: [&str; 6] =
     ["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "clock_gettime", ".elapsed()"];
 const CLOCK_READERS: [&str; 1] = ["clock"];
 
+/// Modules whose public items have no examples yet.
+const WITHOUT_EXAMPLES: [&str; 2] = ["source", "store"];
+
 #[test]
 fn every_module_names_only_those_that_the_table_allows() {
     let mut wrong = Vec::new();
@@ -182,6 +185,16 @@ fn the_library_does_not_print_and_reads_the_environment_in_one_place() {
 }
 
 #[test]
+fn every_public_item_has_an_example_that_runs() {
+    let mut without = Vec::new();
+    for (file, _, text) in sources().iter().filter(|(_, module, _)| !WITHOUT_EXAMPLES.contains(&&**module)) {
+        without
+            .extend(items_without_example(text).map(|(number, line)| format!("{}:{number}: {line}", file.display())));
+    }
+    assert!(without.is_empty(), "\n{}", without.join("\n"));
+}
+
+#[test]
 fn dependencies_between_crates_point_down_only() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut seen = BTreeSet::new();
@@ -199,6 +212,35 @@ fn dependencies_between_crates_point_down_only() {
         seen.insert(name.to_owned());
     }
     assert_eq!(seen.len(), CRATES.len());
+}
+
+/// The functions, types and traits of the public API, and the functions of its traits, that are documented without a
+/// code block that runs. What is `pub` is of the public API; what is not, the lint `unreachable_pub` finds.
+fn items_without_example(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let (mut is_in_trait, mut is_in_block, mut has_example) = (false, false, false);
+    text.lines().enumerate().filter_map(move |(index, line)| {
+        let code = line.trim_start();
+        if let Some(doc) = code.strip_prefix("///") {
+            if let Some(language) = doc.trim_start().strip_prefix("```") {
+                is_in_block = !is_in_block;
+                has_example |= is_in_block && language.is_empty();
+            }
+            return None;
+        }
+        if code.starts_with("#[") {
+            return None;
+        }
+        let is_documented = std::mem::take(&mut has_example);
+        is_in_trait = line.starts_with("pub trait ") || (is_in_trait && line != "}");
+        let item = match code.strip_prefix("pub ") {
+            Some(item) => item,
+            None if is_in_trait && line.len() == code.len() + 4 => code,
+            None => return None,
+        };
+        let item = item.trim_start_matches("const ").trim_start_matches("async ");
+        let is_item = ["fn ", "struct ", "enum ", "trait "].iter().any(|word| item.starts_with(word));
+        (is_item && !is_documented).then_some((index + 1, code))
+    })
 }
 
 /// Dependencies for running, on any platform; those of tests may point anywhere.

@@ -13,6 +13,18 @@ use crate::error::{Code, Error};
 /// Everything that is wrong with a configuration file, in the order of its lines.
 ///
 /// `Display` is the whole report in plain text. No secret is in it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tokenkeep::config;
+/// let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+/// let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+/// let report = problems.to_string(); // with the lines of the file, as compilers show them
+/// assert!(report.contains("statik") && !report.contains("an-api-key"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Problems(Vec<Problem>);
 
@@ -47,11 +59,40 @@ impl Problems {
     }
 
     /// Each of them.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// let lines: Vec<_> = problems.iter().filter_map(|problem| problem.line()).collect();
+    /// assert!(lines.contains(&2) && lines.is_sorted());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }
 
     /// The whole report.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// use std::io::IsTerminal as _;
+    /// use tokenkeep::config::Color;
+    ///
+    /// let color = if std::io::stderr().is_terminal() { Color::Always } else { Color::Never };
+    /// let report = problems.render(color);
+    /// eprintln!("{report}");
+    /// assert!(report.contains("unknown grant"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn render(&self, color: Color) -> String {
         self.0.iter().map(|problem| problem.render(color)).collect::<Vec<_>>().join("\n\n")
     }
@@ -92,6 +133,20 @@ impl From<Problems> for Error {
 /// One thing that is wrong with a configuration file.
 ///
 /// `Display` is one line that starts with the place; [`Problem::render`] shows the line of the file too.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tokenkeep::config;
+/// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+/// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+/// for problem in &problems {
+///     println!("{problem}"); // in one line, as editors read it
+/// }
+/// assert!(problems.iter().all(|problem| problem.to_string().starts_with("tokenkeep.toml:")));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Problem {
     severity: Severity,
@@ -103,36 +158,121 @@ pub struct Problem {
 
 impl Problem {
     /// How bad it is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// # let problem = problems.iter().next().ok_or("none")?;
+    /// assert_eq!(problem.severity(), config::Severity::Error);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
     /// What is wrong.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// # let problem = problems.iter().next().ok_or("none")?;
+    /// assert_eq!(problem.message(), "unknown grant");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn message(&self) -> &str {
         &self.message
     }
 
     /// What to do about it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// # let problem = problems.iter().next().ok_or("none")?;
+    /// assert!(problem.help().is_some_and(|help| help.contains("static")));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn help(&self) -> Option<&str> {
         self.help.as_deref()
     }
 
     /// The name of the file.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// # let problem = problems.iter().next().ok_or("none")?;
+    /// assert_eq!(problem.file(), "tokenkeep.toml");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn file(&self) -> &str {
         &self.file
     }
 
     /// In which line it is, counted from 1; `None` if it is about the file as a whole.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// # let problem = problems.iter().next().ok_or("none")?;
+    /// assert_eq!(problem.line(), Some(2)); // grant = "statik"
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn line(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.line)
     }
 
     /// At which character of the line it starts, counted from 1.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// # let problem = problems.iter().next().ok_or("none")?;
+    /// assert_eq!(problem.column(), Some(9)); // of "statik"
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn column(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.column)
     }
 
     /// Shows it with the line of the file, secrets masked.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+    /// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+    /// # let problem = problems.iter().next().ok_or("none")?;
+    /// let report = problem.render(config::Color::Never);
+    /// assert!(report.contains("grant = \"statik\"") && !report.contains('\u{1b}'));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn render(&self, color: Color) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -181,6 +321,18 @@ impl fmt::Display for Problem {
 }
 
 /// How bad a problem is.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokenkeep::config::{self, Severity};
+///
+/// let toml = "[providers.billing]\ngrant = \"static\"\ntoken = \"an-api-key\""; // a secret in the file itself
+/// let config = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await?;
+/// assert_eq!(config.warnings[0].severity(), Severity::Warning);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// The file cannot be used.
@@ -190,6 +342,20 @@ pub enum Severity {
 }
 
 /// Whether a report has colours, as terminals take them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tokenkeep::config;
+/// # let toml = "[providers.billing]\ngrant = \"statik\"\ntoken = \"an-api-key\"";
+/// # let problems = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await.unwrap_err();
+/// use tokenkeep::config::Color;
+///
+/// assert!(problems.render(Color::Always).contains('\u{1b}'));
+/// assert!(!problems.render(Color::Never).contains('\u{1b}'));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
     /// Plain text.

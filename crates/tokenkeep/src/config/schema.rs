@@ -10,6 +10,15 @@ use super::provider::{GRANTS, GrantName, MAX_MAX_FAILURES, REFRESH, RESERVED};
 use crate::provider::ClientAuth;
 
 /// The JSON Schema of a configuration file.
+///
+/// ```
+/// let schema = tokenkeep::config::schema();
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tokenkeep.schema.json");
+/// std::fs::write(path, serde_json::to_string_pretty(&schema)?)?; // named by #:schema in the file's first line
+/// assert!(schema["$defs"]["provider"].is_object());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub fn schema() -> Value {
     let mut schema = table(&[
         option(

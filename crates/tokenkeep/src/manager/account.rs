@@ -32,6 +32,17 @@ pub(super) struct Identity {
 impl TokenManager {
     /// The names that the credentials of an account must have; none where the provider's source does not say. Fails as
     /// [`TokenManager::set_credentials`] would, before there are any credentials.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert_eq!(manager.wanted_credentials("bluestakes:123")?, ["username", "password"]);
+    /// assert!(manager.wanted_credentials("graph").is_err()); // they are configured
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wanted_credentials(&self, key: &str) -> Result<Vec<String>, Error> {
         let slot = self.shared.account_to_set(key)?;
         let provider = slot.provider();
@@ -43,8 +54,21 @@ impl TokenManager {
     /// one obtained with them. They are not tried.
     ///
     /// `invalid_request` if the provider's credentials are configured, if it does not log in with such names, or if the
-    /// store keeps none;
-    /// `unavailable` if the store does not work. Cancel safe.
+    /// store keeps none; `unavailable` if the store does not work. Cancel safe.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// use tokenkeep::{Credentials, Secret};
+    ///
+    /// let credentials = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// manager.set_credentials("bluestakes:123", credentials).await?;
+    /// let token = manager.token("bluestakes:123").await?; // logs in with them
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn set_credentials(&self, key: &str, credentials: Credentials) -> Result<(), Error> {
         let slot = self.shared.account_to_set(key)?;
         if let Some(config) = &slot.provider().config {
@@ -58,7 +82,23 @@ impl TokenManager {
             .unwrap_or_else(|_| Err(lost_flight()))
     }
 
-    /// Forgets the credentials of an account, its token and its login; whether there were any. Cancel safe.
+    /// Forgets the credentials of an account, its token and its login; whether there were any.
+    ///
+    /// `invalid_request` if the provider's credentials are configured; `unavailable` if the store does not work. Cancel
+    /// safe.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// # let credentials = tokenkeep::Credentials::with_password("ann", tokenkeep::Secret::new("ann-secret"))?;
+    /// manager.set_credentials("bluestakes:123", credentials).await?;
+    /// assert!(manager.remove_credentials("bluestakes:123").await?);
+    /// assert!(!manager.remove_credentials("bluestakes:123").await?); // there are none any more
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn remove_credentials(&self, key: &str) -> Result<bool, Error> {
         let slot = self.shared.account(key)?;
         let own = Arc::clone(&self.shared);
@@ -70,7 +110,20 @@ impl TokenManager {
     }
 
     /// The accounts whose credentials the store has, in the order of their keys, at most `limit` from the first after
-    /// `after`.
+    /// `after`. `unavailable` if the store does not work.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// # let credentials = tokenkeep::Credentials::with_password("ann", tokenkeep::Secret::new("ann-secret"))?;
+    /// manager.set_credentials("bluestakes:123", credentials).await?;
+    /// let accounts = manager.accounts(None, 100).await?;
+    /// assert_eq!(accounts, ["bluestakes:123".parse()?]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
         self.shared.store.accounts(after, limit).await.map_err(|error| of_store(&error))
     }

@@ -32,11 +32,16 @@ use crate::store::{ReopeningStore, StoreUrl};
 /// Puts a manager together.
 ///
 /// ```
-/// # use tokenkeep::{TokenManager, provider::{Grant, Provider}, Secret};
-/// # async fn example() -> Result<(), tokenkeep::Error> {
-/// let grant = Grant::Static { token: Secret::new("an-api-key") };
-/// let manager = TokenManager::builder().provider(Provider::new("billing", grant)?).build().await?;
-/// let token = manager.token("billing").await?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokenkeep::TokenManager;
+///
+/// let manager = TokenManager::builder()
+///     .config_text("[providers.billing]\ngrant = \"static\"\ntoken = { env = \"API_KEY\" }")
+///     .environment(|name: &str| (name == "API_KEY").then(|| "an-api-key".to_owned()))
+///     .build()
+///     .await?;
+/// assert_eq!(manager.token("billing").await?.expose_secret(), "an-api-key");
 /// # Ok(())
 /// # }
 /// ```
@@ -72,6 +77,19 @@ enum StoreChoice {
 
 impl ManagerBuilder {
     /// Adds a provider.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokenkeep::provider::{Grant, Provider};
+    /// use tokenkeep::{Secret, TokenManager};
+    ///
+    /// let grant = Grant::Static { token: Secret::new("an-api-key") };
+    /// let manager = TokenManager::builder().provider(Provider::new("billing", grant)?).build().await?;
+    /// assert_eq!(manager.token("billing").await?.expose_secret(), "an-api-key");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn provider(mut self, provider: Provider) -> Self {
         self.providers.push(provider);
@@ -79,13 +97,41 @@ impl ManagerBuilder {
     }
 
     /// Adds providers.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::provider::{Grant, Provider};
+    /// # use tokenkeep::{Secret, TokenManager};
+    /// let provider = |name| Provider::new(name, Grant::Static { token: Secret::new("an-api-key") });
+    /// let manager = TokenManager::builder().providers([provider("billing")?, provider("maps")?]).build().await?;
+    /// assert_eq!(manager.providers(), ["billing", "maps"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn providers(mut self, providers: impl IntoIterator<Item = Provider>) -> Self {
         self.providers.extend(providers);
         self
     }
 
-    /// Takes over what a configuration file says of providers, the store and the keys that seal it.
+    /// Takes over what a configuration file says of providers, the store and the keys that seal it. A store that it
+    /// names takes the place of one that was chosen before.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{TokenManager, config};
+    /// # let sandbox = issuer().await?;
+    /// # let toml = configuration(&sandbox);
+    /// let mut config = config::parse(&toml, "tokenkeep.toml", "/etc".as_ref(), &environment).await?;
+    /// config.providers.retain(|provider| provider.name() == "graph"); // a program may change what it read
+    /// let manager = TokenManager::builder().config(config).build().await?;
+    /// assert_eq!(manager.providers(), ["graph"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "config")]
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -100,7 +146,20 @@ impl ManagerBuilder {
     /// Reads this configuration file when the manager is built, with [`ManagerBuilder::environment`] for its variables.
     /// What is wrong with it is in that error, all of it, each fault at its place; what should be changed is logged.
     ///
-    /// A store that the program chose stays.
+    /// A store that the program chose stays. Of several files and texts only the last is read.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::TokenManager;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("tokenkeep.toml");
+    /// std::fs::write(&path, "[providers.billing]\ngrant = \"statik\"\n")?;
+    /// let error = TokenManager::builder().config_file(&path).build().await.unwrap_err();
+    /// assert!(error.to_string().contains("tokenkeep.toml:2:9")); // and what to write there
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "config")]
     #[must_use]
     pub fn config_file(mut self, path: impl Into<PathBuf>) -> Self {
@@ -110,6 +169,26 @@ impl ManagerBuilder {
 
     /// As [`ManagerBuilder::config_file`], but this is what would stand in the file; relative paths in it are taken
     /// from the folder that the program runs in.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::TokenManager;
+    /// # let sandbox = issuer().await?;
+    /// # let token_url = sandbox.token_url();
+    /// let toml = format!(r#"
+    ///     [providers.graph]
+    ///     grant = "client_credentials"
+    ///     token_url = "{token_url}"
+    ///     client_id = "reports"
+    ///     client_secret = {{ env = "GRAPH_CLIENT_SECRET" }}
+    /// "#);
+    /// let manager = TokenManager::builder().config_text(toml).environment(environment).build().await?;
+    /// assert!(manager.token("graph").await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "config")]
     #[must_use]
     pub fn config_text(mut self, toml: impl Into<String>) -> Self {
@@ -118,6 +197,23 @@ impl ManagerBuilder {
     }
 
     /// Looks variables up here instead of in the environment of this process.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::TokenManager;
+    /// # let sandbox = issuer().await?;
+    /// # let toml = configuration(&sandbox);
+    /// use std::collections::HashMap;
+    ///
+    /// let variables = [("GRAPH_CLIENT_SECRET", "reports-secret"), ("EMERGENCY_TOKEN", "an-emergency-token")];
+    /// let environment: HashMap<_, _> = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    /// let manager = TokenManager::builder().config_text(toml).environment(environment).build().await?;
+    /// assert!(manager.token("graph").await.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn environment(mut self, environment: impl Environment + 'static) -> Self {
         self.environment = Some(Arc::new(environment));
@@ -136,6 +232,23 @@ impl ManagerBuilder {
     ///
     /// One that is not set, or is empty, changes nothing. Without a prefix (the default, unlike an empty one) these four
     /// are not read.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::TokenManager;
+    /// # let toml = "[providers.billing]\ngrant = \"static\"\ntoken = { env = \"KEY\" }";
+    /// let environment = |name: &str| match name {
+    ///     "MYAPP_KEY" => Some("an-api-key".to_owned()), // what the configuration calls { env = "KEY" }
+    ///     "MYAPP_TOKEN_ENABLE_FALLBACK" => Some("perhaps".to_owned()),
+    ///     _ => None,
+    /// };
+    /// let builder = TokenManager::builder().config_text(toml).environment(environment).env_prefix("MYAPP_");
+    /// let error = builder.build().await.unwrap_err();
+    /// assert!(error.to_string().contains("MYAPP_TOKEN_ENABLE_FALLBACK"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn env_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.env_prefix = Some(prefix.into());
@@ -143,6 +256,44 @@ impl ManagerBuilder {
     }
 
     /// Adds a provider whose tokens come from a source of your own.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use tokenkeep::fingerprint::Fingerprint;
+    /// use tokenkeep::source::{Ask, Expiry, FetchError, Fetched, TokenSource};
+    /// use tokenkeep::{Secret, SourceSettings, TokenManager};
+    ///
+    /// #[derive(Debug)]
+    /// struct Vault;
+    ///
+    /// #[async_trait::async_trait]
+    /// impl TokenSource for Vault {
+    ///     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+    ///         Ok(Fetched {
+    ///             access_token: Secret::new(format!("token-of-{}", ask.key.account())),
+    ///             token_type: "Bearer".into(),
+    ///             scope: None,
+    ///             expiry: Expiry::In(std::time::Duration::from_mins(10)),
+    ///             refresh_in: None,
+    ///             refresh_token: None,
+    ///         })
+    ///     }
+    ///     fn issuer(&self) -> &str {
+    ///         "vault"
+    ///     }
+    ///     fn fingerprint(&self) -> Fingerprint {
+    ///         Fingerprint::of([("source", "vault")])
+    ///     }
+    /// }
+    ///
+    /// let builder = TokenManager::builder().source("vault", Arc::new(Vault), SourceSettings::default());
+    /// let manager = builder.build().await?;
+    /// assert_eq!(manager.token("vault").await?.expose_secret(), "token-of-default");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn source(mut self, name: &str, source: Arc<dyn TokenSource>, settings: SourceSettings) -> Self {
         self.sources.push((name.into(), source, settings));
@@ -150,6 +301,23 @@ impl ManagerBuilder {
     }
 
     /// Keeps records in the store at this URL. Without one they are kept in memory.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// use tokenkeep::TokenManager;
+    /// use tokenkeep::store::StoreUrl;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("tokens.db");
+    /// let store = StoreUrl::parse(&format!("sqlite:{}", path.display()))?;
+    /// let manager = TokenManager::builder().store_url(store).build().await?;
+    /// assert!(path.exists()); // the key that it makes for itself lies beside it
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "stores")]
     #[must_use]
     pub fn store_url(mut self, url: StoreUrl) -> Self {
@@ -159,6 +327,22 @@ impl ManagerBuilder {
 
     /// Adds keys for the store at the URL: the first of all seals, each opens. Without one the store makes its own, in
     /// a file beside it. A store in memory is not sealed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{TokenManager, store::StoreUrl};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("tokens.db");
+    /// # let store = StoreUrl::parse(&format!("sqlite:{}", path.display()))?;
+    /// use tokenkeep::seal::SealKey;
+    ///
+    /// let (key, text) = SealKey::generate()?; // once; keep the text where secrets are kept
+    /// let manager = TokenManager::builder().store_url(store).seal_keys([key]).build().await?;
+    /// assert_eq!(manager.store_trouble(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "stores")]
     #[must_use]
     pub fn seal_keys(mut self, keys: impl IntoIterator<Item = SealKey>) -> Self {
@@ -167,6 +351,26 @@ impl ManagerBuilder {
     }
 
     /// Keeps records in this store as it is; wrap it in a [`crate::store::SealedStore`] to have them sealed.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let sandbox = issuer().await?;
+    /// # let builder = || TokenManager::builder().config_text(configuration(&sandbox)).environment(environment);
+    /// use std::sync::Arc;
+    /// use tokenkeep::TokenManager;
+    /// use tokenkeep::clock::SystemClock;
+    /// use tokenkeep::store::MemoryStore;
+    ///
+    /// // Two managers of one configuration that share their tokens, as two processes do with a store on disk.
+    /// let store = Arc::new(MemoryStore::new(Arc::new(SystemClock::new())));
+    /// let (one, other) = (builder().store(store.clone()).build().await?, builder().store(store).build().await?);
+    /// let token = one.token("graph").await?;
+    /// assert_eq!(token.expose_secret(), other.token("graph").await?.expose_secret());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = StoreChoice::Open(store);
@@ -174,6 +378,32 @@ impl ManagerBuilder {
     }
 
     /// Tells the time by this clock instead of the system's.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::Arc;
+    /// use tokenkeep::{Clock, Moment, TokenManager};
+    ///
+    /// /// A test's clock: it stands still.
+    /// #[derive(Debug)]
+    /// struct Stopped(Moment);
+    ///
+    /// impl Clock for Stopped {
+    ///     fn now(&self) -> Moment {
+    ///         self.0
+    ///     }
+    ///     fn boot_id(&self) -> &str {
+    ///         "test"
+    ///     }
+    /// }
+    ///
+    /// let noon = Moment { wall_ms: 1_700_000_000_000, boot_ms: 60_000 };
+    /// let manager = TokenManager::builder().clock(Arc::new(Stopped(noon))).build().await?;
+    /// # assert!(!manager.is_running());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -185,6 +415,17 @@ impl ManagerBuilder {
     /// A store that cannot be opened is no error: tokens go on from memory, log and status say so, and it is opened as
     /// soon as it can be; see [`TokenManager::store_trouble`]. `invalid_request` if a name is no name or stands twice,
     /// or if the configuration or a variable is wrong.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{Code, TokenManager, config};
+    /// let error = TokenManager::builder().config_text("[providers.billing]").build().await.unwrap_err();
+    /// assert_eq!(error.code(), Code::InvalidRequest);
+    /// assert!(error.to_string().contains("grant"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn build(mut self) -> Result<TokenManager, Error> {
         #[cfg_attr(not(feature = "config"), expect(unused_variables, reason = "only a configuration names variables"))]
         let (environment, overrides) = self.read_environment()?;

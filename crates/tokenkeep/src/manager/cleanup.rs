@@ -18,6 +18,21 @@ impl TokenManager {
     /// generation, and with the refresh token if there is one: that is the login, and does not end with the token.
     ///
     /// `unavailable` if the store does not work; what was thrown out until then stays so. Cancel safe.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager, clock) = example_with_clock().await?;
+    /// use std::time::Duration;
+    ///
+    /// manager.token("graph").await?; // lives an hour
+    /// assert_eq!(manager.cleanup().await?, 0);
+    /// clock.advance(Duration::from_hours(1) + tokenkeep::CLEANUP_GRACE);
+    /// assert_eq!(manager.cleanup().await?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn cleanup(&self) -> Result<usize, Error> {
         self.shared.cleanup().await.map_err(|error| {
             Error::new(Code::Unavailable, error.to_string())
@@ -28,7 +43,19 @@ impl TokenManager {
 
     /// How many tokens are kept, of all providers or of one, and how many of them are good.
     ///
-    /// `unknown_key` if there is no such provider.
+    /// `unknown_key` if there is no such provider, `invalid_request` if none can have this name.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// manager.token("graph").await?;
+    /// let (all, cloud) = (manager.stats(None).await?, manager.stats(Some("cloud")).await?);
+    /// assert_eq!((all.total_cached, all.valid_tokens, cloud.total_cached), (1, 1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn stats(&self, provider: Option<&str>) -> Result<Stats, Error> {
         if let Some(name) = provider {
             self.shared.provider_of(&Key::parse(name)?)?;

@@ -25,13 +25,47 @@ use crate::subscriber::Subscriber;
 use crate::token::{IssuedToken, Token};
 
 /// The token of one key. Cheap to clone, and the fastest way to ask often.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (sandbox, manager) = example().await?;
+/// # let client = reqwest::Client::builder().build()?;
+/// # let users = format!("{}/users", sandbox.api_url());
+/// let graph = manager.handle("graph")?; // keep it: it is as good as the manager
+/// let token = graph.token().await?;
+/// let answer = client.get(users).header("authorization", token.authorization()).send().await?;
+/// if answer.status() == 401 {
+///     graph.reject(&token); // the next call of `token` brings another one
+/// }
+/// assert_eq!(answer.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TokenHandle {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
 }
 
-/// What a caller needs.
+/// What a caller needs. By default any good token will do, and 30 s to wait for it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// use std::time::Duration;
+/// use tokenkeep::Demand;
+///
+/// // For an upload of ten minutes, in an answer to somebody who waits.
+/// let demand = Demand { min_valid: Duration::from_mins(10), max_wait: Duration::from_secs(5) };
+/// let answer = manager.handle("graph")?.get(demand).await?;
+/// assert!(answer.token.expires_in() > Some(Duration::from_mins(10)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
     /// The token must live at least so long.
@@ -47,6 +81,21 @@ impl Default for Demand {
 }
 
 /// A token, and what is not as it should be though there is one.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// # let demand = tokenkeep::Demand::default();
+/// let answer = manager.handle("graph")?.get(demand).await?;
+/// for warning in &answer.warnings {
+///     eprintln!("{warning}"); // the token is good, but somebody should know
+/// }
+/// assert!(answer.warnings.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The token.
@@ -61,6 +110,22 @@ impl TokenHandle {
     }
 
     /// The header that an API takes a token of this key in: `Authorization`, or what the provider's configuration says.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::TokenManager;
+    /// # let toml = "[providers.vendor]\ngrant = \"static\"\ntoken = \"an-api-key\"\n\
+    /// # header = { name = \"X-Auth-Token\" }";
+    /// # let manager = TokenManager::builder().config_text(toml).build().await?;
+    /// let vendor = manager.handle("vendor")?; // configured with header = { name = "X-Auth-Token" }
+    /// let (name, value) = vendor.header(&vendor.token().await?);
+    /// assert_eq!((name.as_str(), value.to_str()?), ("x-auth-token", "an-api-key"));
+    /// assert!(value.is_sensitive()); // so that its Debug shows nothing
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn header(&self, token: &Token) -> (HeaderName, HeaderValue) {
         match &self.api().header {
             TokenHeader::Authorization => (AUTHORIZATION, token.authorization()),
@@ -69,11 +134,34 @@ impl TokenHandle {
     }
 
     /// The key.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert_eq!(manager.handle("bluestakes:123")?.key().account(), "123");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn key(&self) -> &Key {
         self.slot.key()
     }
 
     /// The API that its tokens are for.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let api = manager.handle("graph")?.api();
+    /// let users = api.base.ok_or("no api_base")?.join("/users?top=10")?;
+    /// assert!(users.as_str().ends_with("/api/users?top=10"));
+    /// assert_eq!(api.reject_on, [401]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn api(&self) -> ApiSettings {
         self.slot.provider().settings.api.clone()
     }
@@ -81,7 +169,20 @@ impl TokenHandle {
     /// A token that can be used now; obtains one if there is none.
     ///
     /// A good token costs neither a lock nor an allocation. Otherwise the call waits, with all others, for the one
-    /// flight of this key. Cancel safe: dropping the future stops nothing.
+    /// flight of this key, as long as [`Demand::default`] allows. Cancel safe: dropping the future stops nothing.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = manager.handle("graph")?;
+    /// let first = graph.token().await?; // asks the issuer
+    /// let again = graph.token().await?; // asks nobody
+    /// assert_eq!(first.generation(), again.generation());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub async fn token(&self) -> Result<Token, Error> {
         match self.current() {
@@ -91,6 +192,22 @@ impl TokenHandle {
     }
 
     /// The present token, if it is good and need not be renewed. Never waits, asks nobody.
+    ///
+    /// While the manager's background work runs, that is not a good one that is due: [`TokenHandle::token`] hands it
+    /// out, and has it renewed.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = manager.handle("graph")?;
+    /// assert!(graph.current().is_none()); // not even the store was asked
+    /// graph.token().await?;
+    /// assert!(graph.current().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[inline]
     pub fn current(&self) -> Option<Token> {
         let now = self.shared.clock.now();
@@ -110,12 +227,40 @@ impl TokenHandle {
     ///
     /// `invalid_request` if the issuer's tokens do not live as long as `min_valid`; nothing is requested then.
     /// `unavailable` if there is none within `max_wait`: it goes on being obtained all the same.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// use std::time::Duration;
+    /// use tokenkeep::{Code, Demand};
+    ///
+    /// let demand = Demand { min_valid: Duration::from_hours(2), ..Demand::default() };
+    /// let error = manager.handle("graph")?.get(demand).await.unwrap_err();
+    /// assert_eq!(error.code(), Code::InvalidRequest); // its tokens live one hour
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn get(&self, demand: Demand) -> Result<Answer, Error> {
         Box::pin(self.obtain(demand)).await
     }
 
     /// Obtains a new token now, whatever the present one is like, and passes over a back-off or a refusal. If it
     /// fails, the present token stays. Cancel safe.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = manager.handle("graph")?;
+    /// let before = graph.token().await?;
+    /// let after = graph.refresh().await?; // a second after the last request at the soonest
+    /// assert!(after.generation() > before.generation());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn refresh(&self) -> Result<Token, Error> {
         self.refresh_by(Choice::AsConfigured).await
     }
@@ -123,6 +268,18 @@ impl TokenHandle {
     /// As [`TokenHandle::refresh`], but by the fallbacks only, whether the first way works or not.
     ///
     /// `invalid_request` if none is configured.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let token = manager.handle("cloud")?.refresh_by_fallback().await?;
+    /// assert_eq!(token.expose_secret(), "an-emergency-token");
+    /// assert!(manager.handle("graph")?.refresh_by_fallback().await.is_err()); // it has none
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn refresh_by_fallback(&self) -> Result<Token, Error> {
         if !self.slot.provider().ways.has_fallback() {
             return Err(Error::new(Code::InvalidRequest, "this provider has no fallback")
@@ -160,11 +317,38 @@ impl TokenHandle {
 
     /// Says that a resource server refused this token. If it is still the present one it is never handed out again
     /// and a new one is obtained; else nothing happens, so a thousand callers with the same 401 cause one refresh.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = manager.handle("graph")?;
+    /// let token = graph.token().await?;
+    /// graph.reject(&token);
+    /// graph.reject(&token); // comes too late, so nothing happens
+    /// assert!(graph.current().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reject(&self, token: &Token) {
         self.reject_generation(token.generation());
     }
 
     /// As [`TokenHandle::reject`], for a caller that has only the generation.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// # let graph = manager.handle("graph")?;
+    /// let generation = graph.token().await?.generation(); // all that another process was told, say
+    /// graph.reject_generation(generation);
+    /// assert!(graph.current().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reject_generation(&self, generation: u64) {
         let mut state = self.slot.lock();
         let current = match self.slot.live() {
@@ -184,13 +368,44 @@ impl TokenHandle {
     }
 
     /// Forgets the token and the failure in force, here and in the store; the next who asks has a new token obtained.
-    /// The refresh token stays: it is the login. The generations go on counting. Cancel safe.
+    /// The refresh token stays: it is the login. The generations go on counting.
+    ///
+    /// `unavailable` if the store does not work: the token is forgotten here then, but not there. Cancel safe.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = manager.handle("graph")?;
+    /// graph.token().await?;
+    /// graph.clear().await?; // e.g. after its rights were changed at the issuer
+    /// assert!(graph.current().is_none());
+    /// assert_eq!(graph.token().await?.generation(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn clear(&self) -> Result<(), Error> {
         self.shared.clear(&self.slot).await
     }
 
     /// The state of this key. A key that is not in memory is looked up in the store; if its tokens are kept in memory
     /// only, it is obtained.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// use tokenkeep::KeyState;
+    ///
+    /// let graph = manager.handle("graph")?;
+    /// assert_eq!(graph.status().await.state, KeyState::Absent);
+    /// graph.token().await?;
+    /// assert_eq!(graph.status().await.state, KeyState::Fresh);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn status(&self) -> Status {
         if self.slot.provider().source().keep() == Keep::InMemory {
             // Had for nothing; if not, the status says why.
@@ -201,6 +416,20 @@ impl TokenHandle {
 
     /// The present token at once, if there is one, and each new one. While somebody subscribes, the key counts as in
     /// use.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = manager.handle("graph")?;
+    /// graph.token().await?;
+    /// let mut tokens = graph.subscribe();
+    /// let token = tokens.next().await.ok_or("the manager is gone")?;
+    /// assert_eq!(token.generation(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn subscribe(&self) -> Subscriber {
         let now = self.shared.clock.now();
         let mut state = self.slot.lock();

@@ -18,6 +18,20 @@ use crate::provider::Provider;
 pub(super) type Providers = HashMap<Box<str>, Arc<ProviderRuntime>>;
 
 /// What another configuration came to.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// use tokenkeep::Reloaded;
+///
+/// let reloaded = manager.reload(&[])?;
+/// let removed = ["bluestakes", "cloud", "graph"].map(String::from).to_vec();
+/// assert_eq!(reloaded, Reloaded { removed, ..Reloaded::default() });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reloaded {
     /// Providers that were not there before, sorted.
@@ -36,6 +50,23 @@ impl TokenManager {
     /// forgotten in any case. Handles stay good; for a provider that is gone they answer `unknown_key`.
     ///
     /// `invalid_request` if a name stands twice; nothing has changed then.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (sandbox, manager) = example().await?;
+    /// # use tokenkeep::config;
+    /// # let toml = configuration(&sandbox).replace("[providers.cloud]", "[providers.sky]").replace("cloud.", "sky.");
+    /// let config = config::parse(&toml, "tokenkeep.toml", "/etc".as_ref(), &environment).await?;
+    /// let graph = manager.handle("graph")?;
+    /// let token = graph.token().await?;
+    /// let reloaded = manager.reload(&config.providers)?; // with cloud called sky now
+    /// assert_eq!((reloaded.added, reloaded.removed), (vec!["sky".to_owned()], vec!["cloud".to_owned()]));
+    /// assert_eq!(graph.token().await?.generation(), token.generation());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reload(&self, providers: &[Provider]) -> Result<Reloaded, Error> {
         self.shared.reload(providers)
     }

@@ -12,6 +12,18 @@ use crate::provider::Accounts;
 use crate::source::{Ask, Expiry, Fault, FetchError, Fetched, TrialStep};
 
 /// What a login that was tried out came to.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// let trial = manager.try_login("graph", None).await?;
+/// println!("{} was asked for a token of {}", trial.issuer, trial.key);
+/// assert!(trial.outcome.is_ok());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Trial {
     /// Whose login it was.
@@ -25,6 +37,17 @@ pub struct Trial {
 }
 
 /// What is told of the token of a trial. The token itself is forgotten.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// let token = manager.try_login("graph", None).await?.outcome?;
+/// assert_eq!((&*token.token_type, token.has_refresh_token), ("Bearer", false));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrialToken {
     /// `Bearer`, or what the issuer said instead.
@@ -38,6 +61,20 @@ pub struct TrialToken {
 }
 
 /// How long a token lives.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_sandbox, manager) = example().await?;
+/// use std::time::Duration;
+/// use tokenkeep::TrialLife;
+///
+/// let token = manager.try_login("graph", None).await?.outcome?;
+/// assert_eq!(token.life, TrialLife::Stated(Duration::from_hours(1)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrialLife {
     /// So long, says the issuer.
@@ -53,9 +90,25 @@ impl TokenManager {
     /// are tried in place of those that the key has. Nothing is kept: not the token, not the failure. Only a budget
     /// counts it.
     ///
-    /// `unknown_key` if there is no such provider or account, or nothing to log in with; `invalid_request` if trying
-    /// would spend a refresh token that only a person can replace; `unavailable` if the budget is spent. That the login
-    /// fails is no error but an outcome.
+    /// `unknown_key` if there is no such provider or account, or nothing to log in with; `invalid_request` if it is
+    /// no key, or if trying would spend a refresh token that only a person can replace; `unavailable` if the budget is
+    /// spent. That the login fails is no error but an outcome.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// use tokenkeep::{Code, Credentials, Secret};
+    ///
+    /// // Before they are kept: is this the right password?
+    /// let given = Credentials::with_password("ann", Secret::new("a-wrong-password"))?;
+    /// let trial = manager.try_login("bluestakes:123", Some(&given)).await?;
+    /// assert!(trial.outcome.is_err_and(|error| error.code() == Code::Refused));
+    /// assert!(manager.accounts(None, 1).await?.is_empty()); // nothing is kept
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn try_login(&self, key: &str, credentials: Option<&Credentials>) -> Result<Trial, Error> {
         let key = parsed(key)?;
         let provider = self.shared.provider_of(&key)?;

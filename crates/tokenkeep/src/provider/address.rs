@@ -5,12 +5,27 @@ use std::fmt;
 use url::Url;
 
 /// An address that secrets may be sent to.
+///
+/// ```
+/// use tokenkeep::provider::{TokenUrl, Transport};
+///
+/// assert!(TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure).is_ok());
+/// assert!(TokenUrl::parse("http://127.0.0.1:8080/token", Transport::Secure).is_ok());
+/// assert!(TokenUrl::parse("http://login.example.com/oauth2/token", Transport::Secure).is_err());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct TokenUrl(Url);
 
 impl TokenUrl {
     /// Takes https, and http on a loopback host; any http host if `insecure` says so. No name and password, no
     /// fragment.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{TokenUrl, Transport};
+    /// let error = TokenUrl::parse("https://reports:secret@login.example.com/token", Transport::Secure).unwrap_err();
+    /// assert_eq!(error.to_string(), "must not hold a name or password; use client_id and client_secret");
+    /// ```
     pub fn parse(text: &str, transport: Transport) -> Result<Self, InvalidUrl> {
         let url = Url::parse(text)
             .map_err(|_| InvalidUrl("is not a URL; write e.g. https://login.example.com/oauth2/token"))?;
@@ -25,11 +40,25 @@ impl TokenUrl {
     }
 
     /// The address.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{TokenUrl, Transport};
+    /// let url = TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?;
+    /// assert_eq!(url.as_url().path(), "/oauth2/token");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn as_url(&self) -> &Url {
         &self.0
     }
 
     /// Host and, unless it is the scheme's own, port: what messages show.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{TokenUrl, Transport};
+    /// let url = TokenUrl::parse("https://login.example.com:8443/oauth2/token", Transport::Secure)?;
+    /// assert_eq!(url.host(), "login.example.com:8443");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn host(&self) -> String {
         host(&self.0)
     }
@@ -42,6 +71,14 @@ impl fmt::Debug for TokenUrl {
 }
 
 /// Whether secrets may travel unencrypted to a host that is not this machine.
+///
+/// ```
+/// use tokenkeep::provider::{TokenUrl, Transport};
+///
+/// let inside = "http://issuer.cluster.local/token"; // where something else encrypts
+/// assert!(TokenUrl::parse(inside, Transport::Secure).is_err());
+/// assert!(TokenUrl::parse(inside, Transport::Insecure).is_ok());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     /// No.
@@ -51,6 +88,16 @@ pub enum Transport {
 }
 
 /// What is wrong with an address; reads on after the name of the option.
+///
+/// ```
+/// use tokenkeep::provider::{TokenUrl, Transport};
+///
+/// let error = TokenUrl::parse("http://login.example.com/token", Transport::Secure).unwrap_err();
+/// assert_eq!(
+///     format!("token_url {error}"),
+///     "token_url would send secrets unencrypted; use https, or set insecure = true"
+/// );
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidUrl(pub(super) &'static str);

@@ -12,12 +12,27 @@ use url::Url;
 use super::address::{self, InvalidUrl, Transport, check_transport};
 
 /// The address below which an API's resources are, and the only one that its tokens are sent to.
+///
+/// ```
+/// use tokenkeep::provider::{ApiBase, Transport};
+///
+/// let base = ApiBase::parse("https://api.example.com/v1", Transport::Secure)?;
+/// assert_eq!(base.join("/users?top=10")?.as_str(), "https://api.example.com/v1/users?top=10");
+/// assert!(base.join("/../admin").is_err()); // whoever chooses the path does not choose where the token goes
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiBase(Url);
 
 impl ApiBase {
     /// Takes https, and http on a loopback host; any http host if `insecure` says so. No name and password, no query,
     /// no fragment.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{ApiBase, Transport};
+    /// assert!(ApiBase::parse("https://api.example.com/v1", Transport::Secure).is_ok());
+    /// assert!(ApiBase::parse("https://api.example.com/v1?tenant=7", Transport::Secure).is_err());
+    /// ```
     pub fn parse(text: &str, transport: Transport) -> Result<Self, InvalidUrl> {
         let url = Url::parse(text).map_err(|_| InvalidUrl("is not a URL; write e.g. https://api.example.com/v1"))?;
         check_transport(&url, transport)?;
@@ -34,6 +49,16 @@ impl ApiBase {
     ///
     /// The error never shows the query. There is none but for a path that leads away from the base, or would do so
     /// for a server that decodes it first.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{ApiBase, Transport};
+    /// # let base = ApiBase::parse("https://api.example.com/v1", Transport::Secure)?;
+    /// assert_eq!(base.join("/users")?.as_str(), "https://api.example.com/v1/users");
+    /// for path in ["users", "//example.org/", "/%2e%2e/admin", "/..%2fadmin"] {
+    ///     assert!(base.join(path).is_err());
+    /// }
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn join(&self, path: &str) -> Result<Url, InvalidPath> {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         if !path.is_empty() && !path.starts_with('/') {
@@ -83,16 +108,37 @@ impl ApiBase {
     }
 
     /// The address, without a `/` at its end.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{ApiBase, Transport};
+    /// let base = ApiBase::parse("https://api.example.com/v1/", Transport::Secure)?;
+    /// assert_eq!(base.as_str(), "https://api.example.com/v1");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn as_str(&self) -> &str {
         self.0.as_str().trim_end_matches('/')
     }
 
     /// Host and, unless it is the scheme's own, port: what messages show.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{ApiBase, Transport};
+    /// let base = ApiBase::parse("https://api.example.com:443/v1", Transport::Secure)?;
+    /// assert_eq!(base.host(), "api.example.com");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn host(&self) -> String {
         address::host(&self.0)
     }
 
     /// Whether it is a server of this machine that is spoken to without encryption.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{ApiBase, Transport};
+    /// assert!(ApiBase::parse("http://[::1]:8080/", Transport::Secure)?.is_local());
+    /// assert!(!ApiBase::parse("https://api.example.com/", Transport::Secure)?.is_local());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_local(&self) -> bool {
         self.0.scheme() == "http" && self.0.host_str().is_some_and(address::is_loopback)
     }
@@ -127,6 +173,14 @@ impl fmt::Debug for ApiBase {
 }
 
 /// What is wrong with a path; reads on after it.
+///
+/// ```
+/// # use tokenkeep::provider::{ApiBase, Transport};
+/// let base = ApiBase::parse("https://api.example.com/v1", Transport::Secure)?;
+/// let error = base.join("//example.org/").unwrap_err();
+/// assert_eq!(error.to_string(), "starts with '//', which names another host");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidPath(&'static str);

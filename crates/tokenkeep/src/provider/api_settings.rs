@@ -5,6 +5,15 @@ use super::ApiBase;
 use super::TokenHeader;
 
 /// What is known of the API that a provider's tokens are for.
+///
+/// ```
+/// use tokenkeep::provider::{ApiBase, ApiSettings, Transport};
+///
+/// let base = ApiBase::parse("https://api.example.com/v1", Transport::Secure)?;
+/// let api = ApiSettings::default().with_base(base).with_reject_on([401, 419]);
+/// assert!(api.reject_on.contains(&419));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiSettings {
@@ -19,6 +28,13 @@ pub struct ApiSettings {
 
 impl ApiSettings {
     /// The same for the API at this address.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::{ApiBase, ApiSettings, Transport};
+    /// let base = ApiBase::parse("https://api.example.com/v1", Transport::Secure)?;
+    /// assert_eq!(ApiSettings::default().with_base(base.clone()).base, Some(base));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(feature = "url")]
     #[must_use]
     pub fn with_base(mut self, base: ApiBase) -> Self {
@@ -27,6 +43,12 @@ impl ApiSettings {
     }
 
     /// The same, but these statuses say that it refuses a token.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::ApiSettings;
+    /// assert_eq!(ApiSettings::default().reject_on, [401]);
+    /// assert_eq!(ApiSettings::default().with_reject_on([419]).reject_on, [419]);
+    /// ```
     #[must_use]
     pub fn with_reject_on(mut self, statuses: impl IntoIterator<Item = u16>) -> Self {
         self.reject_on = statuses.into_iter().collect();
@@ -34,6 +56,16 @@ impl ApiSettings {
     }
 
     /// The same, but this header takes the token.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::ApiSettings;
+    /// use tokenkeep::provider::{OwnHeader, TokenHeader};
+    ///
+    /// let header = OwnHeader::new(Some("X-Auth-Token"), "{token}")?;
+    /// let api = ApiSettings::default().with_header(TokenHeader::Own(header));
+    /// assert_ne!(api.header, TokenHeader::Authorization);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_header(mut self, header: TokenHeader) -> Self {
         self.header = header;

@@ -7,6 +7,14 @@ use super::TokenUrl;
 use crate::secret::Secret;
 
 /// Who logs in with a name and a password.
+///
+/// ```
+/// use tokenkeep::Secret;
+/// use tokenkeep::provider::ResourceOwner;
+///
+/// let owner = ResourceOwner { username: "ann".to_owned(), password: Secret::new("ann-secret") };
+/// assert!(!format!("{owner:?}").contains("ann-secret"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceOwner {
     /// The name.
@@ -47,6 +55,14 @@ pub struct TokenEndpointSettings {
 
 impl TokenEndpointSettings {
     /// A public client: one without a secret.
+    ///
+    /// ```
+    /// # use tokenkeep::{Secret, provider::{ClientAuth, TokenEndpointSettings, TokenUrl, Transport}};
+    /// # let token_url = TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?;
+    /// let endpoint = TokenEndpointSettings::new(token_url, "desktop-app");
+    /// assert_eq!(endpoint.client_auth, ClientAuth::None);
+    /// # Ok::<_, tokenkeep::provider::InvalidUrl>(())
+    /// ```
     pub fn new(token_url: TokenUrl, client_id: impl Into<String>) -> Self {
         Self {
             token_url,
@@ -60,6 +76,14 @@ impl TokenEndpointSettings {
 
     /// The same with a secret, which is sent in an `Authorization: Basic` header unless [`Self::with_client_auth`] says
     /// otherwise.
+    ///
+    /// ```
+    /// # use tokenkeep::{Secret, provider::{ClientAuth, TokenEndpointSettings, TokenUrl, Transport}};
+    /// # let token_url = TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?;
+    /// let endpoint = TokenEndpointSettings::new(token_url, "reports").with_client_secret(Secret::new("reports-secret"));
+    /// assert_eq!(endpoint.client_auth, ClientAuth::ClientSecretBasic);
+    /// # Ok::<_, tokenkeep::provider::InvalidUrl>(())
+    /// ```
     #[must_use]
     pub fn with_client_secret(mut self, secret: Secret) -> Self {
         self.client_secret = Some(secret);
@@ -70,6 +94,16 @@ impl TokenEndpointSettings {
     }
 
     /// The same with another way for the client to prove itself.
+    ///
+    /// ```
+    /// # use tokenkeep::{Secret, provider::{ClientAuth, TokenEndpointSettings, TokenUrl, Transport}};
+    /// # let token_url = TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?;
+    /// let endpoint = TokenEndpointSettings::new(token_url, "reports")
+    ///     .with_client_secret(Secret::new("reports-secret"))
+    ///     .with_client_auth(ClientAuth::ClientSecretPost);
+    /// assert_eq!(endpoint.client_auth.as_str(), "client_secret_post");
+    /// # Ok::<_, tokenkeep::provider::InvalidUrl>(())
+    /// ```
     #[must_use]
     pub fn with_client_auth(mut self, client_auth: ClientAuth) -> Self {
         self.client_auth = client_auth;
@@ -77,6 +111,14 @@ impl TokenEndpointSettings {
     }
 
     /// The same for this scope.
+    ///
+    /// ```
+    /// # use tokenkeep::{Secret, provider::{ClientAuth, TokenEndpointSettings, TokenUrl, Transport}};
+    /// # let token_url = TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?;
+    /// let endpoint = TokenEndpointSettings::new(token_url, "reports").with_scope(["mail.read", "mail.send"]);
+    /// assert_eq!(endpoint.scope, ["mail.read", "mail.send"]);
+    /// # Ok::<_, tokenkeep::provider::InvalidUrl>(())
+    /// ```
     #[must_use]
     pub fn with_scope(mut self, scope: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scope = scope.into_iter().map(Into::into).collect();
@@ -84,6 +126,14 @@ impl TokenEndpointSettings {
     }
 
     /// The same with one more form parameter.
+    ///
+    /// ```
+    /// # use tokenkeep::{Secret, provider::{ClientAuth, TokenEndpointSettings, TokenUrl, Transport}};
+    /// # let token_url = TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?;
+    /// let endpoint = TokenEndpointSettings::new(token_url, "reports").with_extra("audience", "https://api.example.com");
+    /// assert_eq!(endpoint.extra["audience"], "https://api.example.com");
+    /// # Ok::<_, tokenkeep::provider::InvalidUrl>(())
+    /// ```
     #[must_use]
     pub fn with_extra(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra.insert(name.into(), value.into());
@@ -104,6 +154,14 @@ impl fmt::Debug for TokenEndpointSettings {
 }
 
 /// How a client proves itself to a token endpoint (RFC 6749 section 2.3.1).
+///
+/// ```
+/// use tokenkeep::provider::ClientAuth;
+///
+/// let asked_for = "client_secret_post";
+/// let client_auth = ClientAuth::ALL.into_iter().find(|way| way.as_str() == asked_for);
+/// assert_eq!(client_auth, Some(ClientAuth::ClientSecretPost));
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientAuth {
@@ -118,6 +176,10 @@ pub enum ClientAuth {
 
 impl ClientAuth {
     /// Its name in configuration, from the registry of RFC 7591.
+    ///
+    /// ```
+    /// assert_eq!(tokenkeep::provider::ClientAuth::default().as_str(), "client_secret_basic");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",

@@ -12,6 +12,16 @@ use crate::credentials::{PASSWORD, USERNAME};
 use crate::secret::Secret;
 
 /// How a token is asked for.
+///
+/// ```
+/// use tokenkeep::provider::Grant;
+///
+/// let grant = Grant::Command {
+///     program: "gcloud".to_owned(),
+///     args: vec!["auth".to_owned(), "print-access-token".to_owned()],
+/// };
+/// assert!(!format!("{grant:?}").contains("print-access-token")); // arguments can be secret
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Grant {
@@ -55,6 +65,13 @@ pub enum Grant {
 
 impl Grant {
     /// Its name in configuration.
+    ///
+    /// ```
+    /// use tokenkeep::Secret;
+    /// use tokenkeep::provider::Grant;
+    ///
+    /// assert_eq!(Grant::Static { token: Secret::new("an-api-key") }.as_str(), "static");
+    /// ```
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Static { .. } => "static",

@@ -7,6 +7,14 @@ use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 /// The header that carries a provider's tokens.
+///
+/// ```
+/// use tokenkeep::provider::{OwnHeader, TokenHeader};
+///
+/// let header = TokenHeader::Own(OwnHeader::new(Some("X-Auth-Token"), "{token}")?);
+/// assert_ne!(header, TokenHeader::default()); // which is Authorization
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TokenHeader {
     /// `Authorization`, with the type that the issuer gave the token.
@@ -17,6 +25,14 @@ pub enum TokenHeader {
 }
 
 /// A header with a token in it.
+///
+/// ```
+/// use tokenkeep::provider::OwnHeader;
+///
+/// let header = OwnHeader::new(None, "Token {token}")?; // Authorization: Token …
+/// assert_eq!(header.value("a-token"), "Token a-token");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct OwnHeader {
     name: HeaderName,
@@ -26,6 +42,13 @@ pub struct OwnHeader {
 
 impl OwnHeader {
     /// A header of this name, or `Authorization`, with the token in place of `{token}`.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::OwnHeader;
+    /// assert!(OwnHeader::new(Some("X-Auth-Token"), "{token}").is_ok());
+    /// assert!(OwnHeader::new(Some("X-Auth-Token"), "token").is_err()); // the token has no place
+    /// assert!(OwnHeader::new(Some("Host"), "{token}").is_err()); // set by the connection
+    /// ```
     pub fn new(name: Option<&str>, format: &str) -> Result<Self, InvalidHeader> {
         let name = name.map_or(Ok(AUTHORIZATION), str::parse);
         let name = name.map_err(|_| InvalidHeader("`name` is not the name of a header"))?;
@@ -45,11 +68,25 @@ impl OwnHeader {
     }
 
     /// Its name.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::OwnHeader;
+    /// assert_eq!(OwnHeader::new(None, "Token {token}")?.name(), "authorization");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &HeaderName {
         &self.name
     }
 
-    /// Its value with this token, which must be one that a header can carry; marked as sensitive.
+    /// Its value with this token, marked as sensitive; empty if no header can carry the token. Sources let none such
+    /// through.
+    ///
+    /// ```
+    /// # use tokenkeep::provider::OwnHeader;
+    /// let value = OwnHeader::new(Some("X-Auth-Token"), "{token}")?.value("a-token");
+    /// assert!(value == "a-token" && value.is_sensitive());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn value(&self, token: &str) -> HeaderValue {
         let text = Zeroizing::new(format!("{}{token}{}", self.before, self.after));
         // Sources let no text through that is not a header value (see `source::is_header_text`).
@@ -67,6 +104,12 @@ impl fmt::Debug for OwnHeader {
 }
 
 /// What is wrong with a header.
+///
+/// ```
+/// # use tokenkeep::provider::OwnHeader;
+/// let error = OwnHeader::new(Some("X-Auth-Token"), "Token").unwrap_err();
+/// assert_eq!(error.to_string(), "`format` must hold {token}, e.g. \"Token {token}\"");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidHeader(&'static str);

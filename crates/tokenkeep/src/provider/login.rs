@@ -30,6 +30,26 @@ pub(crate) use xml_template::XmlTemplate;
 
 /// How to log in at a vendor, and with what. It is made by a configuration, which can stand in the program's text:
 /// [`crate::ManagerBuilder::config_text`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokenkeep::{config, provider::Grant};
+///
+/// let toml = r#"
+///     [providers.bluestakes]
+///     grant = "login"
+///     accounts = "stored"
+///     [providers.bluestakes.login]
+///     post = "https://vendor.example/api/login"
+///     json = { username = "{username}", password = "{password}" }
+///     token = "/Authorization"
+/// "#;
+/// let config = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await?;
+/// assert!(matches!(&config.providers[0].grant, Grant::Login(login) if login.host() == "vendor.example"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoginSettings {
     pub(crate) recipe: Recipe,
@@ -39,16 +59,82 @@ pub struct LoginSettings {
 
 impl LoginSettings {
     /// The names of the credentials that it logs in with, sorted.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{config, provider::Grant};
+    /// # let toml = r#"
+    /// #     [providers.bluestakes]
+    /// #     grant = "login"
+    /// #     accounts = "stored"
+    /// #     api_base = "https://vendor.example/api"
+    /// #     [providers.bluestakes.login]
+    /// #     post = "{api_base}/login"
+    /// #     json = { username = "{username}", password = "{password}" }
+    /// #     token = "/Authorization"
+    /// # "#;
+    /// # let config = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await?;
+    /// # let Grant::Login(login) = &config.providers[0].grant else { return Err("no login".into()) };
+    /// assert_eq!(login.credential_names(), ["password", "username"]); // what an account must bring
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn credential_names(&self) -> Vec<&str> {
         self.recipe.credential_names()
     }
 
     /// The host that the credentials are sent to last, and that answers with the token.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{config, provider::Grant};
+    /// # let toml = r#"
+    /// #     [providers.bluestakes]
+    /// #     grant = "login"
+    /// #     accounts = "stored"
+    /// #     api_base = "https://vendor.example/api"
+    /// #     [providers.bluestakes.login]
+    /// #     post = "{api_base}/login"
+    /// #     json = { username = "{username}", password = "{password}" }
+    /// #     token = "/Authorization"
+    /// # "#;
+    /// # let config = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await?;
+    /// # let Grant::Login(login) = &config.providers[0].grant else { return Err("no login".into()) };
+    /// assert_eq!(login.host(), "vendor.example");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn host(&self) -> &str {
         self.recipe.login.request.url.host()
     }
 
     /// What tells the requests of this login from those of another.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{config, provider::Grant};
+    /// # let toml = r#"
+    /// #     [providers.bluestakes]
+    /// #     grant = "login"
+    /// #     accounts = "stored"
+    /// #     api_base = "https://vendor.example/api"
+    /// #     [providers.bluestakes.login]
+    /// #     post = "{api_base}/login"
+    /// #     json = { username = "{username}", password = "{password}" }
+    /// #     token = "/Authorization"
+    /// # "#;
+    /// # let config = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await?;
+    /// # let Grant::Login(login) = &config.providers[0].grant else { return Err("no login".into()) };
+    /// # let toml = toml.replace("/login", "/v2/login");
+    /// # let changed = config::parse(&toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await?;
+    /// # let Grant::Login(other) = &changed.providers[0].grant else { return Err("no login".into()) };
+    /// assert_ne!(login.fingerprint(), other.fingerprint()); // that one posts to /v2/login
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fingerprint(&self) -> Fingerprint {
         self.recipe.fingerprint()
     }
