@@ -47,6 +47,8 @@
 //!   belongs outside of this one, so that each of its attempts has a token that is good then.
 //! - **What the caller put into the token's header is replaced.** There are client libraries that insist on an API key;
 //!   give them any text, it is not sent.
+//! - **A proxy sees what it carries.** A client that finds an HTTP proxy in its environment sends what goes to `http://`
+//!   addresses through it, with the token; give one for an API on this machine `no_proxy()`.
 //! - **Dropping a request stops nothing for others.** A token that is being obtained is obtained all the same.
 //!
 //! # Features

@@ -283,5 +283,5 @@ pub const MAX_FILE: usize = 1024 * 1024;
 const KNOWN_STORES: &str = if cfg!(feature = "sqlite") {
     "write \"sqlite:PATH\", \"file:DIR\" or \"memory:\""
 } else {
-    "write \"file:DIR\" or \"memory:\""
+    "write \"file:DIR\" or \"memory:\"; this program was built without the feature sqlite"
 };

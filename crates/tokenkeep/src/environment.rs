@@ -85,7 +85,8 @@ impl Environment for ProcessEnvironment {
 }
 
 /// Those variables of an environment that begin with a prefix; others are not there, so that two managers in one
-/// process never find each other's. A name stands for the one with the prefix, and may have it already.
+/// process do not find each other's, unless one prefix begins with the other (`APP_`, `APP_B_`). A name stands for the
+/// one with the prefix, and may have it already.
 ///
 /// ```
 /// use std::collections::HashMap;

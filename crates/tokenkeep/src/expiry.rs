@@ -74,6 +74,7 @@ impl Default for Policy {
 /// assert_eq!(Policy::default().unstated, Unstated::Assumed);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unstated {
     /// [`Policy::lifetime`] is assumed.
     Assumed,
@@ -92,6 +93,7 @@ pub enum Unstated {
 /// assert_eq!(Policy::default().refresh, Refresh::Ahead);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Refresh {
     /// Keys that were used within their last [`IN_USE_LIVES`] lives are renewed ahead of their end.
     Ahead,

@@ -54,6 +54,7 @@ pub struct Failure {
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FailureKind {
     /// Asked again after a back-off.
     Unavailable,

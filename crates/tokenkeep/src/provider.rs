@@ -86,6 +86,7 @@ pub struct Provider {
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Accounts {
     /// Those of [`crate::Key::DEFAULT_ACCOUNT`] only.
     Default,

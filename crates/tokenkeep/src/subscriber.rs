@@ -1,8 +1,8 @@
 //! Gets the present token at once and each new one after it.
 //!
 //! A subscriber always sees the latest token: one that is slow misses those between, delays nobody, and holds nothing
-//! but one token in memory. Subscribing asks the issuer for nothing by itself; it marks the key as in use, so that a
-//! started manager keeps its token fresh.
+//! but one token in memory. No subscriber has a request of its own; each marks the key as in use, so that a started
+//! manager keeps its token fresh.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Subscriber {
     /// # let (_sandbox, manager) = example().await?;
     /// # let graph = manager.handle("graph")?;
     /// let mut tokens = graph.subscribe();
-    /// let (token, _) = tokio::join!(tokens.next(), graph.token()); // subscribing itself asks for none
+    /// let (token, _) = tokio::join!(tokens.next(), graph.token()); // this manager was not started, so somebody has to ask
     /// assert_eq!(token.map(|token| token.generation()), Some(1));
     /// # Ok(())
     /// # }

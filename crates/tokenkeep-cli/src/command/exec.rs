@@ -44,7 +44,7 @@ pub(super) async fn prepare(global: &GlobalArgs, args: ExecArgs) -> Result<Comma
     program.args(arguments);
     let stopped = oneshot::run(global, async |manager| {
         let handle = manager.handle(&args.key)?;
-        let answer = handle.get(Demand { min_valid: args.min_valid, max_wait: args.max_wait }).await?;
+        let answer = handle.get(Demand::default().with_min_valid(args.min_valid).with_max_wait(args.max_wait)).await?;
         for warning in &answer.warnings {
             output::warning(&format!("{}: {warning}", handle.key()));
         }

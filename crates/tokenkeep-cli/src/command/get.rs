@@ -80,7 +80,7 @@ async fn answer(handle: &TokenHandle, args: &GetArgs) -> Result<Answer, Error> {
                 .with_next("try again, or allow a longer --max-wait"))
         })?;
     }
-    handle.get(Demand { min_valid: args.min_valid, max_wait: args.max_wait }).await
+    handle.get(Demand::default().with_min_valid(args.min_valid).with_max_wait(args.max_wait)).await
 }
 
 fn print(handle: &TokenHandle, answer: &Answer, format: Format) -> Result<(), Failure> {

@@ -52,7 +52,7 @@ pub(super) struct RequestArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: RequestArgs) -> Result<(), Failure> {
-    let demand = Demand { max_wait: args.max_wait, ..Demand::default() };
+    let demand = Demand::default().with_max_wait(args.max_wait);
     let call = Call::new(args.method, &args.headers, args.data.as_deref(), args.json.as_deref())?;
     let stopped = oneshot::run(global, async |manager| {
         let handle = manager.handle(&args.key)?;

@@ -30,10 +30,9 @@ pub(super) async fn token(
 fn demand(query: Option<&str>) -> Result<Demand, Problem> {
     let query = Query::parse(query, &["min_valid", "max_wait"])?;
     let default = Demand::default();
-    Ok(Demand {
-        min_valid: query.duration("min_valid", MAX_LIFE)?.unwrap_or(default.min_valid),
-        max_wait: query.duration("max_wait", MAX_WAIT)?.unwrap_or(default.max_wait),
-    })
+    let min_valid = query.duration("min_valid", MAX_LIFE)?.unwrap_or(default.min_valid);
+    let max_wait = query.duration("max_wait", MAX_WAIT)?.unwrap_or(default.max_wait);
+    Ok(default.with_min_valid(min_valid).with_max_wait(max_wait))
 }
 
 /// The longest time that a caller may wait.

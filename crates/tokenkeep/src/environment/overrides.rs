@@ -9,32 +9,38 @@ use crate::expiry::{MIN_EVERY, Policy, Refresh};
 /// What the environment says. The default says nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Overrides {
-    refresh: Option<Refresh>,
+    interval: Option<Duration>,
+    periodic: Option<bool>,
     max_failures: Option<u32>,
     without_fallbacks: bool,
 }
 
 impl Overrides {
-    /// Reads the variables; one that is empty counts as one that is not set. The error names all that are wrong, and
-    /// shows no value.
-    pub(crate) fn read(env: &dyn Environment) -> Result<Self, Error> {
+    /// Reads the variables with this prefix; one that is empty counts as one that is not set. The error names all that
+    /// are wrong, and shows no value.
+    pub(crate) fn read(prefix: &str, env: &dyn Environment) -> Result<Self, Error> {
         let mut faults = Vec::new();
-        let interval = read(env, INTERVAL, &mut faults, "a number of minutes, e.g. 45, at least 10 seconds", minutes);
-        let periodic = read(env, PERIODIC, &mut faults, "true or false", yes_or_no);
-        let max_failures = read(env, MAX_FAILURES, &mut faults, "a whole number from 1", |text| {
-            text.parse().ok().filter(|failures| *failures > 0)
-        });
-        let fallback = read(env, FALLBACK, &mut faults, "true or false", yes_or_no);
+        let mut reader = Reader { prefix, env, faults: &mut faults };
+        let interval = reader.read(INTERVAL, "a number of minutes, e.g. 45, at least 10 seconds", minutes);
+        let periodic = reader.read(PERIODIC, "true or false", yes_or_no);
+        let max_failures = reader
+            .read(MAX_FAILURES, "a whole number from 1", |text| text.parse().ok().filter(|failures| *failures > 0));
+        let fallback = reader.read(FALLBACK, "true or false", yes_or_no);
         if !faults.is_empty() {
             return Err(Error::new(Code::InvalidRequest, faults.join("; ")).with_next("set them anew, or not at all"));
         }
-        let refresh = if periodic == Some(false) { Some(Refresh::OnDemand) } else { interval.map(Refresh::Every) };
-        Ok(Self { refresh, max_failures, without_fallbacks: fallback == Some(false) })
+        Ok(Self { interval, periodic, max_failures, without_fallbacks: fallback == Some(false) })
     }
 
     /// The policy that is in force instead of a configured one.
     pub(crate) fn policy(&self, configured: &Policy) -> Policy {
-        Policy { refresh: self.refresh.unwrap_or(configured.refresh), ..configured.clone() }
+        let refresh = match (self.periodic, self.interval, configured.refresh) {
+            (Some(false), _, _) => Refresh::OnDemand,
+            (_, Some(interval), _) => Refresh::Every(interval),
+            (Some(true), None, Refresh::OnDemand) => Refresh::Ahead,
+            (_, None, refresh) => refresh,
+        };
+        Policy { refresh, ..configured.clone() }
     }
 
     /// After how many failures fallbacks are used, instead of the configured number.
@@ -48,19 +54,22 @@ impl Overrides {
     }
 }
 
-fn read<T>(
-    env: &dyn Environment,
-    name: &str,
-    faults: &mut Vec<String>,
-    wanted: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Option<T> {
-    let text = env.variable(name).filter(|text| !text.trim().is_empty())?;
-    let parsed = parse(text.trim());
-    if parsed.is_none() {
-        faults.push(format!("the environment variable `{}` is not {wanted}", env.full_name(name)));
+struct Reader<'a> {
+    prefix: &'a str,
+    env: &'a dyn Environment,
+    faults: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    fn read<T>(&mut self, name: &str, wanted: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let name = format!("{}{name}", self.prefix);
+        let text = self.env.variable(&name).filter(|text| !text.trim().is_empty())?;
+        let parsed = parse(text.trim());
+        if parsed.is_none() {
+            self.faults.push(format!("the environment variable `{name}` is not {wanted}"));
+        }
+        parsed
     }
-    parsed
 }
 
 fn minutes(text: &str) -> Option<Duration> {

@@ -227,7 +227,7 @@ impl ManagerBuilder {
     /// | variable, after the prefix | says |
     /// |---|---|
     /// | `TOKEN_REFRESH_INTERVAL_MINUTES` | renew tokens that are so old, and before they end; see [`crate::expiry::Refresh::Every`] |
-    /// | `TOKEN_ENABLE_PERIODIC_REFRESH` | `false`: renew a token only when somebody asks and it is over |
+    /// | `TOKEN_ENABLE_PERIODIC_REFRESH` | `false`: renew a token only when somebody asks and it is over; `true`: also ahead of that |
     /// | `TOKEN_MAX_FAILURES_BEFORE_FALLBACK` | use the fallbacks after so many failures in a row, from 1 |
     /// | `TOKEN_ENABLE_FALLBACK` | `false`: never use fallbacks |
     ///
@@ -487,9 +487,11 @@ impl ManagerBuilder {
         match &self.env_prefix {
             None => Ok((all, Overrides::default())),
             Some(prefix) if prefix.is_empty() || is_variable_name(prefix) => {
-                let own = Prefixed::new(prefix, all);
-                let overrides = Overrides::read(&own)?;
-                Ok((Arc::new(own), overrides))
+                if !prefix.is_empty() && !prefix.ends_with('_') {
+                    tracing::warn!("the prefix {prefix} does not end in '_': variables are named {prefix}TENANT");
+                }
+                let overrides = Overrides::read(prefix, &*all)?;
+                Ok((Arc::new(Prefixed::new(prefix, all)), overrides))
             }
             Some(prefix) => {
                 let what = format!("no environment variable can begin with {prefix:?}");

@@ -60,18 +60,47 @@ pub struct TokenHandle {
 /// use tokenkeep::Demand;
 ///
 /// // For an upload of ten minutes, in an answer to somebody who waits.
-/// let demand = Demand { min_valid: Duration::from_mins(10), max_wait: Duration::from_secs(5) };
+/// let demand = Demand::default().with_min_valid(Duration::from_mins(10)).with_max_wait(Duration::from_secs(5));
 /// let answer = manager.handle("graph")?.get(demand).await?;
 /// assert!(answer.token.expires_in() > Some(Duration::from_mins(10)));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Demand {
     /// The token must live at least so long.
     pub min_valid: Duration,
     /// Waits at most so long for one.
     pub max_wait: Duration,
+}
+
+impl Demand {
+    /// The same for a token that lives at least so long.
+    ///
+    /// ```
+    /// # use tokenkeep::Demand;
+    /// let demand = Demand::default().with_min_valid(std::time::Duration::from_mins(5));
+    /// assert_eq!(demand.min_valid.as_secs(), 300);
+    /// ```
+    #[must_use]
+    pub fn with_min_valid(mut self, min_valid: Duration) -> Self {
+        self.min_valid = min_valid;
+        self
+    }
+
+    /// The same by somebody who waits at most so long.
+    ///
+    /// ```
+    /// # use tokenkeep::Demand;
+    /// let demand = Demand::default().with_max_wait(std::time::Duration::from_millis(50));
+    /// assert_eq!(demand.max_wait.as_millis(), 50);
+    /// ```
+    #[must_use]
+    pub fn with_max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
+        self
+    }
 }
 
 impl Default for Demand {
@@ -97,6 +126,7 @@ impl Default for Demand {
 /// # }
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Answer {
     /// The token.
     pub token: Token,
@@ -244,7 +274,7 @@ impl TokenHandle {
     /// use std::time::Duration;
     /// use tokenkeep::{Code, Demand};
     ///
-    /// let demand = Demand { min_valid: Duration::from_hours(2), ..Demand::default() };
+    /// let demand = Demand::default().with_min_valid(Duration::from_hours(2));
     /// let error = manager.handle("graph")?.get(demand).await.unwrap_err();
     /// assert_eq!(error.code(), Code::InvalidRequest); // its tokens live one hour
     /// # Ok(())
@@ -362,7 +392,7 @@ impl TokenHandle {
         let current = match self.slot.live() {
             Some(live) => live.generation() == generation,
             // What the store has is not known here; if it is this one, it will not count.
-            None => generation > state.obsolete() && generation < u64::MAX,
+            None => generation > state.obsolete() && generation <= GREATEST_UNSEEN,
         };
         if current {
             self.slot.withdraw(&mut state);
@@ -422,8 +452,10 @@ impl TokenHandle {
         self.shared.status(&self.slot).await
     }
 
-    /// The present token at once, if there is one, and each new one. While somebody subscribes, the key counts as in
-    /// use.
+    /// The present token at once, if there is one, and each new one. While its provider is not configured there is none.
+    ///
+    /// While somebody subscribes, the key counts as in use: in a manager that was started its token is obtained if there is
+    /// none, once for however many subscribe, and renewed. In one that was not, a subscriber waits for what others cause.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -582,6 +614,9 @@ async fn landed(mut flight: FlightReceiver) -> Result<Arc<IssuedToken>, Error> {
     }
 }
 
+/// Nobody has had so many tokens: a greater generation that this process did not see is a mistake of whoever names it, and
+/// must not become the one that the next are counted from.
+const GREATEST_UNSEEN: u64 = 1 << 48;
 /// How many flights a call may wait for.
 const MAX_FLIGHTS_OF_A_CALL: u32 = 3;
 /// How often the store is looked at for callers who are turned away.

@@ -62,7 +62,11 @@ pub(super) fn normalized(
         failure.since = here(failure.since);
         failure.retry_at = here(failure.retry_at);
     }
-    record.token = record.token.filter(|token| !from_the_future(token.sent_at())).map(|token| {
+    // A store of the program's own may hold anything.
+    let is_fit = |token: &IssuedToken| {
+        unfit_token(token.access_token().expose_secret()).is_none() && is_token_type(&token.kind().token_type)
+    };
+    record.token = record.token.filter(|token| is_fit(token) && !from_the_future(token.sent_at())).map(|token| {
         let sent_at = here(token.sent_at());
         let windows = token
             .life()

@@ -33,6 +33,7 @@ pub(super) type Providers = HashMap<Box<str>, Arc<ProviderRuntime>>;
 /// # }
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reloaded {
     /// Providers that were not there before, sorted.
     pub added: Vec<String>,

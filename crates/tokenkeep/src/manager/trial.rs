@@ -25,6 +25,7 @@ use crate::source::{Ask, Expiry, Fault, FetchError, Fetched, TrialStep};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Trial {
     /// Whose login it was.
     pub key: Key,
@@ -49,6 +50,7 @@ pub struct Trial {
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TrialToken {
     /// `Bearer`, or what the issuer said instead.
     pub token_type: Box<str>,

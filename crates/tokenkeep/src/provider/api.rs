@@ -149,6 +149,7 @@ impl ApiBase {
             && is_plain(path)
             && self.holds(&self.resolved(path))
             && self.holds(&self.resolved(&decoded(path)))
+            && self.holds(&self.resolved(&merged(&decoded(path))))
     }
 
     fn resolved(&self, path: &str) -> Url {
@@ -199,6 +200,21 @@ fn decoded(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
+/// The path as a server sees it that takes several separators in a row for one before it resolves them.
+fn merged(path: &str) -> String {
+    let mut merged = String::with_capacity(path.len());
+    merged.extend(
+        path.chars()
+            .scan('\0', |before, c| {
+                let repeats = c == '/' && *before == '/';
+                *before = c;
+                Some((!repeats).then_some(c))
+            })
+            .flatten(),
+    );
+    merged
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +259,9 @@ mod tests {
             "/../admin",
             "/../apiadmin",
             "/a/../../admin",
+            "/a//../../admin",
+            "/a%2F%2F..%2F..%2Fadmin",
+            "/a/%2f../..;/admin",
             "/%2e%2e/admin",
             "/.%2E/admin",
             "/a%2f..%2F..%2fadmin",
@@ -307,6 +326,10 @@ mod tests {
             "https://a.example/api/..",
             "https://a.example/api/../admin",
             "https://a.example/api/a/../../admin",
+            "https://a.example/api//../admin",
+            "https://a.example/api//..%2fadmin",
+            "https://a.example/api/a//../../admin",
+            "https://a.example/api/a%2F%2F..%2F..%2Fadmin",
             "https://a.example/api/%2e%2e/admin",
             "https://a.example/api/..%2fadmin",
             "https://a.example/api/..;/admin",

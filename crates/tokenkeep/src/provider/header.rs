@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TokenHeader {
     /// `Authorization`, with the type that the issuer gave the token.
     #[default]

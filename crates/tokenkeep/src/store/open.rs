@@ -53,6 +53,11 @@ impl StoreUrl {
             let example = "sqlite: needs a path, e.g. sqlite:tokenkeep.db";
             return path_in(path).map(Self::Sqlite).ok_or_else(|| example.into());
         }
+        if cfg!(not(feature = "sqlite")) && text.starts_with("sqlite:") {
+            return Err(
+                "this program was built without SQLite: build it with the feature sqlite, or use file:DIR".into()
+            );
+        }
         let known = if cfg!(feature = "sqlite") { "memory:, file:DIR and sqlite:PATH" } else { "memory: and file:DIR" };
         Err(format!("there is no store '{}:'; known are {known}", text.split(':').next().unwrap_or("")))
     }

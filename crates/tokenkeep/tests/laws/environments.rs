@@ -84,6 +84,25 @@ async fn variables_that_are_not_set_or_empty_or_of_another_prefix_change_nothing
     assert_eq!(world.issuer.count(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn periodic_refresh_can_be_switched_on_where_it_is_configured_to_be_off() {
+    let policy = Policy { refresh: Refresh::OnDemand, ..Policy::default() };
+    let world = World::with(&[("APP_TOKEN_ENABLE_PERIODIC_REFRESH", "on")], policy).await;
+    world.manager.start();
+    let _subscriber = world.graph().subscribe();
+    world.get().await.unwrap();
+    pass(HOUR * 24).await;
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test]
+async fn the_prefix_stands_before_the_whole_name_whatever_it_is() {
+    let builder =
+        |name: &str| TokenManager::builder().environment(environment(&[(name, "sesame")])).env_prefix("TOKEN_").build();
+    builder("TOKEN_ENABLE_FALLBACK").await.unwrap();
+    builder("TOKEN_TOKEN_ENABLE_FALLBACK").await.unwrap_err();
+}
+
 #[tokio::test]
 async fn everything_that_is_wrong_in_the_environment_is_said_at_once_and_no_value_shown() {
     let wrong = [

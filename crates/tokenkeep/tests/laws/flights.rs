@@ -134,7 +134,7 @@ async fn a_token_is_saved_before_anybody_has_it() {
 async fn max_wait_ends_the_waiting_and_not_the_request() {
     let world = world(HOUR).await;
     world.issuer.hold();
-    let demand = Demand { max_wait: SECOND * 2, ..Demand::default() };
+    let demand = Demand::default().with_max_wait(SECOND * 2);
     let error = world.graph().get(demand).await.unwrap_err();
     assert_eq!((error.code(), error.retry_after()), (Code::Unavailable, Some(SECOND)));
     world.issuer.let_go();

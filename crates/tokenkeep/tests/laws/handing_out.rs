@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use tokenkeep::expiry::Policy;
 use tokenkeep::seal::SealKey;
-use tokenkeep::source::Fault;
+use tokenkeep::source::{Fault, FetchError};
 use tokenkeep::store::{MemoryStore, StoreUrl};
-use tokenkeep::{Clock, Code, Demand, SourceSettings, TokenManager, Warning};
+use tokenkeep::{
+    Clock, Code, Demand, ManagerBuilder, SourceSettings, Subscriber, Token, TokenHandle, TokenManager, Warning,
+};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -103,7 +105,7 @@ async fn who_needs_more_life_than_is_left_gets_a_new_token() {
     let world = world(HOUR).await;
     world.get().await.unwrap();
     pass(MINUTE * 40).await;
-    let demand = Demand { min_valid: MINUTE * 30, ..Demand::default() };
+    let demand = Demand::default().with_min_valid(MINUTE * 30);
     let answer = world.graph().get(demand).await.unwrap();
     assert_eq!(answer.token.generation(), 2);
 }
@@ -112,7 +114,7 @@ async fn who_needs_more_life_than_is_left_gets_a_new_token() {
 async fn who_needs_more_life_than_the_issuer_gives_is_told_so_and_nothing_is_requested() {
     let world = world(HOUR).await;
     world.get().await.unwrap();
-    let demand = Demand { min_valid: HOUR * 2, ..Demand::default() };
+    let demand = Demand::default().with_min_valid(HOUR * 2);
     let error = world.graph().get(demand).await.unwrap_err();
     assert_eq!(error.code(), Code::InvalidRequest);
     assert!(error.to_string().contains("min_valid is 7200 s, but the issuer's tokens live 3600 s"), "{error}");
@@ -305,4 +307,48 @@ async fn a_token_type_that_no_header_can_carry_is_no_token() {
         assert_eq!(error.code(), Code::Unavailable, "{token_type:?}");
         assert!(error.to_string().contains("token_type"), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_nobody_can_have_had_is_not_rejected() {
+    let world = world(HOUR).await;
+    for generation in [u64::MAX, u64::MAX - 1, 1 << 49] {
+        world.graph().reject_generation(generation);
+    }
+    let first = world.get().await.unwrap();
+    assert_eq!(first.generation(), 1);
+    world.graph().reject(&first);
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_source_says_reaches_callers_shortened() {
+    let world = world(HOUR).await;
+    world.issuer.reply(Reply::Fail(FetchError::new(Fault::Unavailable, "ä".repeat(1_000_000))));
+    let error = world.get().await.unwrap_err();
+    assert!(error.to_string().len() < 4000, "{} bytes", error.to_string().len());
+}
+
+#[test]
+fn everything_that_a_program_holds_can_go_to_another_thread() {
+    fn goes<T: Send + Sync + 'static>() {}
+    fn goes_alone<T: Send>(_: T) {}
+    fn of_a_handle(handle: &TokenHandle) {
+        goes_alone(handle.token());
+        goes_alone(handle.get(Demand::default()));
+        goes_alone(handle.refresh());
+        goes_alone(handle.clear());
+        goes_alone(handle.status());
+    }
+    goes::<TokenManager>();
+    goes::<TokenHandle>();
+    goes::<Token>();
+    goes::<tokenkeep::Error>();
+    goes::<ManagerBuilder>();
+    goes::<Subscriber>();
+    goes::<tokenkeep::Event>();
+    goes::<tokenkeep::Status>();
+    goes::<tokenkeep::config::Config>();
+    goes_alone(TokenManager::builder().build());
+    let _ = of_a_handle;
 }

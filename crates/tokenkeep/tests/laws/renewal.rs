@@ -91,7 +91,7 @@ async fn however_short_the_life_there_is_at_most_one_request_a_second() {
         let world = world(Duration::from_millis(life_ms)).await;
         world.manager.start();
         for _ in 0..200 {
-            let demand = Demand { max_wait: SECOND * 3, ..Demand::default() };
+            let demand = Demand::default().with_max_wait(SECOND * 3);
             world.graph().get(demand).await.ok();
             pass(Duration::from_millis(10)).await;
         }
@@ -235,7 +235,7 @@ async fn a_token_that_is_over_when_it_comes_is_the_issuers_trouble_and_backed_of
 async fn who_needs_nearly_all_of_the_life_is_told_after_one_new_token() {
     let world = world(SECOND * 10).await;
     world.issuer.hold();
-    let demand = Demand { min_valid: Duration::from_millis(9_900), ..Demand::default() };
+    let demand = Demand::default().with_min_valid(Duration::from_millis(9_900));
     let graph = world.graph();
     let (answer, ()) = tokio::join!(graph.get(demand), async {
         for arrived in 1..=5 {

@@ -72,7 +72,7 @@ impl Caller {
     async fn work(self, pause: Duration) {
         let tally = &self.tallies[self.at];
         loop {
-            match self.handle.get(Demand { max_wait: PATIENCE, ..Demand::default() }).await {
+            match self.handle.get(Demand::default().with_max_wait(PATIENCE)).await {
                 Ok(answer) => {
                     tally.served.fetch_add(1, Ordering::Relaxed);
                     if matches!(self.system.origin, Origin::Issuer(_)) {

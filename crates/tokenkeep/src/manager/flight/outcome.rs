@@ -128,13 +128,24 @@ fn failure_after(before: Option<&Failure>, fault: &FetchError, present: Present,
     let delay = backoff::delay(kind, step, present, fault.retry_after, fastrand::f32());
     Failure {
         kind,
-        what: fault.what.clone(),
+        what: shortened(&fault.what),
         next: fault.next.clone(),
         count,
         since: before.map_or(now, |before| before.since),
         retry_at: delay.map_or(Moment::NEVER, |delay| now.plus(delay)),
     }
 }
+
+/// What a source says goes to every caller and into the store.
+fn shortened(what: &str) -> String {
+    match what.char_indices().nth(LONGEST_WHAT) {
+        Some((end, _)) => format!("{}…", &what[..end]),
+        None => what.to_owned(),
+    }
+}
+
+/// In characters; the sources of this crate stay well below.
+const LONGEST_WHAT: usize = 1000;
 
 fn is_transient(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::Unavailable | FailureKind::RateLimited)
