@@ -18,6 +18,7 @@ mod memory;
 mod open;
 #[cfg(feature = "stores")]
 mod private;
+mod record;
 mod record_json;
 #[cfg(feature = "stores")]
 mod reopening;
@@ -27,25 +28,20 @@ mod sealed;
 mod sqlite;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::budget::{Budget, Spending};
-use crate::clock::Moment;
 use crate::credentials::Credentials;
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
 use crate::key::Key;
-use crate::secret::Secret;
-use crate::token::IssuedToken;
 
 #[cfg(feature = "stores")]
 pub use file::FileStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "stores")]
 pub use open::{StoreUrl, open, open_sealed};
+pub use record::{Record, Version, Versioned};
 pub use record_json::InvalidRecord;
 #[cfg(feature = "stores")]
 pub(crate) use reopening::ReopeningStore;
@@ -187,63 +183,6 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Finishes what is under way and lets go of files and connections, if it has any.
     async fn close(&self) {}
-}
-
-/// What a store keeps of a key.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// Counts the tokens of this key; goes on counting when a token is cleared.
-    pub generation: u64,
-    /// What shaped the token.
-    pub fingerprint: Fingerprint,
-    /// The token, if there is one.
-    pub token: Option<Arc<IssuedToken>>,
-    /// After how long the issuer advised to renew it.
-    pub refresh_in: Option<Duration>,
-    /// This token's draw, 0 to 1, by which its renewal is moved earlier.
-    pub jitter: f32,
-    /// The newest refresh token.
-    pub refresh_token: Option<Secret>,
-    /// When the issuer was last asked.
-    pub asked_at: Option<Moment>,
-    /// The failure in force.
-    pub failure: Option<Failure>,
-    /// Under which boot the moments' boot times were written; see [`crate::Clock::boot_id`].
-    pub boot_id: Box<str>,
-}
-
-impl Record {
-    /// The same record, counted as another generation.
-    #[must_use]
-    pub(crate) fn with_generation(mut self, generation: u64) -> Self {
-        self.generation = generation;
-        self.token = self.token.map(|token| Arc::new(token.with_generation(generation)));
-        self
-    }
-}
-
-/// Orders all writes to a store, over all keys: a later write has a greater version, also after a restart. One counter
-/// for the whole store, which is incremented in the same atomic step in which the record is written.
-///
-/// ```
-/// # use tokenkeep::store::Version;
-/// assert!(Version(7) > Version::ZERO);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Version(pub u64);
-
-impl Version {
-    /// Before all writes.
-    pub const ZERO: Self = Self(0);
-}
-
-/// A record and the version that a write has to name to replace it.
-#[derive(Debug, Clone)]
-pub struct Versioned {
-    /// Its version.
-    pub version: Version,
-    /// The record.
-    pub record: Record,
 }
 
 /// What became of a write.
