@@ -13,6 +13,7 @@
 pub mod contract;
 #[cfg(feature = "stores")]
 mod file;
+mod lease;
 mod memory;
 #[cfg(feature = "stores")]
 mod open;
@@ -38,10 +39,11 @@ use crate::key::Key;
 
 #[cfg(feature = "stores")]
 pub use file::FileStore;
+pub use lease::{Holder, LeaseOutcome};
 pub use memory::MemoryStore;
 #[cfg(feature = "stores")]
 pub use open::{StoreUrl, open, open_sealed};
-pub use record::{Record, Version, Versioned};
+pub use record::{Record, SaveOutcome, Version, Versioned};
 pub use record_json::InvalidRecord;
 #[cfg(feature = "stores")]
 pub(crate) use reopening::ReopeningStore;
@@ -183,47 +185,6 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Finishes what is under way and lets go of files and connections, if it has any.
     async fn close(&self) {}
-}
-
-/// What became of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum SaveOutcome {
-    /// Written, as this version.
-    Saved(Version),
-    /// Not written: the key's version is not the expected one.
-    Conflict,
-}
-
-/// What became of an attempt to take a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum LeaseOutcome {
-    /// It is the caller's now.
-    Acquired,
-    /// Somebody else has it, for at most so long if not renewed.
-    Held(Duration),
-}
-
-/// Who holds a lease: unique per flight, over all processes.
-///
-/// ```
-/// # use tokenkeep::store::Holder;
-/// assert_ne!(Holder::unique(), Holder::unique());
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Holder(Box<str>);
-
-impl Holder {
-    /// A name that nobody else has.
-    pub fn unique() -> Self {
-        Self(format!("{}-{:016x}", std::process::id(), fastrand::u64(..)).into())
-    }
-
-    /// The name as stores write it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// A store that cannot do its work now. It says what happened and where; it holds no record's content. Tokens go on

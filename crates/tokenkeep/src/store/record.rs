@@ -1,4 +1,4 @@
-//! What is kept of a key, and the version by which writes are ordered.
+//! What is kept of a key, the version by which writes are ordered, and what becomes of one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,4 +64,14 @@ pub struct Versioned {
     pub version: Version,
     /// The record.
     pub record: Record,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum SaveOutcome {
+    /// Written, as this version.
+    Saved(Version),
+    /// Not written: the key's version is not the expected one.
+    Conflict,
 }
