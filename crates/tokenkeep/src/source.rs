@@ -88,41 +88,222 @@ pub use self::trial::{TrialAnswer, TrialStep};
 ///
 /// Add `async-trait` to your dependencies to implement it; the signatures that it makes name types of `std` and of this
 /// crate only. The `Debug` of a source must show no secret, which that of [`Secret`] does not.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokenkeep::fingerprint::Fingerprint;
+/// use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource};
+/// # use tokenkeep::{Key, Secret};
+///
+/// /// Opaque tokens for tests, each account its own.
+/// #[derive(Debug)]
+/// struct Fake;
+///
+/// #[async_trait::async_trait]
+/// impl TokenSource for Fake {
+///     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+///         Ok(Fetched::new(Secret::new(format!("a-token-of-{}", ask.key.account()))))
+///     }
+///     fn issuer(&self) -> &str {
+///         "nobody"
+///     }
+///     fn fingerprint(&self) -> Fingerprint {
+///         Fingerprint::of([("source", "fake")])
+///     }
+/// }
+///
+/// let fetched = Fake.fetch(Ask::new(&Key::parse("fake:7")?)).await?;
+/// assert_eq!(fetched.access_token.expose_secret(), "a-token-of-7");
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait TokenSource: Send + Sync + fmt::Debug {
     /// Asks the issuer once. It repeats nothing, remembers nothing, and looks at no clock.
     ///
     /// The call is dropped when it takes longer than [`Policy::timeout`](crate::expiry::Policy::timeout), so a time-out
     /// of its own is of use only if it is shorter. A panic counts as [`Fault::Unavailable`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{Key, source::{Ask, Fault, TokenSource}};
+    /// let key = Key::parse("vault")?;
+    /// let fetched = Vault::new("0000").fetch(Ask::new(&key)).await?; // as a test of a source calls it
+    /// assert_eq!(fetched.access_token.expose_secret(), "a-token");
+    /// let error = Vault::new("1234").fetch(Ask::new(&key)).await.unwrap_err();
+    /// assert_eq!(error.fault, Fault::Refused);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError>;
 
     /// Asks the issuer once for somebody who wants to see what happens, and tells each request as it is made, without
     /// secrets. A source with nothing to tell has no steps.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// # use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource, TrialStep};
+    /// # #[derive(Debug)]
+    /// # struct Telling(Vault);
+    /// # #[async_trait::async_trait]
+    /// # impl TokenSource for Telling {
+    /// #     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+    /// #         self.0.fetch(ask).await
+    /// #     }
+    /// #     fn issuer(&self) -> &str {
+    /// #         self.0.issuer()
+    /// #     }
+    /// #     fn fingerprint(&self) -> Fingerprint {
+    /// #         self.0.fingerprint()
+    /// #     }
+    /// async fn trial(&self, ask: Ask<'_>, steps: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
+    ///     steps.push(TrialStep { name: "login".into(), url: "https://vault.example/open?pin=‹pin›".into(), ..asked() });
+    ///     self.fetch(ask).await
+    /// }
+    /// # }
+    /// # fn asked() -> TrialStep {
+    /// #     let (name, url, answer, found) = (String::new(), String::new(), None, Vec::new());
+    /// #     TrialStep { name, method: "GET", url, headers: Vec::new(), body: None, answer, found }
+    /// # }
+    /// # let vault = Telling(Vault::new("1234"));
+    ///
+    /// let trial = manager_of(vault).await?.try_login("vault", None).await?;
+    /// assert!(trial.outcome.is_err());
+    /// assert_eq!(trial.steps[0].url, "https://vault.example/open?pin=‹pin›"); // a PIN is shown to nobody
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn trial(&self, ask: Ask<'_>, _steps: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
         self.fetch(ask).await
     }
 
     /// The issuer's host (or the program, or whatever a person would recognise), for messages.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let trial = manager_of(Vault::new("0000")).await?.try_login("vault", None).await?;
+    /// assert_eq!(format!("{} was asked", trial.issuer), "vault.example was asked");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn issuer(&self) -> &str;
 
     /// What shapes the tokens of this source: the grant, the address, the client, its secrets, the scope. A stored token
     /// with another fingerprint is not used, so whatever is left out here can change without a new token. It is the same
     /// after a restart. The account of a key is no part of it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # use tokenkeep::source::TokenSource;
+    /// # fn main() {
+    /// let fingerprint = |pin| Vault::new(pin).fingerprint();
+    /// assert_eq!(fingerprint("0000"), fingerprint("0000")); // the next start finds the token of this one
+    /// assert_ne!(fingerprint("0000"), fingerprint("1234")); // another PIN wants another token
+    /// # }
+    /// ```
     fn fingerprint(&self) -> Fingerprint;
 
     /// Whether asking can spend a refresh token that only a person can replace, so that two processes must never ask
-    /// at once, and none with a token that may be old.
+    /// at once, and none with a token that may be old. Where the store gives no lease, such a source is asked only if the
+    /// newest refresh token is known and no token can be handed out any more. To try out its login is refused.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// # use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource};
+    /// # #[derive(Debug)]
+    /// # struct Rotating(Vault);
+    /// # #[async_trait::async_trait]
+    /// # impl TokenSource for Rotating {
+    /// #     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+    /// #         self.0.fetch(ask).await
+    /// #     }
+    /// #     fn issuer(&self) -> &str {
+    /// #         self.0.issuer()
+    /// #     }
+    /// #     fn fingerprint(&self) -> Fingerprint {
+    /// #         self.0.fingerprint()
+    /// #     }
+    /// fn rotates(&self) -> bool {
+    ///     true // the vault takes each refresh token once
+    /// }
+    /// # }
+    /// # let manager = manager_of(Rotating(Vault::new("0000"))).await?;
+    ///
+    /// // To try it out would spend the refresh token of those who use it.
+    /// assert!(manager.try_login("vault", None).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     fn rotates(&self) -> bool {
         false
     }
 
     /// Whether its tokens are worth keeping in a store.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// # use tokenkeep::source::{Ask, FetchError, Fetched, Keep, TokenSource};
+    /// # #[derive(Debug)]
+    /// # struct Computed(Vault);
+    /// # #[async_trait::async_trait]
+    /// # impl TokenSource for Computed {
+    /// #     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+    /// #         self.0.fetch(ask).await
+    /// #     }
+    /// #     fn issuer(&self) -> &str {
+    /// #         self.0.issuer()
+    /// #     }
+    /// #     fn fingerprint(&self) -> Fingerprint {
+    /// #         self.0.fingerprint()
+    /// #     }
+    /// fn keep(&self) -> Keep {
+    ///     Keep::InMemory // it computes its tokens, and has them at once
+    /// }
+    /// # }
+    /// # let manager = manager_of(Computed(Vault::new("0000"))).await?;
+    ///
+    /// let status = manager.handle("vault")?.status().await; // a mere look
+    /// assert!(status.has_token);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn keep(&self) -> Keep {
         Keep::InStore
     }
 }
 
 /// Where the tokens of a source are kept.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// # use tokenkeep::source::{Keep, TokenSource};
+/// # use tokenkeep::{Key, SourceSettings, TokenManager, clock::SystemClock, store::{MemoryStore, Store}};
+/// # let store = Arc::new(MemoryStore::new(Arc::new(SystemClock::new())));
+/// # let (vault, settings) = (Vault::new("0000"), SourceSettings::default());
+/// assert_eq!(vault.keep(), Keep::InStore); // unless a source says otherwise
+/// let manager = TokenManager::builder().source("vault", Arc::new(vault), settings).store(store.clone()).build().await?;
+/// manager.token("vault").await?;
+/// assert!(store.load(&Key::parse("vault")?).await?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// In the store: another process or the next start uses them again.
@@ -132,6 +313,21 @@ pub enum Keep {
 }
 
 /// What a source may need to know for one request.
+///
+/// ```
+/// use tokenkeep::Key;
+/// use tokenkeep::source::Ask;
+///
+/// // What a source sends depends on what it was given.
+/// fn form(ask: Ask<'_>) -> String {
+///     match ask.refresh_token {
+///         Some(token) => format!("renew={}", token.expose_secret()),
+///         None => format!("login={}", ask.key.account()),
+///     }
+/// }
+/// assert_eq!(form(Ask::new(&Key::parse("vault:7")?)), "login=7");
+/// # Ok::<(), tokenkeep::key::InvalidKey>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Ask<'a> {
@@ -159,12 +355,32 @@ impl<'a> Ask<'a> {
     }
 
     /// The same with a refresh token.
+    ///
+    /// ```
+    /// # use tokenkeep::{Key, Secret, source::Ask};
+    /// # let key = Key::parse("vault:7")?;
+    /// let spent = Secret::new("a-refresh-token");
+    /// let ask = Ask::new(&key).with_refresh_token(&spent); // a test: what does the source do with one that is spent?
+    /// assert_eq!(ask.refresh_token, Some(&spent));
+    /// assert_eq!(ask.with_refresh_token(None).refresh_token, None);
+    /// # Ok::<(), tokenkeep::key::InvalidKey>(())
+    /// ```
     #[must_use]
     pub fn with_refresh_token(self, refresh_token: impl Into<Option<&'a Secret>>) -> Self {
         Self { refresh_token: refresh_token.into(), ..self }
     }
 
     /// The same with credentials that the store has.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Key, Secret, source::Ask};
+    /// # let key = Key::parse("vault:7")?;
+    /// let stored = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// let ask = Ask::new(&key).with_credentials(&stored);
+    /// let username = ask.credentials.and_then(|credentials| credentials.get("username"));
+    /// assert_eq!(username.map(Secret::expose_secret), Some("ann"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_credentials(self, credentials: impl Into<Option<&'a Credentials>>) -> Self {
         Self { credentials: credentials.into(), ..self }
