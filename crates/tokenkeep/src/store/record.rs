@@ -10,6 +10,25 @@ use crate::secret::Secret;
 use crate::token::IssuedToken;
 
 /// What a store keeps of a key.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// # use tokenkeep::{Key, TokenManager, clock::SystemClock, store::{MemoryStore, Store}};
+/// # let sandbox = issuer().await?;
+/// # let store = Arc::new(MemoryStore::new(Arc::new(SystemClock::new())));
+/// # let builder = TokenManager::builder().config_text(configuration(&sandbox)).environment(environment);
+/// # let manager = builder.store(store.clone()).build().await?;
+/// let token = manager.token("graph").await?;
+/// let record = store.load(&Key::parse("graph")?).await?.ok_or("nothing")?.record;
+/// assert_eq!(record.generation, token.generation());
+/// assert!(record.failure.is_none() && record.asked_at.is_some());
+/// assert!(!format!("{record:?}").contains(token.expose_secret()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Record {
     /// Counts the tokens of this key; goes on counting when a token is cleared.
@@ -58,6 +77,22 @@ impl Version {
 }
 
 /// A record and the version that a write has to name to replace it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tokenkeep::store::{SaveOutcome, Store};
+/// # let (store, _clock) = memory();
+/// # let _saved = store.save(&key("graph"), &record(1), None).await?;
+/// use tokenkeep::store::{Record, Versioned};
+///
+/// let Versioned { version, record } = store.load(&key("graph")).await?.ok_or("nothing")?;
+/// let forgotten = Record { token: None, refresh_token: None, ..record }; // its generation stays
+/// assert_ne!(store.save(&key("graph"), &forgotten, Some(version)).await?, SaveOutcome::Conflict);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Versioned {
     /// Its version.
@@ -67,6 +102,22 @@ pub struct Versioned {
 }
 
 /// What became of a write.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use tokenkeep::store::{Store, Version};
+/// # let (store, _clock) = memory();
+/// use tokenkeep::store::SaveOutcome;
+///
+/// match store.save(&key("graph"), &record(1), None).await? {
+///     SaveOutcome::Saved(version) => assert_eq!(version, Version(1)),
+///     SaveOutcome::Conflict => println!("somebody has written: load, decide again"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum SaveOutcome {
