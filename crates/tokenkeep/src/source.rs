@@ -163,12 +163,12 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
     /// #         self.0.fingerprint()
     /// #     }
     /// async fn trial(&self, ask: Ask<'_>, steps: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
-    ///     steps.push(TrialStep { name: "login".into(), url: "https://vault.example/open?pin=‹pin›".into(), ..asked() });
+    ///     steps.push(TrialStep { url: "https://vault.example/open?pin=‹pin›".into(), ..get() });
     ///     self.fetch(ask).await
     /// }
     /// # }
-    /// # fn asked() -> TrialStep {
-    /// #     let (name, url, answer, found) = (String::new(), String::new(), None, Vec::new());
+    /// # fn get() -> TrialStep {
+    /// #     let (name, url, answer, found) = ("login".into(), String::new(), None, Vec::new());
     /// #     TrialStep { name, method: "GET", url, headers: Vec::new(), body: None, answer, found }
     /// # }
     /// # let vault = Telling(Vault::new("1234"));
