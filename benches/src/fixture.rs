@@ -6,12 +6,11 @@ mod issuer;
 mod http_issuer;
 mod nothing_kept;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
 use tokenkeep::expiry::Policy;
-use tokenkeep::provider::{Accounts, ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::provider::{Accounts, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::source::TokenSource;
 use tokenkeep::{ManagerBuilder, Secret, SourceSettings, TokenManager};
 use tokio::runtime::{Builder, Runtime};
@@ -30,14 +29,10 @@ pub(crate) fn manager_builder(issuer: &Arc<Issuer>, policy: Policy) -> ManagerBu
 
 /// The same, whose issuer is on HTTP.
 pub(crate) fn manager_over_http(http: &HttpIssuer) -> Result<ManagerBuilder> {
-    let grant = Grant::ClientCredentials(TokenEndpointSettings {
-        token_url: TokenUrl::parse(http.url(), Transport::Secure)?,
-        client_id: "bench".into(),
-        client_secret: Some(Secret::new("bench-secret")),
-        client_auth: ClientAuth::default(),
-        scope: Vec::new(),
-        extra: BTreeMap::new(),
-    });
+    let grant = Grant::ClientCredentials(
+        TokenEndpointSettings::new(TokenUrl::parse(http.url(), Transport::Secure)?, "bench")
+            .with_client_secret(Secret::new("bench-secret")),
+    );
     let mut provider = Provider::new(PROVIDER, grant)?;
     provider.accounts = Accounts::Any;
     Ok(TokenManager::builder().provider(provider).store(Arc::new(NothingKept)))

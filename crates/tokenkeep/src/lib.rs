@@ -71,7 +71,7 @@
 //! | `url` | addresses that tokens must not leave ([`provider::ApiBase`]) |
 //! | `store-contract` | the laws that every store keeps, for tests of your own |
 //!
-//! With `default-features = false` there are 51 dependencies, and with them the manager, the store in memory, fixed tokens
+//! With `default-features = false` there are 52 dependencies, and with them the manager, the store in memory, fixed tokens
 //! and sources of your own.
 //!
 //! # Where to go next

@@ -337,6 +337,8 @@ impl TokenManager {
 pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
+    /// Whether somebody chose it.
+    store_is_named: bool,
     providers: ArcSwap<Providers>,
     sources: Maker,
     overrides: Overrides,

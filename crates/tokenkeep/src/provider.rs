@@ -37,17 +37,14 @@ pub use self::login::LoginSettings;
 /// A configured way to get tokens.
 ///
 /// ```
-/// use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+/// use tokenkeep::provider::{Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
 /// use tokenkeep::Secret;
 ///
-/// let endpoint = TokenEndpointSettings {
-///     token_url: TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?,
-///     client_id: "reports".to_owned(),
-///     client_secret: Some(Secret::new("reports-secret")),
-///     client_auth: ClientAuth::default(),
-///     scope: vec!["reports.read".to_owned()],
-///     extra: [("audience".to_owned(), "https://api.example.com".to_owned())].into(),
-/// };
+/// let token_url = TokenUrl::parse("https://login.example.com/oauth2/token", Transport::Secure)?;
+/// let endpoint = TokenEndpointSettings::new(token_url, "reports")
+///     .with_client_secret(Secret::new("reports-secret"))
+///     .with_scope(["reports.read"])
+///     .with_extra("audience", "https://api.example.com");
 /// let graph = Provider::new("graph", Grant::ClientCredentials(endpoint))?; // for `ManagerBuilder::provider`
 /// assert_eq!(graph.max_failures, 1);
 /// # Ok::<_, Box<dyn std::error::Error>>(())

@@ -420,7 +420,7 @@ impl IssuedToken {
             let scheme: &str =
                 if self.kind.token_type.eq_ignore_ascii_case("bearer") { "Bearer" } else { &self.kind.token_type };
             let text = Zeroizing::new(format!("{scheme} {}", self.access_token.expose_secret()).into_bytes());
-            // Sources let no text through that is not a header value (see `source::is_header_text`).
+            // No other text becomes a token, nor its type (see `manager::record::accept`).
             let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
                 .unwrap_or_else(|_| HeaderValue::from_static(""));
             value.set_sensitive(true);

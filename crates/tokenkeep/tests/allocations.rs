@@ -2,6 +2,8 @@
 //!
 //! A binary of its own, since the allocator counts for the whole process.
 
+#![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
+
 use std::alloc::System;
 use std::hint::black_box;
 

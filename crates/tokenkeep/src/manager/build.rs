@@ -68,8 +68,9 @@ enum Unread {
 
 #[derive(Default)]
 enum StoreChoice {
+    /// None was named, and so it is in memory.
     #[default]
-    Memory,
+    None,
     #[cfg(feature = "stores")]
     Url(StoreUrl),
     Open(Arc<dyn Store>),
@@ -262,7 +263,7 @@ impl ManagerBuilder {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// use std::sync::Arc;
     /// use tokenkeep::fingerprint::Fingerprint;
-    /// use tokenkeep::source::{Ask, Expiry, FetchError, Fetched, TokenSource};
+    /// use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource};
     /// use tokenkeep::{Secret, SourceSettings, TokenManager};
     ///
     /// #[derive(Debug)]
@@ -271,14 +272,8 @@ impl ManagerBuilder {
     /// #[async_trait::async_trait]
     /// impl TokenSource for Vault {
     ///     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
-    ///         Ok(Fetched {
-    ///             access_token: Secret::new(format!("token-of-{}", ask.key.account())),
-    ///             token_type: "Bearer".into(),
-    ///             scope: None,
-    ///             expiry: Expiry::In(std::time::Duration::from_mins(10)),
-    ///             refresh_in: None,
-    ///             refresh_token: None,
-    ///         })
+    ///         let token = Secret::new(format!("token-of-{}", ask.key.account()));
+    ///         Ok(Fetched::new(token).expiring_in(std::time::Duration::from_mins(10)))
     ///     }
     ///     fn issuer(&self) -> &str {
     ///         "vault"
@@ -413,8 +408,12 @@ impl ManagerBuilder {
     /// Opens the store and makes the manager. Spawns nothing, asks no issuer.
     ///
     /// A store that cannot be opened is no error: tokens go on from memory, log and status say so, and it is opened as
-    /// soon as it can be; see [`TokenManager::store_trouble`]. `invalid_request` if a name is no name or stands twice,
-    /// or if the configuration or a variable is wrong.
+    /// soon as it can be; see [`TokenManager::store_trouble`]. Where none is named, neither by the program nor by its
+    /// configuration, tokens are kept in memory.
+    ///
+    /// `invalid_request` if a name is no name or stands twice, if the configuration or a variable is wrong, if there are
+    /// `seal_keys` for a store of the program's own, or if no store is named though a provider's refresh token is replaced
+    /// by each use: the next start would have one that is spent.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -432,8 +431,15 @@ impl ManagerBuilder {
         #[cfg(feature = "config")]
         self.read_config(&*environment).await?;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        #[cfg(feature = "stores")]
+        if matches!(self.store, StoreChoice::Open(_)) && !self.seal_keys.is_empty() {
+            let what = "seal_keys are for a store at a URL, and this program brings a store of its own";
+            return Err(Error::new(Code::InvalidRequest, what)
+                .with_next("leave them out, and wrap the store in a SealedStore if it is to be sealed"));
+        }
+        let store_is_named = !matches!(self.store, StoreChoice::None);
         let store: Arc<dyn Store> = match self.store {
-            StoreChoice::Memory => Arc::new(MemoryStore::new(Arc::clone(&clock))),
+            StoreChoice::None => Arc::new(MemoryStore::new(Arc::clone(&clock))),
             StoreChoice::Open(store) => store,
             #[cfg(feature = "stores")]
             StoreChoice::Url(url) => Arc::new(ReopeningStore::new(url, self.seal_keys, Arc::clone(&clock))),
@@ -446,6 +452,7 @@ impl ManagerBuilder {
         for runtime in configured.chain(own) {
             check_provider_name(&runtime.name)
                 .map_err(|error| Error::new(Code::InvalidRequest, format!("provider {:?}: {error}", runtime.name)))?;
+            runtime.check_store(store_is_named)?;
             let name = runtime.name.clone();
             if providers.insert(name.clone(), Arc::new(runtime)).is_some() {
                 return Err(Error::new(Code::InvalidRequest, format!("provider {name:?} is there twice")));
@@ -457,6 +464,7 @@ impl ManagerBuilder {
         let shared = Shared {
             clock,
             store,
+            store_is_named,
             providers: ArcSwap::from_pointee(providers),
             sources,
             overrides,
@@ -503,7 +511,7 @@ impl ManagerBuilder {
         }
         let chosen = std::mem::take(&mut self.store);
         *self = std::mem::take(self).config(config);
-        if !matches!(chosen, StoreChoice::Memory) {
+        if !matches!(chosen, StoreChoice::None) {
             self.store = chosen;
         }
         Ok(())

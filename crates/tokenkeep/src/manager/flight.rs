@@ -255,7 +255,7 @@ impl Flight {
 
     /// Longer than a request can take, so that a lease ends only when its holder is gone.
     fn lease_ttl(&self) -> Duration {
-        self.provider().policy().timeout + LEASE_MARGIN
+        self.provider().policy().timeout.saturating_add(LEASE_MARGIN)
     }
 }
 

@@ -185,16 +185,15 @@ impl TokenHandle {
     /// ```
     #[inline]
     pub async fn token(&self) -> Result<Token, Error> {
-        match self.current() {
+        match self.settled() {
             Some(token) => Ok(token),
             None => Box::pin(self.obtain(Demand::default())).await.map(|answer| answer.token),
         }
     }
 
-    /// The present token, if it is good and need not be renewed. Never waits, asks nobody.
+    /// The present token, if it is good. Never waits, asks nobody, and works outside of a runtime.
     ///
-    /// While the manager's background work runs, that is not a good one that is due: [`TokenHandle::token`] hands it
-    /// out, and has it renewed.
+    /// In a manager that was started, whoever asks keeps the key in use, and its token is renewed in the background.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -211,16 +210,25 @@ impl TokenHandle {
     #[inline]
     pub fn current(&self) -> Option<Token> {
         let now = self.shared.clock.now();
-        if let Some(token) = self.slot.fresh(now) {
-            return Some(token);
-        }
-        if self.shared.scheduler.is_running() {
-            return None;
-        }
-        // Nobody renews it ahead, so there is nothing to be done for one that is due.
+        self.slot.fresh(now).or_else(|| self.due(now))
+    }
+
+    /// The present token, if it is good though it is to be renewed; sees to that once a second.
+    #[cold]
+    fn due(&self, now: Moment) -> Option<Token> {
         let live = self.slot.live().filter(|live| live.serves(now))?;
-        self.slot.touch(now);
+        if self.slot.touch(now) {
+            self.shared.wake_soon(&self.slot, &mut self.slot.lock());
+        }
         Some(Token::new(live, now))
+    }
+
+    /// The present token, if nobody has to do anything about it.
+    #[inline]
+    fn settled(&self) -> Option<Token> {
+        let now = self.shared.clock.now();
+        // Where nobody renews ahead, there is nothing to be done for one that is due.
+        self.slot.fresh(now).or_else(|| if self.shared.scheduler.is_running() { None } else { self.due(now) })
     }
 
     /// A token that meets a demand, with warnings. Cancel safe.

@@ -12,6 +12,7 @@ use super::ways::Ways;
 use crate::budget::{Budget, Spending, Window};
 use crate::clock::Moment;
 use crate::environment::overrides::Overrides;
+use crate::error::{Code, Error};
 use crate::expiry::{Gate, Policy, Refresh};
 use crate::failure::Failure;
 use crate::fingerprint::Fingerprint;
@@ -74,6 +75,17 @@ impl ProviderRuntime {
             hold: ArcSwapOption::empty(),
             kind: Mutex::default(),
         }
+    }
+
+    /// Whether a refresh token that is replaced by each use has a place to be kept.
+    pub(crate) fn check_store(&self, is_named: bool) -> Result<(), Error> {
+        if is_named || !self.ways.rotates() {
+            return Ok(());
+        }
+        let what =
+            format!("provider {:?} has a refresh token that each use replaces, and no store is named", self.name);
+        Err(Error::new(Code::InvalidRequest, what)
+            .with_next("name one, e.g. store = \"sqlite:tokens.db\"; with \"memory:\" each start needs a new login"))
     }
 
     /// The first way of authenticating.

@@ -77,6 +77,11 @@ pub(super) fn normalized(
     Stored { version, record, foreign, other_login }
 }
 
+/// Whether it can stand in front of a token in a header (RFC 9110 section 5.6.2).
+fn is_token_type(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
 /// Turns an answer into a record, or says why it is of no use. A rotated refresh token comes back either way.
 pub(super) fn accept(
     fetched: Fetched,
@@ -92,6 +97,10 @@ pub(super) fn accept(
         |what: String, rotated: Option<Secret>| FetchError::new(Fault::Unavailable, what).with_rotated(rotated);
     if let Some(what) = unfit_token(fetched.access_token.expose_secret()) {
         let what = format!("{issuer} answered with {what}");
+        return Err(useless(what, fetched.refresh_token));
+    }
+    if !is_token_type(&fetched.token_type) {
+        let what = format!("{issuer} answered with a token_type that no header can carry");
         return Err(useless(what, fetched.refresh_token));
     }
     let expires_at = match life(&fetched, sent, provider, identity) {

@@ -49,7 +49,7 @@ impl TokenManager {
     /// changed, e.g. only when they are renewed; else they are forgotten. What held it back, a back-off or a refusal, is
     /// forgotten in any case. Handles stay good; for a provider that is gone they answer `unknown_key`.
     ///
-    /// `invalid_request` if a name stands twice; nothing has changed then.
+    /// `invalid_request` if a name stands twice, or a provider needs a store and none is named; nothing has changed then.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -93,6 +93,7 @@ impl Shared {
                     Arc::new(ProviderRuntime::of_config(provider, &self.sources, &self.overrides))
                 }
             };
+            runtime.check_store(self.store_is_named)?;
             if after.insert(provider.name().into(), runtime).is_some() {
                 let what = format!("provider {:?} is there twice", provider.name());
                 return Err(Error::new(Code::InvalidRequest, what));

@@ -51,7 +51,7 @@ impl Scheduler {
         }
         let started = Background { stop: CancellationToken::new(), tasks: TaskTracker::new() };
         self.running.store(true, Ordering::Relaxed);
-        started.tasks.spawn(supervise(Arc::downgrade(shared), started.stop.clone()));
+        started.tasks.spawn(supervise(Running { shared: Arc::downgrade(shared), stop: started.stop.clone() }));
         started.tasks.close();
         *background = Some(started);
     }
@@ -250,14 +250,32 @@ impl Drop for Serving {
     }
 }
 
+/// Says so when the background work has ended, also when its runtime did, or had no timers.
+struct Running {
+    shared: Weak<Shared>,
+    stop: CancellationToken,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade().filter(|_| !self.stop.is_cancelled()) {
+            shared.scheduler.running.store(false, Ordering::Relaxed);
+            error!(
+                "the background work has ended with its runtime; until it is started again, tokens are had on demand"
+            );
+        }
+    }
+}
+
 /// Keeps the background tasks running: one that panics is started again.
-async fn supervise(shared: Weak<Shared>, stop: CancellationToken) {
+async fn supervise(running: Running) {
+    let Running { shared, stop } = &running;
     loop {
         let mut tasks = JoinSet::new();
-        tasks.spawn(tick(Weak::clone(&shared), stop.clone()));
-        tasks.spawn(watch_store::run(Weak::clone(&shared), stop.clone()));
-        tasks.spawn(keep_always::run(Weak::clone(&shared), stop.clone()));
-        tasks.spawn(cleanup::run(Weak::clone(&shared), stop.clone()));
+        tasks.spawn(tick(Weak::clone(shared), stop.clone()));
+        tasks.spawn(watch_store::run(Weak::clone(shared), stop.clone()));
+        tasks.spawn(keep_always::run(Weak::clone(shared), stop.clone()));
+        tasks.spawn(cleanup::run(Weak::clone(shared), stop.clone()));
         let mut panicked = false;
         while let Some(ended) = tasks.join_next().await {
             if ended.is_err() && !panicked {

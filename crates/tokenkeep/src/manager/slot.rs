@@ -114,13 +114,16 @@ impl Slot {
         self.live.load().as_ref().is_some_and(|live| live.serves(now))
     }
 
-    /// Notes that somebody asked. Writes at most once a second, so that readers do not fight for the cache line.
+    /// Notes that somebody asked; whether nobody had in this second. Writes no more often, so that readers do not fight
+    /// for the cache line.
     #[inline]
-    pub(crate) fn touch(&self, now: Moment) {
+    pub(crate) fn touch(&self, now: Moment) -> bool {
         let second = seconds(now);
-        if self.used_at.load(Ordering::Relaxed) != second {
+        let is_first = self.used_at.load(Ordering::Relaxed) != second;
+        if is_first {
             self.used_at.store(second, Ordering::Relaxed);
         }
+        is_first
     }
 
     pub(crate) fn wakes_at(&self) -> u32 {

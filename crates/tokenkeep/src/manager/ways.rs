@@ -69,6 +69,11 @@ impl Ways {
         !self.fallbacks.is_empty()
     }
 
+    /// Whether any of them spends a refresh token that only a person can replace.
+    pub(crate) fn rotates(&self) -> bool {
+        self.first.rotates() || self.fallbacks.iter().any(|source| source.rotates())
+    }
+
     /// What all ways shape together: a token of one counts as one of the others.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let others: Vec<_> = self.fallbacks.iter().map(|source| source.fingerprint()).collect();

@@ -61,6 +61,26 @@ async fn a_manager_that_is_dropped_without_stop_leaves_no_task() {
     assert_eq!(tasks(), before);
 }
 
+#[test]
+fn background_work_ends_with_its_runtime_says_so_and_can_be_started_on_another() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let world = first.block_on(world(HOUR));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.manager.start())).unwrap_err();
+    assert!(!world.manager.is_running(), "it was started outside of a runtime");
+    first.block_on(async { world.manager.start() });
+    assert!(world.manager.is_running());
+    drop(first);
+    assert!(!world.manager.is_running(), "its runtime has ended");
+    let second = runtime();
+    second.block_on(async {
+        world.manager.start();
+        assert!(world.manager.is_running());
+        world.get().await.unwrap();
+        world.manager.stop().await.unwrap();
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn background_work_that_panics_is_started_again() {
     let world = world(HOUR).await;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tokenkeep::expiry::Policy;
+use tokenkeep::seal::SealKey;
 use tokenkeep::source::Fault;
+use tokenkeep::store::{MemoryStore, StoreUrl};
 use tokenkeep::{Clock, Code, Demand, SourceSettings, TokenManager, Warning};
 use tokio::task::JoinSet;
 
@@ -255,4 +257,52 @@ async fn a_token_that_many_threads_use_all_the_time_is_one_token_and_gone_when_i
     assert!(world.graph().current().is_none());
     assert_eq!(world.get().await.unwrap().generation(), 2);
     assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_token_is_current_while_it_is_renewed_and_while_that_fails() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    world.get().await.unwrap();
+    world.issuer.fail(Fault::Unavailable);
+    let graph = world.graph();
+    for minute in 1..59 {
+        pass(MINUTE).await;
+        assert_eq!(graph.current().map(|token| token.generation()), Some(1), "after {minute} minutes");
+    }
+    assert!(world.issuer.count() > 2, "nobody but `current` was asked, and renewal was tried");
+    world.issuer.reply(Reply::Token);
+    pass(MINUTE * 2).await;
+    assert_eq!(graph.current().map(|token| token.generation()), Some(2));
+}
+
+#[tokio::test]
+async fn a_login_that_each_use_replaces_wants_a_named_store() {
+    let builder = || {
+        let issuer = Arc::new(Issuer::rotating(HOUR));
+        TokenManager::builder().source("graph", issuer, SourceSettings::default())
+    };
+    let error = builder().build().await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert!(error.to_string().contains("no store is named"), "{error}");
+    builder().store_url(StoreUrl::Memory).build().await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_that_would_seal_nothing_are_an_error() {
+    let (key, _) = SealKey::generate().unwrap();
+    let store = Arc::new(MemoryStore::new(Arc::new(TestClock::new())));
+    let error = TokenManager::builder().store(store).seal_keys([key]).build().await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+}
+
+#[tokio::test]
+async fn a_token_type_that_no_header_can_carry_is_no_token() {
+    for token_type in ["", "Bearer\n", "bad\r\nX: y", "two words", "B\u{e9}arer"] {
+        let world = world(HOUR).await;
+        world.issuer.set_token_type(token_type);
+        let error = world.get().await.unwrap_err();
+        assert_eq!(error.code(), Code::Unavailable, "{token_type:?}");
+        assert!(error.to_string().contains("token_type"), "{error}");
+    }
 }

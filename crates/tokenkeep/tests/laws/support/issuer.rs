@@ -30,6 +30,7 @@ struct Inner {
 struct State {
     life: Expiry,
     token: Option<String>,
+    token_type: String,
     refresh_in: Option<Duration>,
     reply: Reply,
     silent: bool,
@@ -106,6 +107,7 @@ impl Issuer {
         let state = State {
             life,
             token: None,
+            token_type: "Bearer".to_owned(),
             refresh_in: None,
             reply: Reply::Token,
             silent: false,
@@ -131,6 +133,10 @@ impl Issuer {
 
     pub(crate) fn set_clock(&self, clock: &Arc<TestClock>) {
         self.0.clock.get_or_init(|| Arc::clone(clock));
+    }
+
+    pub(crate) fn set_token_type(&self, token_type: &str) {
+        token_type.clone_into(&mut self.0.state.lock().unwrap().token_type);
     }
 
     pub(crate) fn set_expiry(&self, expiry: Expiry) {
@@ -241,6 +247,7 @@ impl Issuer {
             None => Secret::new(format!("{}-token-{}", ask.key, state.issued)),
         };
         Ok(Fetched::new(access_token)
+            .with_token_type(state.token_type.as_str())
             .with_expiry(state.life)
             .with_refresh_in(state.refresh_in)
             .with_refresh_token(state.refresh_token.as_deref().filter(|_| !state.silent).map(Secret::new)))
