@@ -213,7 +213,8 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
 
     /// Whether asking can spend a refresh token that only a person can replace, so that two processes must never ask
     /// at once, and none with a token that may be old. Where the store gives no lease, such a source is asked only if the
-    /// newest refresh token is known and no token can be handed out any more. To try out its login is refused.
+    /// newest refresh token is known and no token can be handed out any more. A manager wants a store to be named for it,
+    /// and does not try out its login.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
@@ -238,10 +239,11 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
     ///     true // the vault takes each refresh token once
     /// }
     /// # }
-    /// # let manager = manager_of(Rotating(Vault::new("0000"))).await?;
+    /// # let vault = Rotating(Vault::new("0000"));
     ///
-    /// // To try it out would spend the refresh token of those who use it.
-    /// assert!(manager.try_login("vault", None).await.is_err());
+    /// // Without a store that outlives it, the next start would have no refresh token.
+    /// let error = manager_of(vault).await.unwrap_err();
+    /// assert!(error.to_string().contains("no store is named"));
     /// # Ok(())
     /// # }
     /// ```
