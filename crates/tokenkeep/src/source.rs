@@ -46,6 +46,7 @@
 //! # }
 //! ```
 
+mod answer;
 #[cfg(feature = "grants")]
 mod client_credentials;
 #[cfg(feature = "grants")]
@@ -71,7 +72,6 @@ mod token_response;
 mod trial;
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
@@ -80,6 +80,7 @@ use crate::fingerprint::Fingerprint;
 use crate::key::Key;
 use crate::secret::Secret;
 
+pub use self::answer::{Expiry, Fault, FetchError, Fetched};
 pub(crate) use self::make::Maker;
 pub use self::trial::{TrialAnswer, TrialStep};
 
@@ -87,41 +88,224 @@ pub use self::trial::{TrialAnswer, TrialStep};
 ///
 /// Add `async-trait` to your dependencies to implement it; the signatures that it makes name types of `std` and of this
 /// crate only. The `Debug` of a source must show no secret, which that of [`Secret`] does not.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokenkeep::fingerprint::Fingerprint;
+/// use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource};
+/// # use tokenkeep::{Key, Secret};
+///
+/// /// Opaque tokens for tests, each account its own.
+/// #[derive(Debug)]
+/// struct Fake;
+///
+/// #[async_trait::async_trait]
+/// impl TokenSource for Fake {
+///     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+///         Ok(Fetched::new(Secret::new(format!("a-token-of-{}", ask.key.account()))))
+///     }
+///     fn issuer(&self) -> &str {
+///         "nobody"
+///     }
+///     fn fingerprint(&self) -> Fingerprint {
+///         Fingerprint::of([("source", "fake")])
+///     }
+/// }
+///
+/// let fetched = Fake.fetch(Ask::new(&Key::parse("fake:7")?)).await?;
+/// assert_eq!(fetched.access_token.expose_secret(), "a-token-of-7");
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait TokenSource: Send + Sync + fmt::Debug {
     /// Asks the issuer once. It repeats nothing, remembers nothing, and looks at no clock.
     ///
     /// The call is dropped when it takes longer than [`Policy::timeout`](crate::expiry::Policy::timeout), so a time-out
     /// of its own is of use only if it is shorter. A panic counts as [`Fault::Unavailable`].
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{Key, source::{Ask, Fault, TokenSource}};
+    /// let key = Key::parse("vault")?;
+    /// let fetched = Vault::new("0000").fetch(Ask::new(&key)).await?; // as a test of a source calls it
+    /// assert_eq!(fetched.access_token.expose_secret(), "a-token");
+    /// let error = Vault::new("1234").fetch(Ask::new(&key)).await.unwrap_err();
+    /// assert_eq!(error.fault, Fault::Refused);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError>;
 
     /// Asks the issuer once for somebody who wants to see what happens, and tells each request as it is made, without
     /// secrets. A source with nothing to tell has no steps.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// # use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource, TrialStep};
+    /// # #[derive(Debug)]
+    /// # struct Telling(Vault);
+    /// # #[async_trait::async_trait]
+    /// # impl TokenSource for Telling {
+    /// #     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+    /// #         self.0.fetch(ask).await
+    /// #     }
+    /// #     fn issuer(&self) -> &str {
+    /// #         self.0.issuer()
+    /// #     }
+    /// #     fn fingerprint(&self) -> Fingerprint {
+    /// #         self.0.fingerprint()
+    /// #     }
+    /// async fn trial(&self, ask: Ask<'_>, steps: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
+    ///     steps.push(TrialStep { url: "https://vault.example/open?pin=‹pin›".into(), ..get() });
+    ///     self.fetch(ask).await
+    /// }
+    /// # }
+    /// # fn get() -> TrialStep {
+    /// #     let (name, url, answer, found) = ("login".into(), String::new(), None, Vec::new());
+    /// #     TrialStep { name, method: "GET", url, headers: Vec::new(), body: None, answer, found }
+    /// # }
+    /// # let vault = Telling(Vault::new("1234"));
+    ///
+    /// let trial = manager_of(vault).await?.try_login("vault", None).await?;
+    /// assert!(trial.outcome.is_err());
+    /// assert_eq!(trial.steps[0].url, "https://vault.example/open?pin=‹pin›"); // a PIN is shown to nobody
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn trial(&self, ask: Ask<'_>, _steps: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
         self.fetch(ask).await
     }
 
     /// The issuer's host (or the program, or whatever a person would recognise), for messages.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let trial = manager_of(Vault::new("0000")).await?.try_login("vault", None).await?;
+    /// assert_eq!(format!("{} was asked", trial.issuer), "vault.example was asked");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn issuer(&self) -> &str;
 
     /// What shapes the tokens of this source: the grant, the address, the client, its secrets, the scope. A stored token
     /// with another fingerprint is not used, so whatever is left out here can change without a new token. It is the same
     /// after a restart. The account of a key is no part of it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # use tokenkeep::source::TokenSource;
+    /// # fn main() {
+    /// let fingerprint = |pin| Vault::new(pin).fingerprint();
+    /// assert_eq!(fingerprint("0000"), fingerprint("0000")); // the next start finds the token of this one
+    /// assert_ne!(fingerprint("0000"), fingerprint("1234")); // another PIN wants another token
+    /// # }
+    /// ```
     fn fingerprint(&self) -> Fingerprint;
 
     /// Whether asking can spend a refresh token that only a person can replace, so that two processes must never ask
-    /// at once, and none with a token that may be old.
+    /// at once, and none with a token that may be old. Where the store gives no lease, such a source is asked only if the
+    /// newest refresh token is known and no token can be handed out any more. A manager wants a store to be named for it,
+    /// and does not try out its login.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// # use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource};
+    /// # #[derive(Debug)]
+    /// # struct Rotating(Vault);
+    /// # #[async_trait::async_trait]
+    /// # impl TokenSource for Rotating {
+    /// #     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+    /// #         self.0.fetch(ask).await
+    /// #     }
+    /// #     fn issuer(&self) -> &str {
+    /// #         self.0.issuer()
+    /// #     }
+    /// #     fn fingerprint(&self) -> Fingerprint {
+    /// #         self.0.fingerprint()
+    /// #     }
+    /// fn rotates(&self) -> bool {
+    ///     true // the vault takes each refresh token once
+    /// }
+    /// # }
+    /// # let vault = Rotating(Vault::new("0000"));
+    ///
+    /// // Without a store that outlives it, the next start would have no refresh token.
+    /// let error = manager_of(vault).await.unwrap_err();
+    /// assert!(error.to_string().contains("no store is named"));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn rotates(&self) -> bool {
         false
     }
 
     /// Whether its tokens are worth keeping in a store.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::fingerprint::Fingerprint;
+    /// # use tokenkeep::source::{Ask, FetchError, Fetched, Keep, TokenSource};
+    /// # #[derive(Debug)]
+    /// # struct Computed(Vault);
+    /// # #[async_trait::async_trait]
+    /// # impl TokenSource for Computed {
+    /// #     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+    /// #         self.0.fetch(ask).await
+    /// #     }
+    /// #     fn issuer(&self) -> &str {
+    /// #         self.0.issuer()
+    /// #     }
+    /// #     fn fingerprint(&self) -> Fingerprint {
+    /// #         self.0.fingerprint()
+    /// #     }
+    /// fn keep(&self) -> Keep {
+    ///     Keep::InMemory // it computes its tokens, and has them at once
+    /// }
+    /// # }
+    /// # let manager = manager_of(Computed(Vault::new("0000"))).await?;
+    ///
+    /// let status = manager.handle("vault")?.status().await; // a mere look
+    /// assert!(status.has_token);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn keep(&self) -> Keep {
         Keep::InStore
     }
 }
 
 /// Where the tokens of a source are kept.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/source.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// # use tokenkeep::source::{Keep, TokenSource};
+/// # use tokenkeep::{Key, SourceSettings, TokenManager, clock::SystemClock, store::{MemoryStore, Store}};
+/// # let store = Arc::new(MemoryStore::new(Arc::new(SystemClock::new())));
+/// # let (vault, settings) = (Vault::new("0000"), SourceSettings::default());
+/// assert_eq!(vault.keep(), Keep::InStore); // unless a source says otherwise
+/// let manager = TokenManager::builder().source("vault", Arc::new(vault), settings).store(store.clone()).build().await?;
+/// manager.token("vault").await?;
+/// assert!(store.load(&Key::parse("vault")?).await?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// In the store: another process or the next start uses them again.
@@ -131,6 +315,21 @@ pub enum Keep {
 }
 
 /// What a source may need to know for one request.
+///
+/// ```
+/// use tokenkeep::Key;
+/// use tokenkeep::source::Ask;
+///
+/// // What a source sends depends on what it was given.
+/// fn form(ask: Ask<'_>) -> String {
+///     match ask.refresh_token {
+///         Some(token) => format!("renew={}", token.expose_secret()),
+///         None => format!("login={}", ask.key.account()),
+///     }
+/// }
+/// assert_eq!(form(Ask::new(&Key::parse("vault:7")?)), "login=7");
+/// # Ok::<(), tokenkeep::key::InvalidKey>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Ask<'a> {
@@ -158,184 +357,36 @@ impl<'a> Ask<'a> {
     }
 
     /// The same with a refresh token.
+    ///
+    /// ```
+    /// # use tokenkeep::{Key, Secret, source::Ask};
+    /// # let key = Key::parse("vault:7")?;
+    /// let spent = Secret::new("a-refresh-token");
+    /// let ask = Ask::new(&key).with_refresh_token(&spent); // a test: what does the source do with one that is spent?
+    /// assert_eq!(ask.refresh_token, Some(&spent));
+    /// assert_eq!(ask.with_refresh_token(None).refresh_token, None);
+    /// # Ok::<(), tokenkeep::key::InvalidKey>(())
+    /// ```
     #[must_use]
     pub fn with_refresh_token(self, refresh_token: impl Into<Option<&'a Secret>>) -> Self {
         Self { refresh_token: refresh_token.into(), ..self }
     }
 
     /// The same with credentials that the store has.
+    ///
+    /// ```
+    /// # use tokenkeep::{Credentials, Key, Secret, source::Ask};
+    /// # let key = Key::parse("vault:7")?;
+    /// let stored = Credentials::with_password("ann", Secret::new("ann-secret"))?;
+    /// let ask = Ask::new(&key).with_credentials(&stored);
+    /// let username = ask.credentials.and_then(|credentials| credentials.get("username"));
+    /// assert_eq!(username.map(Secret::expose_secret), Some("ann"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_credentials(self, credentials: impl Into<Option<&'a Credentials>>) -> Self {
         Self { credentials: credentials.into(), ..self }
     }
-}
-
-/// What an issuer answered.
-///
-/// The manager checks it: a token that no header can carry, or that was over when it came, counts as
-/// [`Fault::Unavailable`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Fetched {
-    /// The token; only visible ASCII, as a header demands.
-    pub access_token: Secret,
-    /// `Bearer` if the issuer did not say.
-    pub token_type: Box<str>,
-    /// The scope that was granted, if the issuer said.
-    pub scope: Option<Box<str>>,
-    /// When it ends.
-    pub expiry: Expiry,
-    /// After how long the issuer advises to renew it.
-    pub refresh_in: Option<Duration>,
-    /// A refresh token that replaces the one before; `None` leaves that in force.
-    pub refresh_token: Option<Secret>,
-}
-
-impl Fetched {
-    /// A Bearer token of which the issuer said nothing more. Its life is what the policy assumes, see
-    /// [`Expiry::Unstated`].
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use tokenkeep::{Secret, source::{Expiry, Fetched}};
-    /// # let (answer, rotated) = ("a-token", None::<Secret>);
-    /// let fetched = Fetched::new(Secret::new(answer))
-    ///     .expiring_in(Duration::from_secs(3600))
-    ///     .with_scope("read")
-    ///     .with_refresh_token(rotated);
-    /// assert_eq!(fetched.expiry, Expiry::In(Duration::from_hours(1)));
-    /// ```
-    pub fn new(access_token: Secret) -> Self {
-        Self {
-            access_token,
-            token_type: "Bearer".into(),
-            scope: None,
-            expiry: Expiry::Unstated,
-            refresh_in: None,
-            refresh_token: None,
-        }
-    }
-
-    /// The same of another type than `Bearer`: the first word of the `Authorization` header.
-    #[must_use]
-    pub fn with_token_type(self, token_type: impl Into<Box<str>>) -> Self {
-        Self { token_type: token_type.into(), ..self }
-    }
-
-    /// The same with the scope that was granted.
-    #[must_use]
-    pub fn with_scope(self, scope: impl Into<Box<str>>) -> Self {
-        Self { scope: Some(scope.into()), ..self }
-    }
-
-    /// The same with what the issuer said of its end.
-    #[must_use]
-    pub fn with_expiry(self, expiry: Expiry) -> Self {
-        Self { expiry, ..self }
-    }
-
-    /// The same, living so long from when the request was sent: what `expires_in` says.
-    #[must_use]
-    pub fn expiring_in(self, life: Duration) -> Self {
-        self.with_expiry(Expiry::In(life))
-    }
-
-    /// The same with the issuer's advice to renew it after so long.
-    #[must_use]
-    pub fn with_refresh_in(self, refresh_in: impl Into<Option<Duration>>) -> Self {
-        Self { refresh_in: refresh_in.into(), ..self }
-    }
-
-    /// The same with the refresh token that came with it. It is saved before anybody has the token, and comes with the
-    /// next [`Ask`].
-    #[must_use]
-    pub fn with_refresh_token(self, refresh_token: impl Into<Option<Secret>>) -> Self {
-        Self { refresh_token: refresh_token.into(), ..self }
-    }
-}
-
-/// What an issuer said of a token's end.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Expiry {
-    /// So long after the request was sent.
-    In(Duration),
-    /// At this time of the issuer's clock.
-    At(SystemTime),
-    /// Nothing: the token's own `exp` or the policy's `lifetime` holds, as [`Policy`](crate::expiry::Policy) says.
-    Unstated,
-    /// Never, because configuration says so.
-    Never,
-}
-
-/// Why there is no token.
-///
-/// `what` is a lowercase fragment for a person. It must not hold a secret, a URL's query or an issuer's body, only the
-/// issuer's `error` and a shortened `error_description`: it is logged, stored and answered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-#[non_exhaustive]
-pub struct FetchError {
-    /// What to do about it.
-    pub fault: Fault,
-    /// What happened.
-    pub what: String,
-    /// What a person could try, if more than waiting.
-    pub next: Option<String>,
-    /// When the issuer wants to be asked again.
-    pub retry_after: Option<Duration>,
-    /// A new refresh token that came with an answer which is otherwise of no use: it must not be lost.
-    pub rotated: Option<Secret>,
-}
-
-impl FetchError {
-    /// An error without advice.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use tokenkeep::source::{Fault, FetchError};
-    /// let busy = FetchError::new(Fault::RateLimited, "vault.example answered 429")
-    ///     .with_retry_after(Duration::from_secs(30));
-    /// let wrong = FetchError::new(Fault::Refused, "vault.example refused the PIN")
-    ///     .with_next("check vault_pin");
-    /// assert_eq!(wrong.to_string(), "vault.example refused the PIN");
-    /// # assert!(busy.retry_after.is_some());
-    /// ```
-    pub fn new(fault: Fault, what: impl Into<String>) -> Self {
-        Self { fault, what: what.into(), next: None, retry_after: None, rotated: None }
-    }
-
-    /// Adds what a person could try.
-    #[must_use]
-    pub fn with_next(self, next: impl Into<String>) -> Self {
-        Self { next: Some(next.into()), ..self }
-    }
-
-    /// Adds after how long the issuer wants to be asked again.
-    #[must_use]
-    pub fn with_retry_after(self, retry_after: impl Into<Option<Duration>>) -> Self {
-        Self { retry_after: retry_after.into(), ..self }
-    }
-
-    /// Adds the refresh token that came with an answer of no use.
-    #[must_use]
-    pub fn with_rotated(self, refresh_token: impl Into<Option<Secret>>) -> Self {
-        Self { rotated: refresh_token.into(), ..self }
-    }
-}
-
-/// What to do about a failed request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Try again later: network, time-out, 5xx, an answer that makes no sense.
-    Unavailable,
-    /// Try again later, and so for all keys of this client registration.
-    RateLimited,
-    /// Asking again will not help before configuration or credentials change.
-    Refused,
-    /// The refresh token is spent or revoked; there are other credentials to log in with.
-    RefreshTokenRefused,
-    /// The refresh token is spent or revoked, and only a person can log in again.
-    LoginRequired,
 }
 
 /// Why a text is no token that can be used; reads on after what it came with. `None` if it is one.

@@ -13,11 +13,13 @@
 pub mod contract;
 #[cfg(feature = "stores")]
 mod file;
+mod lease;
 mod memory;
 #[cfg(feature = "stores")]
 mod open;
 #[cfg(feature = "stores")]
 mod private;
+mod record;
 mod record_json;
 #[cfg(feature = "stores")]
 mod reopening;
@@ -27,25 +29,21 @@ mod sealed;
 mod sqlite;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::budget::{Budget, Spending};
-use crate::clock::Moment;
 use crate::credentials::Credentials;
-use crate::failure::Failure;
-use crate::fingerprint::Fingerprint;
 use crate::key::Key;
-use crate::secret::Secret;
-use crate::token::IssuedToken;
 
 #[cfg(feature = "stores")]
 pub use file::FileStore;
+pub use lease::{Holder, LeaseOutcome};
 pub use memory::MemoryStore;
 #[cfg(feature = "stores")]
 pub use open::{StoreUrl, open, open_sealed};
+pub use record::{Record, SaveOutcome, Version, Versioned};
 pub use record_json::InvalidRecord;
 #[cfg(feature = "stores")]
 pub(crate) use reopening::ReopeningStore;
@@ -93,58 +91,290 @@ pub use sqlite::SqliteStore;
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
     /// What it is and where, for messages: e.g. `sqlite:/var/lib/tokenkeep/tokenkeep.db`. Never a password.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{FileStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path();
+    /// let store = FileStore::open(path, clock()).await?;
+    /// assert_eq!(store.label(), format!("file:{}", path.display()));
+    /// # Ok(())
+    /// # }
+    /// ```
     fn label(&self) -> &str;
 
-    /// The record of a key with its version.
+    /// The record of a key with its version. One that is there and cannot be read is an error: whoever took it for absent
+    /// would write over it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, _clock) = memory();
+    ///
+    /// assert!(store.load(&key("graph")).await?.is_none());
+    /// let _saved = store.save(&key("graph"), &record(1), None).await?;
+    /// let found = store.load(&key("graph")).await?.ok_or("nothing")?;
+    /// assert_eq!(found.record.generation, 1);
+    /// assert!(store.load(&key("graph:7")).await?.is_none()); // another account is another key
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError>;
 
     /// Writes a record if the key's version is still `expected` (`None`: if there is no record), and makes it the
-    /// newest version of all keys. When this returns `Saved`, the record survives a kill of this process.
+    /// newest version of all keys. When this returns `Saved`, the record survives a kill of this process. An error leaves
+    /// open whether it was written.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{SaveOutcome, Store, Version};
+    /// # let (store, _clock) = memory();
+    ///
+    /// let first = store.save(&key("graph"), &record(1), None).await?;
+    /// assert_eq!(first, SaveOutcome::Saved(Version(1)));
+    /// // Two processes have read this version, and both write the next record: one of them is late.
+    /// let (one, other) = (record(2), record(2));
+    /// assert_eq!(store.save(&key("graph"), &one, Some(Version(1))).await?, SaveOutcome::Saved(Version(2)));
+    /// assert_eq!(store.save(&key("graph"), &other, Some(Version(1))).await?, SaveOutcome::Conflict);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError>;
 
-    /// Records in the order of their keys, at most `limit`, from the first key after `after`.
+    /// Records in the order of their keys, which is that of the bytes, at most `limit`, from the first key after `after`.
+    /// If there are fewer than `limit`, no more follow: those that cannot be read are left out and made up for.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, _clock) = memory();
+    ///
+    /// # for name in ["graph:1", "graph:2", "graph:3"] {
+    /// #     let _saved = store.save(&key(name), &record(1), None).await?;
+    /// # }
+    /// let first = store.page(None, 2).await?; // of graph:1, graph:2 and graph:3
+    /// let second = store.page(first.last().map(|(key, _)| key), 2).await?;
+    /// assert_eq!(first.len(), 2);
+    /// assert_eq!(second.len(), 1); // less than 2: there are no more
+    /// assert_eq!(second[0].0, key("graph:3"));
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError>;
 
     /// Records that [`page`](Self::page) leaves out because they cannot be read: what they are called there, and why.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{FileStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path();
+    /// let store = FileStore::open(path, clock()).await?;
+    /// let _saved = store.save(&key("graph"), &record(1), None).await?;
+    /// std::fs::write(path.join(".tokenkeep/graph.json"), r#"{"form": 999}"#)?; // by a later version
+    /// assert!(store.page(None, 10).await?.is_empty());
+    /// for (name, why) in store.unreadable().await? {
+    ///     println!("{name}: {why}");
+    /// }
+    /// assert_eq!(store.unreadable().await?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
         Ok(Vec::new())
     }
 
     /// Keys that were written after `since`, at most `limit` in the order of their versions, each with its version.
-    /// [`Version::ZERO`] lies before all; a key written twice is named once, with its newest version.
+    /// [`Version::ZERO`] lies before all; a key written twice is named once, with its newest version. If there are fewer
+    /// than `limit`, no more follow.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{Store, Version};
+    /// # let (store, _clock) = memory();
+    ///
+    /// for (name, expected) in [("graph", None), ("bluestakes", None), ("graph", Some(Version(1)))] {
+    ///     let _saved = store.save(&key(name), &record(1), expected).await?;
+    /// }
+    /// let changes = store.changes(Version(1), 10).await?; // by whoever has seen the first
+    /// assert_eq!(changes, [(key("bluestakes"), Version(2)), (key("graph"), Version(3))]);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError>;
 
     /// The newest version of all keys.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, _clock) = memory();
+    ///
+    /// let seen = store.newest_version().await?;
+    /// let _saved = store.save(&key("graph"), &record(1), None).await?;
+    /// assert!(store.newest_version().await? > seen); // so it is worth asking for changes
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn newest_version(&self) -> Result<Version, StoreError>;
 
     /// Takes the lease of a key for `ttl`, unless somebody else has it. A holder that takes it again keeps it for
     /// `ttl` from now. Exactly one of any number of simultaneous calls by different holders gets it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{Holder, LeaseOutcome, Store};
+    /// # let (store, clock) = memory();
+    ///
+    /// use std::time::Duration;
+    ///
+    /// let (one, other, ttl) = (Holder::unique(), Holder::unique(), Duration::from_secs(30));
+    /// assert_eq!(store.acquire_lease(&key("graph"), &one, ttl).await?, LeaseOutcome::Acquired);
+    /// clock.advance(Duration::from_secs(10));
+    /// assert_eq!(store.acquire_lease(&key("graph"), &other, ttl).await?, LeaseOutcome::Held(Duration::from_secs(20)));
+    /// clock.advance(Duration::from_secs(20)); // one was killed
+    /// assert_eq!(store.acquire_lease(&key("graph"), &other, ttl).await?, LeaseOutcome::Acquired);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError>;
 
     /// Extends the lease to `ttl` from now; `false` if it has ended or is somebody else's.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{Holder, Store};
+    /// # let (store, clock) = memory();
+    ///
+    /// # use std::time::Duration;
+    /// # let (one, ttl) = (Holder::unique(), Duration::from_secs(30));
+    /// let _acquired = store.acquire_lease(&key("graph"), &one, ttl).await?;
+    /// clock.advance(Duration::from_secs(20));
+    /// assert!(store.renew_lease(&key("graph"), &one, ttl).await?); // the issuer takes its time
+    /// clock.advance(Duration::from_secs(40));
+    /// assert!(!store.renew_lease(&key("graph"), &one, ttl).await?); // stood still for too long
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError>;
 
     /// Ends the lease if it is `holder`'s; nothing happens otherwise.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{Holder, LeaseOutcome, Store};
+    /// # let (store, _clock) = memory();
+    ///
+    /// # use std::time::Duration;
+    /// # let (one, other, ttl) = (Holder::unique(), Holder::unique(), Duration::from_secs(30));
+    /// let _acquired = store.acquire_lease(&key("graph"), &one, ttl).await?;
+    /// store.release_lease(&key("graph"), &other).await?; // not its own: nothing happens
+    /// assert!(matches!(store.acquire_lease(&key("graph"), &other, ttl).await?, LeaseOutcome::Held(_)));
+    /// store.release_lease(&key("graph"), &one).await?;
+    /// assert_eq!(store.acquire_lease(&key("graph"), &other, ttl).await?, LeaseOutcome::Acquired);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError>;
 
     /// Whether it takes credentials of accounts. One that does not may have some still, which can be read and removed.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{FileStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let (graph, ann) = (key("bluestakes:123"), password("ann-secret"));
+    /// let store = FileStore::open(folder.path(), clock()).await?.without_credentials();
+    /// assert!(!store.keeps_credentials());
+    /// assert!(store.save_credentials(&graph, &ann).await.is_err());
+    /// assert!(!store.remove_credentials(&graph).await?); // but there might have been some
+    /// # Ok(())
+    /// # }
+    /// ```
     fn keeps_credentials(&self) -> bool {
         false
     }
 
     /// The credentials of an account.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, _clock) = memory();
+    ///
+    /// assert_eq!(store.credentials(&key("bluestakes:123")).await?, None);
+    /// store.save_credentials(&key("bluestakes:123"), &password("ann-secret")).await?;
+    /// assert_eq!(store.credentials(&key("bluestakes:123")).await?, Some(password("ann-secret")));
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
         let _ = key;
         Err(unsupported(self.label(), "keeps no credentials of accounts"))
     }
 
     /// Writes the credentials of an account in place of those before; they survive as records do.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, _clock) = memory();
+    ///
+    /// store.save_credentials(&key("bluestakes:123"), &password("ann-secret")).await?;
+    /// store.save_credentials(&key("bluestakes:123"), &password("the-next-one")).await?; // whatever was there
+    /// assert_eq!(store.credentials(&key("bluestakes:123")).await?, Some(password("the-next-one")));
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
         let _ = (key, credentials);
         Err(unsupported(self.label(), "keeps no credentials of accounts"))
     }
 
-    /// Writes credentials in place of `before`, unless the account has others by now; whether it did.
+    /// Writes credentials in place of `before`, unless the account has others by now, or none; whether it did.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, _clock) = memory();
+    ///
+    /// # let bluestakes = key("bluestakes:123");
+    /// store.save_credentials(&bluestakes, &password("given-meanwhile")).await?;
+    /// let (before, after) = (password("as-it-was-read"), password("the-same-sealed-anew"));
+    /// assert!(!store.replace_credentials(&bluestakes, &before, &after).await?);
+    /// assert_eq!(store.credentials(&bluestakes).await?, Some(password("given-meanwhile")));
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn replace_credentials(
         &self,
         key: &Key,
@@ -156,135 +386,136 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 
     /// Forgets the credentials of an account; whether there were any.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, _clock) = memory();
+    ///
+    /// store.save_credentials(&key("bluestakes:123"), &password("ann-secret")).await?;
+    /// assert!(store.remove_credentials(&key("bluestakes:123")).await?);
+    /// assert!(!store.remove_credentials(&key("bluestakes:123")).await?); // there are none any more
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
         let _ = key;
         Err(unsupported(self.label(), "keeps no credentials of accounts"))
     }
 
-    /// Keys that have credentials, in their order, at most `limit`, from the first after `after`.
+    /// Keys that have credentials, in the order of their bytes, at most `limit`, from the first after `after`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, _clock) = memory();
+    ///
+    /// for name in ["bluestakes:2", "bluestakes:1", "bluestakes:3"] {
+    ///     store.save_credentials(&key(name), &password("ann-secret")).await?;
+    /// }
+    /// assert_eq!(store.accounts(None, 2).await?, [key("bluestakes:1"), key("bluestakes:2")]);
+    /// assert_eq!(store.accounts(Some(&key("bluestakes:2")), 2).await?, [key("bluestakes:3")]);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
         let _ = (after, limit);
         Err(unsupported(self.label(), "keeps no credentials of accounts"))
     }
 
     /// Counts one request of the budget of this name, unless as many as it allows were counted within its window. Of
-    /// any number of simultaneous calls no more than that are allowed, and what was counted survives as records do.
+    /// any number of simultaneous calls no more than that are allowed, and what was counted survives as records do. The
+    /// name can be any text.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::Store;
+    /// # let (store, clock) = memory();
+    ///
+    /// use std::time::Duration;
+    /// use tokenkeep::budget::{Budget, Spending};
+    ///
+    /// let budget = Budget::parse("1/1m")?;
+    /// assert_eq!(store.spend("graph", budget).await?, Spending::Counted);
+    /// clock.advance(Duration::from_secs(45));
+    /// assert_eq!(store.spend("graph", budget).await?, Spending::Exhausted(Duration::from_secs(15)));
+    /// clock.advance(Duration::from_secs(15));
+    /// assert_eq!(store.spend("graph", budget).await?, Spending::Counted);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
         let _ = (name, budget);
         Err(unsupported(self.label(), "counts no budgets"))
     }
 
-    /// Takes what was replaced or removed out of the files, as far as others who have them open are not in the way.
+    /// Takes what was replaced or removed out of the files, as far as others who have them open are not in the way. It is
+    /// asked for when records were sealed that were plain before.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{SqliteStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let store = SqliteStore::open(&folder.path().join("tokens.db"), clock()).await?;
+    /// store.save_credentials(&key("bluestakes:123"), &password("ann-secret")).await?;
+    /// store.remove_credentials(&key("bluestakes:123")).await?;
+    /// assert!(is_in_files(folder.path(), "ann-secret")); // in a log, or where a page is free
+    /// store.purge().await?;
+    /// assert!(!is_in_files(folder.path(), "ann-secret"));
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn purge(&self) -> Result<(), StoreError> {
         Ok(())
     }
 
     /// Whether what is open is what a new store at the same place would open. One whose file was deleted or replaced is
     /// opened anew by those who own it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{SqliteStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("tokens.db");
+    /// let store = SqliteStore::open(&path, clock()).await?;
+    /// assert!(store.is_in_place());
+    /// std::fs::remove_file(&path)?; // by somebody who tidies up
+    /// assert!(!store.is_in_place());
+    /// # Ok(())
+    /// # }
+    /// ```
     fn is_in_place(&self) -> bool {
         true
     }
 
-    /// Finishes what is under way and lets go of files and connections, if it has any.
+    /// Finishes what is under way and lets go of files and connections, if it has any. Later calls may fail.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{SqliteStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("tokens.db");
+    /// let store = SqliteStore::open(&path, clock()).await?;
+    /// let _saved = store.save(&key("graph"), &record(1), None).await?;
+    /// store.close().await;
+    /// assert_eq!(std::fs::read_dir(folder.path())?.count(), 1); // no log is left beside the file
+    /// assert!(store.load(&key("graph")).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn close(&self) {}
-}
-
-/// What a store keeps of a key.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// Counts the tokens of this key; goes on counting when a token is cleared.
-    pub generation: u64,
-    /// What shaped the token.
-    pub fingerprint: Fingerprint,
-    /// The token, if there is one.
-    pub token: Option<Arc<IssuedToken>>,
-    /// After how long the issuer advised to renew it.
-    pub refresh_in: Option<Duration>,
-    /// This token's draw, 0 to 1, by which its renewal is moved earlier.
-    pub jitter: f32,
-    /// The newest refresh token.
-    pub refresh_token: Option<Secret>,
-    /// When the issuer was last asked.
-    pub asked_at: Option<Moment>,
-    /// The failure in force.
-    pub failure: Option<Failure>,
-    /// Under which boot the moments' boot times were written; see [`crate::Clock::boot_id`].
-    pub boot_id: Box<str>,
-}
-
-impl Record {
-    /// The same record, counted as another generation.
-    #[must_use]
-    pub(crate) fn with_generation(mut self, generation: u64) -> Self {
-        self.generation = generation;
-        self.token = self.token.map(|token| Arc::new(token.with_generation(generation)));
-        self
-    }
-}
-
-/// Orders all writes to a store, over all keys: a later write has a greater version, also after a restart. One counter
-/// for the whole store, which is incremented in the same atomic step in which the record is written.
-///
-/// ```
-/// # use tokenkeep::store::Version;
-/// assert!(Version(7) > Version::ZERO);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Version(pub u64);
-
-impl Version {
-    /// Before all writes.
-    pub const ZERO: Self = Self(0);
-}
-
-/// A record and the version that a write has to name to replace it.
-#[derive(Debug, Clone)]
-pub struct Versioned {
-    /// Its version.
-    pub version: Version,
-    /// The record.
-    pub record: Record,
-}
-
-/// What became of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum SaveOutcome {
-    /// Written, as this version.
-    Saved(Version),
-    /// Not written: the key's version is not the expected one.
-    Conflict,
-}
-
-/// What became of an attempt to take a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum LeaseOutcome {
-    /// It is the caller's now.
-    Acquired,
-    /// Somebody else has it, for at most so long if not renewed.
-    Held(Duration),
-}
-
-/// Who holds a lease: unique per flight, over all processes.
-///
-/// ```
-/// # use tokenkeep::store::Holder;
-/// assert_ne!(Holder::unique(), Holder::unique());
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Holder(Box<str>);
-
-impl Holder {
-    /// A name that nobody else has.
-    pub fn unique() -> Self {
-        Self(format!("{}-{:016x}", std::process::id(), fastrand::u64(..)).into())
-    }
-
-    /// The name as stores write it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// A store that cannot do its work now. It says what happened and where; it holds no record's content. Tokens go on
@@ -308,6 +539,13 @@ pub struct StoreError {
 
 impl StoreError {
     /// A store that does not work; `store` is its label.
+    ///
+    /// ```
+    /// # use tokenkeep::store::StoreError;
+    /// let full = StoreError::new("sqlite:/var/lib/tokens.db", "the disk is full");
+    /// let busy = StoreError { busy: true, ..full.clone() }; // nothing is wrong with it
+    /// assert!(!full.busy && busy.busy);
+    /// ```
     pub fn new(store: &str, what: impl Into<String>) -> Self {
         Self { store: store.into(), what: what.into(), busy: false }
     }

@@ -60,32 +60,136 @@ pub use clock::ManualClock;
 ///
 /// It lives as long as its law is checked; what it leaves behind is removed when it is dropped. A method that cannot do
 /// its work may panic, which breaks the law.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// use tokenkeep::store::contract::{LAWS, ManualClock, StoreFixture};
+/// use tokenkeep::store::{FileStore, Store};
+///
+/// struct Folder(Arc<ManualClock>, tempfile::TempDir);
+///
+/// #[async_trait::async_trait]
+/// impl StoreFixture for Folder {
+///     fn clock(&self) -> &ManualClock {
+///         &self.0
+///     }
+///     async fn open(&self) -> Arc<dyn Store> {
+///         Arc::new(FileStore::open(self.1.path(), self.0.clone()).await.expect("a folder of its own"))
+///     }
+/// }
+/// # LAWS[0].check(Folder(Arc::new(ManualClock::new()), tempfile::tempdir()?)).await;
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait StoreFixture: Send + Sync + 'static {
     /// The clock that was given to the handles. A store that has a server's clock never reads it.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # use tokenkeep::store::contract::StoreFixture;
+    /// # fn main() {
+    /// use std::time::Duration;
+    /// use tokenkeep::Clock;
+    ///
+    /// let fixture = Memory::new();
+    /// let before = fixture.clock().now();
+    /// fixture.clock().set_wall_back(Duration::from_mins(5)); // a law has somebody do it
+    /// assert!(fixture.clock().now().wall_ms < before.wall_ms);
+    /// # }
+    /// ```
     fn clock(&self) -> &ManualClock;
 
     /// One more handle on the data, as another process would open it. A store that one process has to itself gives the
     /// same one again.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::contract::StoreFixture;
+    /// # let fixture = Memory::new();
+    /// let (one, other) = (fixture.open().await, fixture.open().await);
+    /// let _saved = one.save(&key("graph"), &record(1), None).await?;
+    /// assert!(other.load(&key("graph")).await?.is_some()); // they are on the same data
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn open(&self) -> Arc<dyn Store>;
 
     /// Lets time pass for leases and budgets. A store that has a server's clock does it in its own way, e.g. by moving
     /// the ends that are stored.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use tokenkeep::store::{Holder, LeaseOutcome, contract::StoreFixture};
+    /// # let fixture = Memory::new();
+    /// # let (store, one, other, ttl) = (fixture.open().await, Holder::unique(), Holder::unique(), Duration::from_secs(30));
+    /// let _acquired = store.acquire_lease(&key("graph"), &one, ttl).await?;
+    /// fixture.advance(ttl).await;
+    /// assert_eq!(store.acquire_lease(&key("graph"), &other, ttl).await?, LeaseOutcome::Acquired);
+    /// # Ok(())
+    /// # }
+    /// ```
     async fn advance(&self, by: Duration) {
         self.clock().advance(by);
     }
 
     /// Whether records outlive the closing of all handles.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::contract::{LAWS, StoreFixture};
+    /// # let law = LAWS.iter().find(|law| law.name == "records_outlive_closing").ok_or("no such law")?;
+    /// let memory = Memory::new(); // what is in memory ends with its process, and its fixture says so
+    /// assert!(!memory.is_durable());
+    /// law.check(memory).await; // "records_outlive_closing" asks nothing of it
+    /// # Ok(())
+    /// # }
+    /// ```
     fn is_durable(&self) -> bool {
         true
     }
 
     /// Whether it keeps credentials of accounts, as [`Store::keeps_credentials`] must say, too.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::contract::{LAWS, StoreFixture};
+    /// # let law = LAWS.iter().find(|law| law.name == "a_store_says_whether_it_keeps_credentials").ok_or("no such law")?;
+    /// let memory = Memory::new();
+    /// assert_eq!(memory.keeps_credentials(), memory.open().await.keeps_credentials());
+    /// law.check(memory).await; // "a_store_says_whether_it_keeps_credentials"
+    /// # Ok(())
+    /// # }
+    /// ```
     fn keeps_credentials(&self) -> bool {
         true
     }
 
     /// Whether it counts budgets.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::budget::Budget;
+    /// # use tokenkeep::store::contract::StoreFixture;
+    /// let memory = Memory::new();
+    /// let spent = memory.open().await.spend("graph", Budget::parse("10/1m")?).await;
+    /// assert_eq!(memory.counts_budgets(), spent.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     fn counts_budgets(&self) -> bool {
         true
     }
@@ -112,6 +216,18 @@ impl Law {
     ///
     /// # Panics
     /// If the law is broken. Outside of a tokio runtime.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::contract::LAWS;
+    /// for law in LAWS.iter().filter(|law| law.name.contains("lease")) {
+    ///     law.check(Memory::new()).await; // while one works at leases
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn check(&self, fixture: impl StoreFixture) {
         (self.check)(Box::new(fixture)).await;
     }
@@ -127,6 +243,17 @@ impl fmt::Debug for Law {
 ///
 /// # Panics
 /// If a law is broken; the message names each that is. Outside of a tokio runtime.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use tokenkeep::store::contract;
+///
+/// contract::run_all(async || Memory::new()).await; // each law on a store of its own
+/// # Ok(())
+/// # }
+/// ```
 pub async fn run_all<F: StoreFixture>(fresh: impl AsyncFn() -> F) {
     let mut broken = Vec::new();
     for law in LAWS {

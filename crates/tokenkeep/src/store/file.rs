@@ -54,7 +54,25 @@ use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::key::Key;
 
-/// Keeps records in a folder of JSON files.
+/// Keeps records, credentials and budgets in a folder of JSON files, for any number of processes of one machine. Other
+/// programs may read its tokens, and write theirs in place of them. It seals nothing: see
+/// [`SealedStore`](super::SealedStore).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path();
+/// use tokenkeep::store::{FileStore, Store};
+///
+/// let store = FileStore::open(path, clock()).await?;
+/// let _saved = store.save(&key("graph"), &record(1), None).await?;
+/// let shared = std::fs::read_to_string(path.join("graph_token.json"))?; // for other programs
+/// assert!(shared.contains("\"a-token\"") && !shared.contains("a-refresh-token"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct FileStore {
     label: Box<str>,
     folder: Arc<Folder>,
@@ -79,6 +97,21 @@ impl FileStore {
     /// A path that is something else than a folder is an error, and so is another user's folder. A folder that cannot be
     /// written now, because the disk is full or this user may not, is opened all the same, with a warning: calls fail
     /// until it can be, and work then.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{FileStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let (path, file) = (folder.path().join("var/tokens"), folder.path().join("a-file"));
+    /// FileStore::open(&path, clock()).await?;
+    /// assert!(path.is_dir()); // it was made
+    /// std::fs::write(&file, "")?;
+    /// assert!(FileStore::open(&file, clock()).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let label: Box<str> = format!("file:{}", path.display()).into();
         let root = std::path::absolute(path);
@@ -94,6 +127,20 @@ impl FileStore {
     }
 
     /// Refuses to keep credentials: for a folder that nobody seals. A token ends by itself, a password does not.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{FileStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// let store = FileStore::open(folder.path(), clock()).await?.without_credentials();
+    /// let refused = store.save_credentials(&key("bluestakes:123"), &password("ann-secret")).await.unwrap_err();
+    /// assert!(!refused.to_string().contains("ann-secret"));
+    /// assert!(!is_in_files(&folder.path().join(".tokenkeep"), "ann-secret"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn without_credentials(self) -> Self {
         Self { credentials: Credential::Refused, ..self }

@@ -13,7 +13,22 @@ use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
 use crate::key::Key;
 
-/// Keeps records in memory.
+/// Keeps records, credentials and budgets in memory: those of one process, gone with it.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use tokenkeep::store::{MemoryStore, Store};
+///
+/// let store: Arc<dyn Store> = Arc::new(MemoryStore::new(clock()));
+/// let other = Arc::clone(&store); // two managers that share it share their tokens
+/// let _saved = store.save(&key("graph"), &record(1), None).await?;
+/// assert!(other.load(&key("graph")).await?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
@@ -53,6 +68,17 @@ impl Lease {
 
 impl MemoryStore {
     /// An empty store; leases end by this clock's boot time.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{MemoryStore, Store, Version};
+    /// let store = MemoryStore::new(clock());
+    /// assert_eq!(store.newest_version().await?, Version::ZERO);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default() }
     }

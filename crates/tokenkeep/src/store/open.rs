@@ -17,6 +17,14 @@ use crate::seal::key_file;
 use crate::seal::{SealKey, SealKeys};
 
 /// Which store, and where: `memory:`, `file:DIR` or `sqlite:PATH`.
+///
+/// ```
+/// use tokenkeep::store::StoreUrl;
+///
+/// assert_eq!(StoreUrl::parse("sqlite:tokens.db")?, StoreUrl::Sqlite("tokens.db".into()));
+/// assert_eq!(StoreUrl::File("/var/lib/tokens".into()).to_string(), "file:/var/lib/tokens");
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// `memory:`
@@ -40,7 +48,14 @@ impl fmt::Display for StoreUrl {
 }
 
 impl StoreUrl {
-    /// Reads a store's URL; the error says which forms there are.
+    /// Reads a store's URL; the error says which forms there are. `//` may stand before a path, and `memory` is enough.
+    ///
+    /// ```
+    /// # use tokenkeep::store::StoreUrl;
+    /// assert_eq!(StoreUrl::parse("memory:"), Ok(StoreUrl::Memory));
+    /// let unknown = StoreUrl::parse("redis://cache.example").unwrap_err();
+    /// assert_eq!(unknown, "there is no store 'redis:'; known are memory:, file:DIR and sqlite:PATH");
+    /// ```
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "memory:" || text == "memory" {
             return Ok(Self::Memory);
@@ -63,6 +78,17 @@ impl StoreUrl {
     }
 
     /// The same with a relative path taken from `base`.
+    ///
+    /// ```
+    /// # use tokenkeep::store::StoreUrl;
+    /// use std::path::Path;
+    ///
+    /// let store = StoreUrl::parse("sqlite:tokens.db")?; // in a configuration in /etc/tokenkeep
+    /// assert_eq!(store.resolved(Path::new("/etc/tokenkeep")).to_string(), "sqlite:/etc/tokenkeep/tokens.db");
+    /// let store = StoreUrl::parse("file:/var/lib/tokens")?;
+    /// assert_eq!(store.resolved(Path::new("/etc/tokenkeep")).to_string(), "file:/var/lib/tokens");
+    /// # Ok::<(), String>(())
+    /// ```
     #[must_use]
     pub fn resolved(self, base: &Path) -> Self {
         match self {
@@ -74,7 +100,27 @@ impl StoreUrl {
     }
 }
 
-/// Opens a store; one that is not there yet is made. What others could read is sealed: see [`open_sealed`].
+/// Opens a store; one that is not there yet is made. What others could read is sealed: see [`open_sealed`]. A folder
+/// without keys is not, and so takes no credentials of accounts.
+///
+/// Errors are those of the store's own `open`, and a key file that cannot be read or made.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let url = StoreUrl::Sqlite(folder.path().join("tokens.db"));
+/// # let clock = clock();
+/// use tokenkeep::store::{self, StoreUrl};
+///
+/// let store = store::open(&url, &[], &clock).await?;
+/// let _saved = store.save(&key("graph"), &record(1), None).await?;
+/// assert!(store.load(&key("graph")).await?.is_some());
+/// assert!(!is_in_files(folder.path(), "a-refresh-token")); // it is sealed, with a key that was made beside it
+/// # Ok(())
+/// # }
+/// ```
 pub async fn open(url: &StoreUrl, seal_keys: &[SealKey], clock: &Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
     if let Some(sealed) = open_sealed(url, seal_keys, clock, WhenUnopenable::Keep).await? {
         return Ok(Arc::new(sealed));
@@ -92,7 +138,27 @@ pub async fn open(url: &StoreUrl, seal_keys: &[SealKey], clock: &Arc<dyn Clock>)
 ///
 /// The first of `seal_keys` seals, all open. Without any, a store on this machine makes a key file beside it; one that is
 /// there opens what it has sealed, also beside configured keys. One that is lost is not made anew while there are
-/// records that it sealed, unless these are to be forgotten.
+/// records that it sealed, unless these are to be forgotten: the store opens, and each call that needs the key is an
+/// error that says so.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let url = StoreUrl::File(folder.path().to_owned());
+/// # let clock = clock();
+/// use tokenkeep::seal::SealKey;
+/// use tokenkeep::store::{StoreUrl, WhenUnopenable, open_sealed};
+///
+/// let plain = open_sealed(&url, &[], &clock, WhenUnopenable::Keep).await?;
+/// assert!(plain.is_none()); // a folder without keys: other programs are to read it
+/// let (seal_key, _text) = SealKey::generate()?;
+/// let sealed = open_sealed(&url, &[seal_key.clone()], &clock, WhenUnopenable::Keep).await?.ok_or("it is plain")?;
+/// assert_eq!(sealed.key_id(), Some(seal_key.id()));
+/// # Ok(())
+/// # }
+/// ```
 pub async fn open_sealed(
     url: &StoreUrl,
     seal_keys: &[SealKey],

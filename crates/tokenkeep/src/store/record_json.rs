@@ -57,6 +57,14 @@ impl Record {
 }
 
 /// Why a text is no record, as a sentence about it. It holds nothing of the text.
+///
+/// ```
+/// use tokenkeep::store::Record;
+///
+/// let secret = "{\"form\": 1, \"refresh_token\": \"a-refresh-token\"}"; // and the rest is missing
+/// let invalid = Record::from_json(secret).unwrap_err();
+/// assert_eq!(invalid.to_string(), "it is not a record in JSON"); // what the text was, nobody is told
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRecord(&'static str);

@@ -33,6 +33,25 @@ pub use reseal::{Resealed, WhenUnopenable};
 
 /// A store whose records and credentials are sealed. Keys, generations, fingerprints, times, the kinds of failures and
 /// the names of credentials are not.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, _clock) = memory();
+/// use std::sync::Arc;
+/// use tokenkeep::seal::{SealKey, SealKeys};
+/// use tokenkeep::store::{SealedStore, Store};
+///
+/// let (inner, (seal_key, _text)) = (Arc::new(store), SealKey::generate()?);
+/// let sealed = SealedStore::new(inner.clone(), SealKeys::new(seal_key, []));
+/// let _saved = sealed.save(&key("graph"), &record(1), None).await?;
+/// let (opened, kept) = (sealed.load(&key("graph")).await?, inner.load(&key("graph")).await?);
+/// assert_eq!(opened.and_then(|found| found.record.refresh_token), record(1).refresh_token);
+/// assert_ne!(kept.and_then(|found| found.record.refresh_token), record(1).refresh_token);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SealedStore {
     inner: Arc<dyn Store>,
@@ -43,6 +62,23 @@ pub struct SealedStore {
 
 impl SealedStore {
     /// Seals what `inner` keeps.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::sync::Arc;
+    /// # use tokenkeep::seal::{SealKey, SealKeys};
+    /// # use tokenkeep::store::{SealedStore, Store};
+    /// # let (store, _clock) = memory();
+    /// # let (seal_key, _text) = SealKey::generate()?;
+    /// let _saved = store.save(&key("graph"), &record(1), None).await?; // before there was a seal
+    /// let sealed = SealedStore::new(Arc::new(store), SealKeys::new(seal_key, []));
+    /// let found = sealed.load(&key("graph")).await?.ok_or("nothing")?;
+    /// assert_eq!(found.record.refresh_token, record(1).refresh_token);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(inner: Arc<dyn Store>, keys: SealKeys) -> Self {
         Self { inner, keys, lost: None }
     }
@@ -54,6 +90,23 @@ impl SealedStore {
     }
 
     /// The id of the key that seals, if there is one.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::sync::Arc;
+    /// # use tokenkeep::seal::{SealKey, SealKeys};
+    /// # use tokenkeep::store::SealedStore;
+    /// # let (store, _clock) = memory();
+    /// # let store = Arc::new(store);
+    /// let (seal_key, _text) = SealKey::generate()?;
+    /// let sealed = SealedStore::new(store.clone(), SealKeys::new(seal_key.clone(), []));
+    /// assert_eq!(sealed.key_id(), Some(seal_key.id()));
+    /// assert_eq!(SealedStore::new(store, SealKeys::none()).key_id(), None); // opens nothing, seals nothing
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn key_id(&self) -> Option<&str> {
         self.keys.first_id()
     }

@@ -34,7 +34,24 @@ use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::key::Key;
 
-/// Keeps records in a `SQLite` file.
+/// Keeps records, credentials and budgets in a `SQLite` file, for any number of processes of one machine. It seals
+/// nothing: see [`SealedStore`](super::SealedStore).
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tokens.db");
+/// use tokenkeep::store::{SqliteStore, Store};
+///
+/// // Two processes, or one and its next start.
+/// let (one, other) = (SqliteStore::open(&path, clock()).await?, SqliteStore::open(&path, clock()).await?);
+/// let _saved = one.save(&key("graph"), &record(1), None).await?;
+/// assert!(other.load(&key("graph")).await?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub struct SqliteStore {
     label: Box<str>,
     clock: Arc<dyn Clock>,
@@ -50,6 +67,21 @@ impl SqliteStore {
     /// it is; so is a symbolic link.
     ///
     /// Any number of processes may open the same file at the same moment, also when it is not there yet.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{SqliteStore, Store};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("tokens.db");
+    /// std::fs::write(&path, "notes of somebody")?;
+    /// let error = SqliteStore::open(&path, clock()).await.unwrap_err();
+    /// assert_eq!(&*error.store, format!("sqlite:{}", path.display()));
+    /// assert_eq!(std::fs::read_to_string(&path)?, "notes of somebody");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let label: Box<str> = format!("sqlite:{}", path.display()).into();
         match open_pools(path).await {

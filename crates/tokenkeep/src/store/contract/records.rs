@@ -162,11 +162,12 @@ pub(super) async fn pages_are_ordered_complete_and_without_repeats_while_others_
         loop {
             let page = reader.page(seen.last(), limit).await.given();
             assert!(page.len() <= limit, "a page of {} where {limit} were asked for", page.len());
-            if page.is_empty() {
-                break;
-            }
+            let is_last = page.len() < limit;
             seen.extend(page.into_iter().map(|(key, _)| key));
             assert!(seen.len() <= all.len(), "pages of {limit} come again");
+            if is_last {
+                break;
+            }
         }
         assert!(seen.iter().eq(&all), "in pages of {limit}: {seen:?}");
     }

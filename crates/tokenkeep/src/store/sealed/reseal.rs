@@ -5,25 +5,66 @@ use crate::key::Key;
 use crate::seal::Unopenable;
 use crate::store::{Record, SaveOutcome, Store as _, StoreError, Version, Versioned};
 
-/// What became of the records of a store.
+/// What became of the records and the credentials of a store; each counts as one.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// # use tokenkeep::seal::{SealKey, SealKeys};
+/// # use tokenkeep::store::{SealedStore, Store, WhenUnopenable};
+/// # let (store, _clock) = memory();
+/// # let store = Arc::new(store);
+/// # let (old, new) = (SealKey::generate()?.0, SealKey::generate()?.0);
+/// let _saved = store.save(&key("graph"), &record(1), None).await?; // plain
+/// let sealed = SealedStore::new(store, SealKeys::new(new, []));
+/// let first = sealed.reseal(WhenUnopenable::Keep).await?;
+/// let again = sealed.reseal(WhenUnopenable::Keep).await?;
+/// assert_eq!((first.resealed, first.already_right), (1, 0));
+/// assert_eq!((again.resealed, again.already_right), (0, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Resealed {
     /// How many were sealed anew.
     pub resealed: usize,
     /// How many had nothing in them that is not sealed with the first key.
     pub already_right: usize,
-    /// Those that no key opens, each with why and what to do.
+    /// Those that no key opens, each with why and what to do; forgotten, if that was asked for.
     pub unopenable: Vec<(Key, Unopenable)>,
     /// Those that cannot even be read, by what they are called in the store, each with why. They stay as they are.
     pub unreadable: Vec<(String, String)>,
 }
 
-/// What to do with a record that no key opens.
+/// What to do with a record, or credentials, that no key opens.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// # use tokenkeep::seal::{SealKey, SealKeys};
+/// # use tokenkeep::store::{SealedStore, Store, WhenUnopenable};
+/// # let (store, _clock) = memory();
+/// # let store = Arc::new(store);
+/// # let (old, new) = (SealKey::generate()?.0, SealKey::generate()?.0);
+/// let before = SealedStore::new(store.clone(), SealKeys::new(old, []));
+/// let _saved = before.save(&key("graph"), &record(7), None).await?;
+/// let sealed = SealedStore::new(store, SealKeys::new(new, [])); // the old key is lost
+/// assert_eq!(sealed.reseal(WhenUnopenable::Forget).await?.unopenable[0].0, key("graph"));
+/// let left = sealed.load(&key("graph")).await?.ok_or("nothing")?.record;
+/// assert!(left.generation == 7 && left.token.is_none() && left.refresh_token.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenUnopenable {
-    /// It stays as it is.
+    /// They stay as they are.
     Keep,
-    /// Its token, refresh token and failure are dropped. Its generation stays: generations never restart.
+    /// The record's token, refresh token and failure are dropped; its generation stays, for generations never restart.
+    /// Credentials are removed.
     Forget,
 }
 
@@ -37,8 +78,28 @@ enum Need {
 }
 
 impl SealedStore {
-    /// Seals each record with the first key that is not. Nobody is disturbed: a record that somebody else writes
-    /// meanwhile is looked at again.
+    /// Seals with the first key whatever is not, records and credentials. Nobody is disturbed: a record that somebody else
+    /// writes meanwhile is looked at again. After an error what was sealed until then stays so; call it again.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::sync::Arc;
+    /// # use tokenkeep::seal::{SealKey, SealKeys};
+    /// # use tokenkeep::store::{SealedStore, Store, WhenUnopenable};
+    /// # let (store, _clock) = memory();
+    /// # let store = Arc::new(store);
+    /// # let (old, new) = (SealKey::generate()?.0, SealKey::generate()?.0);
+    /// let before = SealedStore::new(store.clone(), SealKeys::new(old.clone(), []));
+    /// let _saved = before.save(&key("graph"), &record(1), None).await?;
+    /// let both = SealedStore::new(store.clone(), SealKeys::new(new.clone(), [old]));
+    /// assert_eq!(both.reseal(WhenUnopenable::Keep).await?.resealed, 1);
+    /// let after = SealedStore::new(store, SealKeys::new(new, [])); // the old key can be thrown away
+    /// assert!(after.load(&key("graph")).await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn reseal(&self, unopenable: WhenUnopenable) -> Result<Resealed, StoreError> {
         let mut sum = Resealed::default();
         let mut after: Option<Key> = None;
