@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokenkeep::provider::{ClientAuth, Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::store::StoreUrl;
 use tokenkeep::{Code, Secret, TokenManager};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -115,7 +116,7 @@ async fn a_spent_refresh_token_demands_a_login_after_one_request() {
 async fn manager(grants: impl IntoIterator<Item = Grant>) -> TokenManager {
     let provider = |(number, grant)| Provider::new(&format!("p{number}"), grant).unwrap();
     let providers = grants.into_iter().enumerate().map(provider);
-    TokenManager::builder().providers(providers).build().await.unwrap()
+    TokenManager::builder().store_url(StoreUrl::Memory).providers(providers).build().await.unwrap()
 }
 
 /// A running issuer; it ends with its stdin, which this holds.
