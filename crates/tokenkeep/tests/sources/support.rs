@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokenkeep::expiry::Policy;
 use tokenkeep::provider::{Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
+use tokenkeep::store::StoreUrl;
 use tokenkeep::{Error, Secret, Token, TokenHandle, TokenManager};
 use tokenkeep_sandbox::{Client, Sandbox};
 
@@ -39,7 +40,7 @@ pub(crate) async fn manager(grants: impl IntoIterator<Item = Grant>) -> TokenMan
 pub(crate) async fn manager_with(grants: impl IntoIterator<Item = Grant>, policy: Policy) -> TokenManager {
     let provider = |(number, grant)| Provider::new(&format!("p{number}"), grant).unwrap().with_policy(policy.clone());
     let providers: Vec<_> = grants.into_iter().enumerate().map(provider).collect();
-    TokenManager::builder().providers(providers).build().await.unwrap()
+    TokenManager::builder().store_url(StoreUrl::Memory).providers(providers).build().await.unwrap()
 }
 
 /// The handle of the only provider with this grant.
