@@ -82,6 +82,24 @@ async fn a_lease_outlives_a_slow_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_outlives_a_slow_save() {
+    let policy = tokenkeep::expiry::Policy { timeout: SECOND, ..Default::default() };
+    let world = world_with(Issuer::rotating(HOUR), policy.clone()).await;
+    let other = manager(&world.clock, &world.store, &world.issuer, policy).await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    world.store.set(Trouble::SlowSaves(SECOND * 9));
+    let (slow, late) = (world.graph(), other.handle("graph").unwrap());
+    let (slow, late) = tokio::join!(slow.refresh(), async {
+        pass(Duration::from_millis(500)).await;
+        late.refresh().await
+    });
+    assert_eq!(slow.unwrap().generation(), 2);
+    late.unwrap();
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_refresh_token_is_read_under_the_lease() {
     let world = rotating_world(MINUTE).await;
     let other = world.another_process().await;

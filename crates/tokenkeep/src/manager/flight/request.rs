@@ -340,12 +340,7 @@ impl Flight {
                 answer => answer,
             }
         };
-        let answer = tokio::select! {
-            biased;
-            answer = request => answer,
-            () = self.keep_lease() => return Err(FetchError::new(Fault::Unavailable, "the request broke off")),
-        };
-        answer.unwrap_or_else(|_| {
+        self.under_lease(request).await.unwrap_or_else(|_| {
             let what = format!("{} did not answer within {} s", source.issuer(), limit.as_secs_f32());
             Err(FetchError::new(Fault::Unavailable, what))
         })
