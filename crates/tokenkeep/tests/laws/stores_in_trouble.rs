@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokenkeep::budget::Budget;
 use tokenkeep::store::MemoryStore;
-use tokenkeep::{Clock, Code, Demand, Event, Warning};
+use tokenkeep::{Clock, Code, Demand, Event, SourceSettings, Warning};
 
 use crate::support::*;
 
@@ -168,6 +169,18 @@ async fn no_process_spends_a_login_that_it_cannot_save_while_the_store_has_a_goo
     pass(MINUTE).await;
     another.handle("graph").unwrap().refresh().await.unwrap();
     assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_spends_nothing_is_renewed_though_the_store_renews_no_lease() {
+    for trouble in [Trouble::NoRenewals, Trouble::Hangs("renew_lease"), Trouble::Panics("renew_lease")] {
+        // To count a request against a budget takes time, so that the lease is made sure of after it.
+        let settings = SourceSettings::default().with_budget(Budget::parse("10/1m").unwrap());
+        let world = world_of(Issuer::new(HOUR), settings).await;
+        world.store.set(trouble);
+        let token = world.get().await.unwrap_or_else(|error| panic!("{trouble:?}: {error}"));
+        assert_eq!((token.generation(), world.issuer.count()), (1, 1), "{trouble:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
