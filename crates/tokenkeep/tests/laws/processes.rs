@@ -170,6 +170,24 @@ async fn a_stopped_process_that_comes_back_late_overwrites_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_saved_in_time_overwrites_nothing_later() {
+    let world = world(HOUR).await;
+    let other_issuer = Issuer::new(HOUR);
+    let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
+    world.store.set(Trouble::NoSaves);
+    world.get().await.unwrap();
+    world.store.set(Trouble::None);
+    // The first process stands still: its lease is not renewed, and ends.
+    world.store.end_lease("graph").await;
+    other.token("graph").await.unwrap();
+    let written = world.store.newest_version().await.unwrap();
+    pass(MINUTE).await;
+    assert_eq!(world.store.newest_version().await.unwrap(), written, "written over the token of the other process");
+    let answer = world.graph().get(tokenkeep::Demand::default()).await.unwrap();
+    assert!(!answer.warnings.contains(&tokenkeep::Warning::Unsaved), "{:?}", answer.warnings);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_configurations_of_one_key_do_not_take_each_others_token_away() {
     let world = world(HOUR).await;
     world.manager.start();
