@@ -47,6 +47,8 @@ pub(crate) enum Trouble {
     Busy,
     /// Nothing.
     Gone,
+    /// Gives less of a page than was asked for.
+    ShortPages,
     /// Saves as always, after so long.
     SlowSaves(Duration),
     /// Never comes back from the method of this name.
@@ -98,6 +100,10 @@ impl UnreliableStore {
         self.loads.load(Ordering::Relaxed)
     }
 
+    fn page_limit(&self, limit: usize) -> usize {
+        if self.trouble() == Trouble::ShortPages { limit.min(10) } else { limit }
+    }
+
     async fn enter(&self, method: &str, failing: &[Trouble]) -> Result<(), StoreError> {
         match self.trouble() {
             Trouble::Hangs(hanging) if hanging == method => std::future::pending().await,
@@ -136,7 +142,7 @@ impl Store for UnreliableStore {
 
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
         self.enter("page", &[Trouble::Gone]).await?;
-        self.inner().page(after, limit).await
+        self.inner().page(after, self.page_limit(limit)).await
     }
 
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
@@ -199,7 +205,7 @@ impl Store for UnreliableStore {
 
     async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
         self.enter("accounts", &[Trouble::Gone]).await?;
-        self.inner().accounts(after, limit).await
+        self.inner().accounts(after, self.page_limit(limit)).await
     }
 
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
