@@ -41,15 +41,12 @@ impl GuardedStore {
     async fn guard<T>(&self, call: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
         let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
         // What has its answer at hand needs no timer, nor a runtime that has some.
-        let outcome = match poll_immediate(&mut call).await {
-            Some(outcome) => outcome,
-            None => {
-                let limit = self.limit();
-                match time::timeout(limit, call).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => return Err(self.unanswered(limit)),
-                }
-            }
+        let outcome = if let Some(outcome) = poll_immediate(&mut call).await {
+            outcome
+        } else {
+            let limit = self.limit();
+            let Ok(outcome) = time::timeout(limit, call).await else { return Err(self.unanswered(limit)) };
+            outcome
         };
         outcome.unwrap_or_else(|_| Err(StoreError::new(&self.label, "the store panicked; the log says where")))
     }
