@@ -11,6 +11,7 @@ mod backoff;
 mod build;
 mod cleanup;
 mod flight;
+mod guarded_store;
 mod handle;
 mod keep_always;
 #[cfg(test)]

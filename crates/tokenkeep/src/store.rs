@@ -55,6 +55,9 @@ pub use sqlite::SqliteStore;
 /// Keeps records and leases, and, if it can, credentials of accounts and what was spent of budgets. All methods may be
 /// called from many tasks at once, and dropping a call half-way leaves either everything of it done or nothing.
 ///
+/// A manager drops a call that takes longer than 10 s, or 2 s for a while after one that did, and goes on as after an
+/// error; so it does when a call panics. It cannot drop one that blocks its thread.
+///
 /// What the methods are for, to see which of them matter to you:
 ///
 /// | methods | for |

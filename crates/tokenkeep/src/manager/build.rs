@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, watch};
 
+use super::guarded_store::GuardedStore;
 use super::provider::ProviderRuntime;
 use super::scheduler::Scheduler;
 use super::slots::Slots;
@@ -461,6 +462,7 @@ impl ManagerBuilder {
         // Closed from the start, so that it can be waited for at any time, by several; that keeps no task out.
         let tasks = TaskTracker::new();
         tasks.close();
+        let store = Arc::new(GuardedStore::new(store, Arc::clone(&clock)));
         let shared = Shared {
             clock,
             store,

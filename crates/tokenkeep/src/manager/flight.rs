@@ -16,6 +16,7 @@ mod route;
 mod saving;
 mod turn;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,11 +201,7 @@ impl Flight {
         }
         landing.land(result);
         if unsaved {
-            tokio::select! {
-                biased;
-                () = self.keep_saving() => {}
-                () = self.keep_lease() => {}
-            }
+            self.under_lease(self.keep_saving()).await;
         }
     }
 
@@ -217,8 +214,17 @@ impl Flight {
         }
     }
 
+    /// Does it, with the lease kept alive meanwhile.
+    async fn under_lease<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            biased;
+            done = work => done,
+            never = self.keep_lease() => match never {},
+        }
+    }
+
     /// Extends the lease again and again; never ends.
-    async fn keep_lease(&self) {
+    async fn keep_lease(&self) -> Infallible {
         loop {
             time::sleep(self.lease_ttl() / 3).await;
             if self.leased {

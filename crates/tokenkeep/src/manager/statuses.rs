@@ -104,7 +104,8 @@ impl Shared {
         self.note_store(StoreTask::Read, &page);
         // A store that fails hides only what is not in memory.
         let page = page.unwrap_or_default();
-        let until = if page.len() < PAGE { None } else { page.last().map(|(key, _)| key.clone()) };
+        // A store may give less than was asked for: only nothing is the end.
+        let until = page.last().map(|(key, _)| key.clone());
         let mut candidates: BTreeMap<Key, Candidate> = BTreeMap::new();
         while let Some(next) = expected.first_entry()
             && until.as_ref().is_none_or(|until| next.key() <= until)
@@ -134,7 +135,7 @@ impl Shared {
         let mut accounts: Vec<Key> = Vec::new();
         loop {
             let page = self.store.accounts(accounts.last().or(from), PAGE).await?;
-            let last = page.len() < PAGE;
+            let last = page.is_empty();
             accounts.extend(page);
             let is_beyond = accounts.last().is_some_and(|key| until.is_some_and(|until| key > until));
             if last || is_beyond {
@@ -214,7 +215,7 @@ enum Credentials {
 /// Keys in a row.
 struct Stretch {
     candidates: BTreeMap<Key, Candidate>,
-    /// Its last key, if there are more.
+    /// Its last key, if there may be more.
     until: Option<Key>,
 }
 

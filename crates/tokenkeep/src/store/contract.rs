@@ -283,6 +283,7 @@ macro_rules! laws {
 /// All laws; a law's name says what it demands.
 pub const LAWS: &[Law] = laws![
     records::nothing_saved_is_nothing_loaded,
+    records::the_longest_keys_that_differ_in_their_last_byte_are_two,
     records::a_saved_record_is_loaded_as_it_was_written,
     records::a_save_at_the_wrong_version_conflicts_and_changes_nothing,
     records::of_64_simultaneous_saves_at_one_version_exactly_one_wins,
@@ -304,6 +305,8 @@ pub const LAWS: &[Law] = laws![
     leases::a_released_lease_is_free,
     leases::a_holder_may_take_its_lease_again,
     leases::leases_of_different_keys_do_not_touch,
+    leases::a_holder_of_two_leases_ends_and_renews_each_by_itself,
+    leases::a_lease_is_not_cut_to_whole_seconds,
     leases::a_clock_set_back_does_not_keep_a_lease_alive,
     leases::a_clock_set_forward_ends_no_lease,
     accounts::saved_credentials_are_read_as_they_were_written,

@@ -30,7 +30,8 @@ pub enum LeaseOutcome {
     Held(Duration),
 }
 
-/// Who holds a lease: unique per flight, over all processes.
+/// Who holds a lease: one for each manager, with all its flights, over all processes. So one holder has leases of many
+/// keys at once, and for each key there is one flight.
 ///
 /// ```
 /// # use tokenkeep::store::Holder;
@@ -44,8 +45,8 @@ impl Holder {
     ///
     /// ```
     /// # use tokenkeep::store::Holder;
-    /// let (this_flight, the_next) = (Holder::unique(), Holder::unique());
-    /// assert_ne!(this_flight, the_next); // also of the same key, in the same process
+    /// let (one_manager, another) = (Holder::unique(), Holder::unique());
+    /// assert_ne!(one_manager, another); // also in the same process
     /// ```
     pub fn unique() -> Self {
         Self(format!("{}-{:016x}", std::process::id(), fastrand::u64(..)).into())

@@ -156,12 +156,11 @@ impl Store for SealedStore {
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
         let mut page = Vec::new();
         let mut after = after.cloned();
-        // Records that are left out are made up for: a page that is not full is the last one.
+        // Records that are left out are made up for: only an empty page is the end.
         while page.len() < limit {
-            let wanted = limit - page.len();
-            let found = self.inner.page(after.as_ref(), wanted).await?;
-            let last = found.len() < wanted;
-            after = found.last().map(|(key, _)| key.clone()).or(after);
+            let found = self.inner.page(after.as_ref(), limit - page.len()).await?;
+            let Some((last, _)) = found.last() else { break };
+            after = Some(last.clone());
             for (key, Versioned { version, record }) in found {
                 match self.opened(&key, &record) {
                     Ok(record) => page.push((key, Versioned { version, record })),
@@ -169,9 +168,6 @@ impl Store for SealedStore {
                         tracing::warn!(store = %self.label(), %key, %why, "a record cannot be opened and is left out");
                     }
                 }
-            }
-            if last {
-                break;
             }
         }
         Ok(page)

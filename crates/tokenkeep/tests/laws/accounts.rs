@@ -335,6 +335,23 @@ async fn a_list_that_is_read_in_parts_has_every_account_once() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_gives_short_pages_hides_no_account() {
+    let world = stored_world().await;
+    let keys: Vec<_> = (0..35).map(|account| format!("graph:{account:04}")).collect();
+    for key in &keys {
+        world.manager.set_credentials(key, credentials("one")).await.unwrap();
+    }
+    for key in &keys[..25] {
+        world.manager.token(key).await.unwrap();
+    }
+    world.store.set(Trouble::ShortPages);
+    let restarted = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+    let statuses = restarted.statuses(None, 100).await;
+    assert!(statuses.iter().map(|status| status.key.as_str()).eq(keys.iter().map(String::as_str)), "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| status.expires_at.is_some()).count(), 25);
+}
+
 async fn listed(manager: &TokenManager) -> Vec<String> {
     manager.statuses(None, 10).await.into_iter().map(|status| status.key.to_string()).collect()
 }

@@ -82,6 +82,24 @@ async fn a_lease_outlives_a_slow_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_outlives_a_slow_save() {
+    let policy = tokenkeep::expiry::Policy { timeout: SECOND, ..Default::default() };
+    let world = world_with(Issuer::rotating(HOUR), policy.clone()).await;
+    let other = manager(&world.clock, &world.store, &world.issuer, policy).await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    world.store.set(Trouble::SlowSaves(SECOND * 9));
+    let (slow, late) = (world.graph(), other.handle("graph").unwrap());
+    let (slow, late) = tokio::join!(slow.refresh(), async {
+        pass(Duration::from_millis(500)).await;
+        late.refresh().await
+    });
+    assert_eq!(slow.unwrap().generation(), 2);
+    late.unwrap();
+    assert_eq!(world.issuer.reused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_refresh_token_is_read_under_the_lease() {
     let world = rotating_world(MINUTE).await;
     let other = world.another_process().await;
@@ -149,6 +167,24 @@ async fn a_stopped_process_that_comes_back_late_overwrites_nothing() {
     let stored = world.store.record("graph").await.unwrap();
     assert_eq!(stored.generation, 1, "the late answer is not written over the newer one");
     assert_eq!(other.token("graph").await.unwrap().generation(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_saved_in_time_overwrites_nothing_later() {
+    let world = world(HOUR).await;
+    let other_issuer = Issuer::new(HOUR);
+    let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
+    world.store.set(Trouble::NoSaves);
+    world.get().await.unwrap();
+    world.store.set(Trouble::None);
+    // The first process stands still: its lease is not renewed, and ends.
+    world.store.end_lease("graph").await;
+    other.token("graph").await.unwrap();
+    let written = world.store.newest_version().await.unwrap();
+    pass(MINUTE).await;
+    assert_eq!(world.store.newest_version().await.unwrap(), written, "written over the token of the other process");
+    let answer = world.graph().get(tokenkeep::Demand::default()).await.unwrap();
+    assert!(!answer.warnings.contains(&tokenkeep::Warning::Unsaved), "{:?}", answer.warnings);
 }
 
 #[tokio::test(start_paused = true)]

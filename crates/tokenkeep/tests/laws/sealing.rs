@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokenkeep::seal::{SealKey, SealKeys};
-use tokenkeep::store::{MemoryStore, SealedStore, Store, WhenUnopenable};
+use tokenkeep::store::{MemoryStore, SaveOutcome, SealedStore, Store, WhenUnopenable};
 use tokenkeep::{Clock, Code, Demand, Event, Key, Obstacle, TokenManager, Warning};
 
 use crate::support::*;
@@ -154,6 +154,23 @@ async fn generations_go_on_after_a_record_was_forgotten() {
     let (sealed, restarted) = Sealed::with_lost_key(world(MINUTE).await).await;
     sealed.store(&sealed.present, []).reseal(WhenUnopenable::Forget).await.unwrap();
     assert_eq!(restarted.token("graph").await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_page_of_records_that_no_key_opens_is_not_the_last() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    let record = world.store.record("graph").await.unwrap();
+    let sealed = |key| SealedStore::new(Arc::clone(&world.store) as Arc<dyn Store>, SealKeys::new(key, []));
+    let (lost, present) = (sealed(new_key()), sealed(new_key()));
+    let accounts: Vec<_> = (10..40).map(|account| Key::parse(&format!("graph:{account}")).unwrap()).collect();
+    for (number, account) in accounts.iter().enumerate() {
+        let store = if number < 25 { &lost } else { &present };
+        assert!(matches!(store.save(account, &record, None).await, Ok(SaveOutcome::Saved(_))));
+    }
+    world.store.set(Trouble::ShortPages);
+    let page = present.page(Some(&Key::parse("graph").unwrap()), 100).await.unwrap();
+    assert!(page.iter().map(|(key, _)| key).eq(&accounts[25..]), "{} of 5", page.len());
 }
 
 /// How often the store was said to fail, and to work again.

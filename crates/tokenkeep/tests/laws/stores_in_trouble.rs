@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokenkeep::budget::Budget;
 use tokenkeep::store::MemoryStore;
-use tokenkeep::{Clock, Code, Demand, Event, Warning};
+use tokenkeep::{Clock, Code, Demand, Event, SourceSettings, Warning};
 
 use crate::support::*;
 
@@ -169,3 +170,91 @@ async fn no_process_spends_a_login_that_it_cannot_save_while_the_store_has_a_goo
     another.handle("graph").unwrap().refresh().await.unwrap();
     assert_eq!(world.issuer.reused(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_spends_nothing_is_renewed_though_the_store_renews_no_lease() {
+    for trouble in [Trouble::NoRenewals, Trouble::Hangs("renew_lease"), Trouble::Panics("renew_lease")] {
+        // To count a request against a budget takes time, so that the lease is made sure of after it.
+        let settings = SourceSettings::default().with_budget(Budget::parse("10/1m").unwrap());
+        let world = world_of(Issuer::new(HOUR), settings).await;
+        world.store.set(trouble);
+        let token = world.get().await.unwrap_or_else(|error| panic!("{trouble:?}: {error}"));
+        assert_eq!((token.generation(), world.issuer.count()), (1, 1), "{trouble:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_or_panics_in_any_of_its_methods_stops_no_token() {
+    for trouble in METHODS.iter().flat_map(|method| [Trouble::Hangs(method), Trouble::Panics(method)]) {
+        let world = world(HOUR).await;
+        world.manager.start();
+        world.store.set(trouble);
+        for _ in 0..3 {
+            let token = world.get().await.unwrap_or_else(|error| panic!("{trouble:?}: {error}"));
+            assert_eq!(token.expose_secret(), "graph-token-1", "{trouble:?}");
+            pass(SECOND * 5).await;
+        }
+        assert_eq!(world.issuer.count(), 1, "{trouble:?}");
+        // Whether all was saved is told elsewhere.
+        let closed = tokio::time::timeout(MINUTE, world.manager.close()).await;
+        assert!(closed.is_ok(), "{trouble:?}: the manager never stops");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_store_that_hangs_or_panics_does_not_save_is_used_next_and_saved_later() {
+    for trouble in [Trouble::Hangs("save"), Trouble::Panics("save")] {
+        let world = rotating_world(MINUTE).await;
+        world.store.set(trouble);
+        for generation in 1..=3 {
+            let token = world.get().await.unwrap_or_else(|error| panic!("{trouble:?}: {error}"));
+            assert_eq!(token.generation(), generation, "{trouble:?}");
+            pass(MINUTE).await;
+        }
+        assert_eq!((world.issuer.count(), world.issuer.reused()), (3, 0), "{trouble:?}");
+        world.store.set(Trouble::None);
+        pass(MINUTE).await;
+        let stored = world.store.record("graph").await.unwrap();
+        assert_eq!(stored.refresh_token.unwrap().expose_secret(), "rt-3", "{trouble:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_says_whose_token_is_lost_though_the_store_hangs() {
+    let world = rotating_world(HOUR).await;
+    world.store.set(Trouble::Hangs("save"));
+    world.get().await.unwrap();
+    let stopped = tokio::time::timeout(MINUTE, world.manager.stop()).await.expect("the manager never stops");
+    assert!(stopped.unwrap_err().to_string().contains("not saved: the tokens of graph"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_said_and_found_well_again() {
+    let world = world(HOUR).await;
+    world.store.set(Trouble::Hangs("save"));
+    world.get().await.unwrap();
+    let trouble = world.manager.store_trouble().unwrap();
+    assert!(trouble.contains("test:: the store did not answer within"), "{trouble}");
+    world.store.set(Trouble::None);
+    pass(MINUTE).await;
+    assert_eq!(world.manager.store_trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_store_gives_no_answer_no_refresh_token_that_another_may_use_is_spent() {
+    for method in ["load", "acquire_lease", "renew_lease"] {
+        let world = rotating_world(MINUTE).await;
+        world.get().await.unwrap();
+        world.store.set(Trouble::Hangs(method));
+        pass(MINUTE).await;
+        assert_eq!(world.get().await.unwrap_err().code(), Code::Unavailable, "{method}");
+        assert_eq!(world.issuer.count(), 1, "{method}");
+        world.store.set(Trouble::None);
+        pass(MINUTE).await;
+        assert_eq!(world.get().await.unwrap().generation(), 2, "{method}");
+        assert_eq!(world.issuer.reused(), 0, "{method}");
+    }
+}
+
+const METHODS: [&str; 9] =
+    ["load", "save", "page", "changes", "newest_version", "acquire_lease", "renew_lease", "release_lease", "close"];

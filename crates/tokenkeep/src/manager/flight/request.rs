@@ -269,7 +269,9 @@ impl Flight {
         let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
         self.shared.note_store(StoreTask::Lease, &renewed);
         let newest = self.slot.lock().version;
-        renewed == Ok(true) && stored.map_or(0, |stored| stored.version.0) >= newest
+        // A store in trouble says nothing of whose turn it is; what spends nothing goes on.
+        let is_leased = renewed.unwrap_or(!self.provider().source().rotates());
+        is_leased && stored.map_or(0, |stored| stored.version.0) >= newest
     }
 
     /// Waits for this flight's turn once more, and starts from what the store holds then, or from what it held when it
@@ -340,12 +342,7 @@ impl Flight {
                 answer => answer,
             }
         };
-        let answer = tokio::select! {
-            biased;
-            answer = request => answer,
-            () = self.keep_lease() => return Err(FetchError::new(Fault::Unavailable, "the request broke off")),
-        };
-        answer.unwrap_or_else(|_| {
+        self.under_lease(request).await.unwrap_or_else(|_| {
             let what = format!("{} did not answer within {} s", source.issuer(), limit.as_secs_f32());
             Err(FetchError::new(Fault::Unavailable, what))
         })

@@ -14,15 +14,16 @@ use crate::store::{Record, SaveOutcome, StoreError, Version};
 
 impl Flight {
     /// Saves a record with a new token. What cannot be saved is noted in the slot and comes back all the same; when
-    /// another holder has overtaken this one, what comes back is theirs.
-    pub(super) async fn save(
-        &self,
-        mut record: Record,
-        mut expected: Option<Version>,
-    ) -> (Arc<Record>, Option<Version>) {
+    /// another holder has overtaken this one, what comes back is theirs. Until the record is there, no other process may
+    /// use the refresh token before, so the lease is kept while a slow store is at it.
+    pub(super) async fn save(&self, record: Record, expected: Option<Version>) -> (Arc<Record>, Option<Version>) {
         if self.keep() == Keep::InMemory {
             return (Arc::new(record), None);
         }
+        self.under_lease(self.save_or_note(record, expected)).await
+    }
+
+    async fn save_or_note(&self, mut record: Record, mut expected: Option<Version>) -> (Arc<Record>, Option<Version>) {
         let error = loop {
             let saved = self.shared.store.save(self.slot.key(), &record, expected).await;
             self.shared.note_store(StoreTask::Save, &saved);

@@ -130,6 +130,47 @@ pub(super) async fn leases_of_different_keys_do_not_touch(fixture: &dyn StoreFix
     assert_eq!(store.acquire_lease(&account, &holder, TTL).await.given(), LeaseOutcome::Acquired);
 }
 
+pub(super) async fn a_holder_of_two_leases_ends_and_renews_each_by_itself(fixture: &dyn StoreFixture) {
+    let (ours, theirs) = (fixture.open().await, fixture.open().await);
+    let (graph, account, third) = (key("graph"), key("graph:7"), key("mail"));
+    let (holder, other) = (Holder::unique(), Holder::unique());
+    for key in [&graph, &account, &third] {
+        assert_eq!(ours.acquire_lease(key, &holder, TTL).await.given(), LeaseOutcome::Acquired, "{key}");
+    }
+    ours.release_lease(&account, &holder).await.given();
+    assert_held(theirs.acquire_lease(&graph, &other, TTL).await.given());
+    assert_held(theirs.acquire_lease(&third, &other, TTL).await.given());
+    fixture.advance(TTL / 2).await;
+    assert!(ours.renew_lease(&graph, &holder, TTL).await.given(), "lost with the lease of another key");
+    assert!(!ours.renew_lease(&account, &holder, TTL).await.given(), "renewed after its release");
+    let left = assert_held(theirs.acquire_lease(&third, &other, TTL).await.given());
+    assert_left(left, TTL / 2);
+    fixture.advance(TTL / 2).await;
+    assert_held(theirs.acquire_lease(&graph, &other, TTL).await.given());
+    let outcome = theirs.acquire_lease(&third, &other, TTL).await.given();
+    assert_eq!(outcome, LeaseOutcome::Acquired, "renewed with the lease of another key");
+}
+
+pub(super) async fn a_lease_is_not_cut_to_whole_seconds(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    for (ttl, later) in [(Duration::from_millis(900), Duration::ZERO), (Duration::from_millis(1_900), SECOND)] {
+        let mut was_held = false;
+        // Real time passes too: a machine that is slow now and then is no store that cuts.
+        for attempt in 0..50 {
+            let key = key(&format!("graph:{attempt}"));
+            assert_eq!(store.acquire_lease(&key, &Holder::unique(), ttl).await.given(), LeaseOutcome::Acquired);
+            fixture.advance(later).await;
+            let outcome = store.acquire_lease(&key, &Holder::unique(), ttl).await.given();
+            was_held = outcome != LeaseOutcome::Acquired;
+            if was_held {
+                break;
+            }
+        }
+        assert!(was_held, "a lease of {ttl:?} has ended after {later:?}");
+        fixture.advance(TTL).await;
+    }
+}
+
 pub(super) async fn a_clock_set_back_does_not_keep_a_lease_alive(fixture: &dyn StoreFixture) {
     let store = fixture.open().await;
     let (graph, holder, other) = (key("graph"), Holder::unique(), Holder::unique());
@@ -170,4 +211,5 @@ fn assert_left(left: Duration, expected: Duration) {
 }
 
 const TTL: Duration = Duration::from_mins(1);
+const SECOND: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_secs(5);

@@ -38,6 +38,19 @@ pub(super) async fn nothing_saved_is_nothing_loaded(fixture: &dyn StoreFixture) 
     assert!(store.load(&key("Graph")).await.given().is_none(), "another key's record was loaded");
 }
 
+pub(super) async fn the_longest_keys_that_differ_in_their_last_byte_are_two(fixture: &dyn StoreFixture) {
+    let (ours, theirs) = (fixture.open().await, fixture.open().await);
+    let start = format!("graph:{}", "x".repeat(Key::MAX_LEN - "graph:".len() - 1));
+    let (first, second) = (key(&format!("{start}1")), key(&format!("{start}2")));
+    let first_version = ours.save(&first, &record(1), None).await.given().given();
+    assert!(theirs.load(&second).await.given().is_none(), "another key's record was loaded");
+    let second_version = ours.save(&second, &record(2), None).await.given().given();
+    assert_loaded(&*theirs, &first, first_version, 1).await;
+    assert_loaded(&*theirs, &second, second_version, 2).await;
+    let keys: Vec<Key> = theirs.page(None, 10).await.given().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, [first, second]);
+}
+
 pub(super) async fn a_saved_record_is_loaded_as_it_was_written(fixture: &dyn StoreFixture) {
     let (ours, theirs) = (fixture.open().await, fixture.open().await);
     let graph = key("graph:größe@例え");
@@ -180,7 +193,8 @@ pub(super) async fn pages_are_ordered_complete_and_without_repeats_while_others_
 
 pub(super) async fn changes_name_each_changed_key_once_with_its_newest_version(fixture: &dyn StoreFixture) {
     let (ours, theirs) = (fixture.open().await, fixture.open().await);
-    let (first, second, third) = (key("z"), key("y"), key("x"));
+    // The first two of them by version are neither the first two nor the last two by key.
+    let (first, second, third) = (key("m"), key("z"), key("a"));
     let first_version = ours.save(&first, &record(1), None).await.given().given();
     let second_version = ours.save(&second, &record(1), None).await.given().given();
     let third_version = theirs.save(&third, &record(1), None).await.given().given();
@@ -288,7 +302,8 @@ fn record(generation: u64) -> Record {
 
 fn all_sorts_of_records() -> Vec<(&'static str, Record)> {
     let odd_text = "é 例え 🔑 ' \" \\ \n \t -- ; %s {} \u{1}";
-    let mut records = vec![("a usual one", record(1))];
+    let late = u64::from(u32::MAX) + 7;
+    let mut records = vec![("a usual one", record(1)), ("one of many generations", record(late))];
 
     let kind = TokenKind { token_type: "DPoP".into(), scope: Some("größe 例え 🔑".into()) };
     let long = format!("{ACCESS_TOKEN}{}", "x".repeat(20_000));

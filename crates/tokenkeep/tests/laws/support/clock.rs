@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokenkeep::{Clock, Moment};
@@ -10,12 +10,18 @@ pub(crate) struct TestClock {
     start: Instant,
     wall_offset_ms: AtomicI64,
     suspended_ms: AtomicI64,
+    pub(crate) panic_once: AtomicBool,
 }
 
 impl TestClock {
     #[expect(clippy::disallowed_methods, reason = "this is a clock")]
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now(), wall_offset_ms: AtomicI64::new(0), suspended_ms: AtomicI64::new(0) }
+        Self {
+            start: Instant::now(),
+            wall_offset_ms: AtomicI64::new(0),
+            suspended_ms: AtomicI64::new(0),
+            panic_once: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn set_wall_back(&self, by: Duration) {
@@ -35,6 +41,7 @@ impl TestClock {
 impl Clock for TestClock {
     #[expect(clippy::disallowed_methods, reason = "this is a clock")]
     fn now(&self) -> Moment {
+        assert!(!self.panic_once.swap(false, Ordering::SeqCst), "a clock that panics, as the test wants");
         let elapsed = Instant::now().duration_since(self.start).as_millis() as i64;
         let boot_ms = BOOT_MS + elapsed + self.suspended_ms.load(Ordering::SeqCst);
         let wall_ms = WALL_MS + boot_ms + self.wall_offset_ms.load(Ordering::SeqCst);

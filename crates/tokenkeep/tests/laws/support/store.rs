@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ pub(crate) struct UnreliableStore {
     inner: Mutex<Arc<dyn Store>>,
     loads: AtomicUsize,
     trouble: Mutex<Trouble>,
-    pub(crate) panic_once: AtomicBool,
     on_save: Mutex<Option<Hook>>,
     last_holder: Mutex<Option<Holder>>,
 }
@@ -48,6 +47,14 @@ pub(crate) enum Trouble {
     Busy,
     /// Nothing.
     Gone,
+    /// Gives less of a page than was asked for.
+    ShortPages,
+    /// Saves as always, after so long.
+    SlowSaves(Duration),
+    /// Never comes back from the method of this name.
+    Hangs(&'static str),
+    /// Panics in the method of this name.
+    Panics(&'static str),
 }
 
 impl UnreliableStore {
@@ -56,7 +63,6 @@ impl UnreliableStore {
             inner: Mutex::new(inner),
             loads: AtomicUsize::new(0),
             trouble: Mutex::default(),
-            panic_once: AtomicBool::new(false),
             on_save: Mutex::default(),
             last_holder: Mutex::default(),
         }
@@ -94,10 +100,20 @@ impl UnreliableStore {
         self.loads.load(Ordering::Relaxed)
     }
 
-    fn fail_if(&self, troubles: &[Trouble]) -> Result<(), StoreError> {
-        if troubles.contains(&self.trouble.lock().unwrap()) {
-            let busy = *self.trouble.lock().unwrap() == Trouble::Busy;
-            return Err(StoreError { store: "test:".into(), what: "no space left on device".into(), busy });
+    fn page_limit(&self, limit: usize) -> usize {
+        if self.trouble() == Trouble::ShortPages { limit.min(10) } else { limit }
+    }
+
+    async fn enter(&self, method: &str, failing: &[Trouble]) -> Result<(), StoreError> {
+        match self.trouble() {
+            Trouble::Hangs(hanging) if hanging == method => std::future::pending().await,
+            Trouble::Panics(panicking) if panicking == method => panic!("a store that panics, as the test wants"),
+            Trouble::SlowSaves(by) if method == "save" => tokio::time::sleep(by).await,
+            trouble if failing.contains(&trouble) => {
+                let busy = trouble == Trouble::Busy;
+                return Err(StoreError { store: "test:".into(), what: "no space left on device".into(), busy });
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -112,12 +128,12 @@ impl Store for UnreliableStore {
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
         // Virtual time does not pass in a loop that never waits: without this it would hang instead of failing.
         assert!(self.loads.fetch_add(1, Ordering::Relaxed) < 1_000_000, "the store is read without end");
-        self.fail_if(&[Trouble::Gone])?;
+        self.enter("load", &[Trouble::Gone]).await?;
         self.inner().load(key).await
     }
 
     async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.enter("save", &[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves]).await?;
         if let Some(Hook(hook)) = &*self.on_save.lock().unwrap() {
             hook(record);
         }
@@ -125,23 +141,22 @@ impl Store for UnreliableStore {
     }
 
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
-        self.fail_if(&[Trouble::Gone])?;
-        self.inner().page(after, limit).await
+        self.enter("page", &[Trouble::Gone]).await?;
+        self.inner().page(after, self.page_limit(limit)).await
     }
 
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
-        assert!(!self.panic_once.swap(false, Ordering::SeqCst), "a store that panics, as the test wants");
-        self.fail_if(&[Trouble::Gone])?;
+        self.enter("changes", &[Trouble::Gone]).await?;
         self.inner().changes(since, limit).await
     }
 
     async fn newest_version(&self) -> Result<Version, StoreError> {
-        self.fail_if(&[Trouble::Gone])?;
+        self.enter("newest_version", &[Trouble::Gone]).await?;
         self.inner().newest_version().await
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
+        self.enter("acquire_lease", &[Trouble::Gone, Trouble::Full, Trouble::Busy]).await?;
         let outcome = self.inner().acquire_lease(key, holder, ttl).await;
         if outcome == Ok(LeaseOutcome::Acquired) {
             *self.last_holder.lock().unwrap() = Some(holder.clone());
@@ -150,12 +165,12 @@ impl Store for UnreliableStore {
     }
 
     async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoRenewals])?;
+        self.enter("renew_lease", &[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoRenewals]).await?;
         self.inner().renew_lease(key, holder, ttl).await
     }
 
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy])?;
+        self.enter("release_lease", &[Trouble::Gone, Trouble::Full, Trouble::Busy]).await?;
         self.inner().release_lease(key, holder).await
     }
 
@@ -164,12 +179,12 @@ impl Store for UnreliableStore {
     }
 
     async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
-        self.fail_if(&[Trouble::Gone])?;
+        self.enter("credentials", &[Trouble::Gone]).await?;
         self.inner().credentials(key).await
     }
 
     async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.enter("save_credentials", &[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves]).await?;
         self.inner().save_credentials(key, credentials).await
     }
 
@@ -179,28 +194,29 @@ impl Store for UnreliableStore {
         before: &Credentials,
         after: &Credentials,
     ) -> Result<bool, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.enter("replace_credentials", &[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves]).await?;
         self.inner().replace_credentials(key, before, after).await
     }
 
     async fn remove_credentials(&self, key: &Key) -> Result<bool, StoreError> {
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.enter("remove_credentials", &[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves]).await?;
         self.inner().remove_credentials(key).await
     }
 
     async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
-        self.fail_if(&[Trouble::Gone])?;
-        self.inner().accounts(after, limit).await
+        self.enter("accounts", &[Trouble::Gone]).await?;
+        self.inner().accounts(after, self.page_limit(limit)).await
     }
 
     async fn spend(&self, name: &str, budget: Budget) -> Result<Spending, StoreError> {
         // No store answers before others have had a turn.
         tokio::task::yield_now().await;
-        self.fail_if(&[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves])?;
+        self.enter("spend", &[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoSaves]).await?;
         self.inner().spend(name, budget).await
     }
 
     async fn close(&self) {
+        self.enter("close", &[]).await.unwrap();
         self.inner().close().await;
     }
 }
