@@ -215,7 +215,11 @@ impl TokenHandle {
     /// ```
     #[inline]
     pub async fn token(&self) -> Result<Token, Error> {
-        match self.settled() {
+        let now = self.shared.clock.now();
+        if let Some(token) = self.slot.fresh(now) {
+            return Ok(token);
+        }
+        match self.unrenewed(now) {
             Some(token) => Ok(token),
             None => Box::pin(self.obtain(Demand::default())).await.map(|answer| answer.token),
         }
@@ -240,7 +244,10 @@ impl TokenHandle {
     #[inline]
     pub fn current(&self) -> Option<Token> {
         let now = self.shared.clock.now();
-        self.slot.fresh(now).or_else(|| self.due(now))
+        if let Some(token) = self.slot.fresh(now) {
+            return Some(token);
+        }
+        self.due(now)
     }
 
     /// The present token, if it is good though it is to be renewed; sees to that once a second.
@@ -253,12 +260,10 @@ impl TokenHandle {
         Some(Token::new(live, now))
     }
 
-    /// The present token, if nobody has to do anything about it.
-    #[inline]
-    fn settled(&self) -> Option<Token> {
-        let now = self.shared.clock.now();
-        // Where nobody renews ahead, there is nothing to be done for one that is due.
-        self.slot.fresh(now).or_else(|| if self.shared.scheduler.is_running() { None } else { self.due(now) })
+    /// The present token, if it is good and due where nobody renews ahead: there is nothing to be done for it.
+    #[cold]
+    fn unrenewed(&self, now: Moment) -> Option<Token> {
+        if self.shared.scheduler.is_running() { None } else { self.due(now) }
     }
 
     /// A token that meets a demand, with warnings. Cancel safe.
