@@ -1,13 +1,12 @@
 //! A client of a language model that runs for long with tokens that live for three seconds, and never sees one end.
 //!
 //! `cargo run -p tokenkeep-middleware --example llm_client` needs nothing else: the issuer is the sandbox, and the model
-//! is [`model`], which says the same whatever it is asked. After eight seconds it counts what happened.
+//! is [`model`], which says the same whatever it is asked. After eight answers it counts what happened.
 
 #![expect(clippy::print_stdout, reason = "it is run to be watched")]
 
 use std::error::Error;
 use std::io::{Write as _, stdout};
-use std::pin::pin;
 use std::time::Duration;
 
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -15,7 +14,6 @@ use tokenkeep::{Subscriber, TokenManager};
 use tokenkeep_middleware::TokenMiddleware;
 use tokenkeep_sandbox::{Client, Sandbox};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -34,24 +32,18 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let client = reqwest::Client::builder().redirect(tokens.redirect_policy()).build()?;
     let client = ClientBuilder::new(client).with(tokens).build();
 
-    let (mut answers, mut words) = (0, 0);
-    let mut end = pin!(sleep(Duration::from_secs(8)));
-    while !end.is_elapsed() {
+    let mut words = 0;
+    for answer in 1..=ANSWERS {
         words += ask(&client, &base).await?;
-        answers += 1;
-        if answers == 4 {
+        if answer == ANSWERS / 2 {
             println!("-- the issuer revokes all tokens; nobody else is told");
             sandbox.revoke_all();
-        }
-        tokio::select! {
-            () = &mut end => {}
-            () = sleep(Duration::from_millis(100)) => {}
         }
     }
     manager.stop().await?;
     let counters = sandbox.counters_of("chat");
     println!(
-        "{answers} answers of {words} words, none failed; {} tokens, {} of them refused by the API",
+        "{ANSWERS} answers of {words} words, none failed; {} tokens, {} of them refused by the API",
         counters.issued, counters.api_refused
     );
     Ok(())
@@ -96,6 +88,8 @@ fn configuration(sandbox: &Sandbox, base: &str) -> String {
 fn environment(name: &str) -> Option<String> {
     (name == "CHAT_SECRET").then(|| "chat-secret".to_owned())
 }
+
+const ANSWERS: u32 = 8;
 
 /// The other side: an API that streams its answers to whoever has a good token.
 mod model {
