@@ -10,6 +10,7 @@ mod account;
 mod backoff;
 mod build;
 mod cleanup;
+mod demand;
 mod flight;
 mod guarded_store;
 mod handle;
@@ -60,7 +61,8 @@ pub(crate) use store_trouble::StoreTask;
 
 pub use build::ManagerBuilder;
 pub use cleanup::{CLEANUP_GRACE, CLEANUP_INTERVAL};
-pub use handle::{Answer, Demand, TokenHandle};
+pub use demand::{Answer, Demand};
+pub use handle::TokenHandle;
 pub use reload::Reloaded;
 pub use source_settings::SourceSettings;
 pub use trial::{Trial, TrialLife, TrialToken};

@@ -1,13 +1,16 @@
 //! Promises 3, 7 and 10: what callers get, what rejecting does, and that nothing is mixed up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokenkeep::expiry::Policy;
+use tokenkeep::provider::{Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::seal::SealKey;
 use tokenkeep::source::{Fault, FetchError};
-use tokenkeep::store::{MemoryStore, StoreUrl};
+use tokenkeep::store::{MemoryStore, SaveOutcome, Store as _, StoreUrl};
+use tokenkeep::token::{IssuedToken, TokenKind};
 use tokenkeep::{
-    Clock, Code, Demand, ManagerBuilder, SourceSettings, Subscriber, Token, TokenHandle, TokenManager, Warning,
+    Clock, Code, Demand, ManagerBuilder, Secret, SourceSettings, Subscriber, Token, TokenHandle, TokenManager, Warning,
 };
 use tokio::task::JoinSet;
 
@@ -288,6 +291,40 @@ async fn a_login_that_each_use_replaces_wants_a_named_store() {
     assert_eq!(error.code(), Code::InvalidRequest);
     assert!(error.to_string().contains("no store is named"), "{error}");
     builder().store_url(StoreUrl::Memory).build().await.unwrap();
+
+    let manager = TokenManager::builder().build().await.unwrap();
+    let token_url = TokenUrl::parse("https://issuer.example/token", Transport::Secure).unwrap();
+    let endpoint = TokenEndpointSettings::new(token_url, "calendar");
+    let grant = Grant::RefreshToken { endpoint, seed: Secret::new("rt-0") };
+    let error = manager.reload(&[Provider::new("calendar", grant).unwrap()]).unwrap_err();
+    assert_eq!((error.code(), manager.providers().len()), (Code::InvalidRequest, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_token_that_no_header_can_carry_is_no_token() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    for (text, token_type) in [("a\nb", "Bearer"), ("", "Bearer"), ("good", "bad\r\nX: y")] {
+        let before = world.issuer.count();
+        let key = tokenkeep::Key::parse("graph").unwrap();
+        let stored = world.store.load(&key).await.unwrap().unwrap();
+        let mut record = stored.record;
+        let token = record.token.as_ref().unwrap();
+        let kind = Arc::new(TokenKind { token_type: token_type.into(), scope: None });
+        let unfit = IssuedToken::new(Secret::new(text), kind, record.generation, token.sent_at(), token.expires_at());
+        record.token = Some(Arc::new(unfit));
+        assert!(matches!(world.store.save(&key, &record, Some(stored.version)).await, Ok(SaveOutcome::Saved(_))));
+        pass(SECOND).await;
+        let token = world.another_process().await.token("graph").await.unwrap();
+        assert!(token.expose_secret().starts_with("graph-token-"), "{text:?} {token_type:?}");
+        assert_eq!(world.issuer.count(), before + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_timeout_is_no_less_than_any_other() {
+    let policy = Policy { timeout: Duration::MAX, ..Policy::default() };
+    world_with(Issuer::new(HOUR), policy).await.get().await.unwrap();
 }
 
 #[tokio::test]

@@ -336,7 +336,7 @@ impl Flight {
         let request = async {
             match time::timeout(limit, &mut asking).await {
                 // The timer was late: this process stood still, and the answer may have come meanwhile, unread.
-                Err(_) if self.shared.clock.now().since(begun) > limit + STOOD_STILL => {
+                Err(_) if self.shared.clock.now().since(begun) > limit.saturating_add(STOOD_STILL) => {
                     time::timeout(STOOD_STILL, asking).await
                 }
                 answer => answer,
