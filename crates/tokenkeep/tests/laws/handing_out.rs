@@ -281,6 +281,20 @@ async fn a_good_token_is_current_while_it_is_renewed_and_while_that_fails() {
     assert_eq!(graph.current().map(|token| token.generation()), Some(2));
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_back_for_a_current_token_has_it_renewed() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    let graph = world.graph();
+    graph.token().await.unwrap();
+    // Idle for more than two lives when the third token is due.
+    pass(MINUTE * 137).await;
+    assert_eq!(world.issuer.count(), 3);
+    assert_eq!(graph.current().map(|token| token.generation()), Some(3));
+    pass(SECOND * 3).await;
+    assert_eq!(graph.current().map(|token| token.generation()), Some(4));
+}
+
 #[tokio::test]
 async fn a_login_that_each_use_replaces_wants_a_named_store() {
     let builder = || {
