@@ -19,7 +19,7 @@ pub(super) fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
 
 fn provider(text: &Text<'_>, providers: &[&str]) -> Option<String> {
     if providers.contains(&&*text.value) {
-        return Some(text.value.to_string());
+        return Some(text.value.clone());
     }
     let help = match suggest::closest(&text.value, providers.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),

@@ -30,7 +30,7 @@ fn caller(mut table: Table<'_>, others: &[CallerSettings], providers: &[&str]) -
 }
 
 fn name(text: &Text<'_>, others: &[CallerSettings]) -> Option<String> {
-    let name = text.value.to_string();
+    let name = text.value.clone();
     if !name.chars().all(|c| c.is_ascii_graphic()) || name.len() > MAX_NAME {
         text.report(Finding::error("`name` is not a name").help("write up to 64 visible ASCII characters"));
         return None;
@@ -56,7 +56,7 @@ fn uid(field: &Field<'_>, others: &[CallerSettings]) -> Option<u32> {
 }
 
 fn certificate(text: &Text<'_>, others: &[CallerSettings]) -> Option<String> {
-    unique(text, &text.value.to_string(), others, |other| other.certificate.clone())
+    unique(text, &text.value.clone(), others, |other| other.certificate.clone())
 }
 
 fn unique<T: PartialEq + Clone>(
