@@ -77,6 +77,11 @@ impl Problem {
         Self::new(Code::Internal, "a fault of the server; its log says more".to_owned())
     }
 
+    /// What travels of it.
+    pub(crate) fn into_body(self) -> tokenkeep_api::Problem {
+        self.body
+    }
+
     fn new(code: Code, detail: String) -> Self {
         let retry_after = (code == Code::Unavailable).then(|| seconds_up(SOON));
         let body = tokenkeep_api::Problem {
