@@ -12,12 +12,14 @@ use tokenkeep::{Code, Key, TokenHandle, TokenManager};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Caller, Callers};
+use crate::metrics::Metrics;
 use crate::problem::{Problem, shortened};
 
 /// What the handlers share.
 pub(crate) struct App {
     pub(crate) manager: TokenManager,
     pub(crate) stopping: CancellationToken,
+    pub(crate) metrics: Metrics,
     access: ArcSwap<Access>,
 }
 
@@ -30,7 +32,7 @@ pub(crate) struct Access {
 
 impl App {
     pub(crate) fn new(manager: TokenManager, settings: &ServerSettings, stopping: CancellationToken) -> Self {
-        Self { manager, stopping, access: ArcSwap::from_pointee(Access::new(settings)) }
+        Self { manager, stopping, metrics: Metrics::new(), access: ArcSwap::from_pointee(Access::new(settings)) }
     }
 
     /// Who may ask now.

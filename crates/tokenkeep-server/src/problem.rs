@@ -77,6 +77,10 @@ impl Problem {
         Self::new(Code::Internal, "a fault of the server; its log says more".to_owned())
     }
 
+    pub(crate) fn code(&self) -> ProblemCode {
+        self.body.code
+    }
+
     /// What travels of it.
     pub(crate) fn into_body(self) -> tokenkeep_api::Problem {
         self.body

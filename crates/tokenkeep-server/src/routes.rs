@@ -2,6 +2,7 @@
 
 mod health;
 mod list;
+mod metrics;
 mod status;
 mod token;
 
@@ -28,6 +29,7 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
         .route("/tokens", only_get(list::list))
         .route("/tokens/{key}", only_get(token::token))
         .route("/tokens/{key}/status", only_get(status::status))
+        .route("/metrics", only_get(metrics::metrics))
         .fallback(async || Problem::no_route(ROUTES))
         .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
     let for_everybody =
@@ -38,7 +40,7 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(refuse_large_body))
         .layer(from_fn_with_state(reach, browser::refuse_foreign))
-        .layer(from_fn(observe))
+        .layer(from_fn_with_state(Arc::clone(app), observe))
         .with_state(Arc::clone(app))
 }
 
@@ -72,6 +74,6 @@ fn no_store(body: impl IntoResponse) -> Response {
     ([(CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-const ROUTES: &str = "GET /tokens, /tokens/{key}, /tokens/{key}/status, /livez and /readyz";
+const ROUTES: &str = "GET /tokens, /tokens/{key}, /tokens/{key}/status, /metrics, /livez and /readyz";
 /// In bytes.
 const MAX_BODY: usize = 64 * 1024;
