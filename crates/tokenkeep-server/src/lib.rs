@@ -32,6 +32,7 @@ mod peer;
 mod request_id;
 mod routes;
 mod sight;
+mod sums;
 
 pub mod answer;
 mod problem;
