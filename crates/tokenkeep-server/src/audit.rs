@@ -6,15 +6,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use http::request::Parts;
 use tokenkeep::Key;
 use tokenkeep_api::ProblemCode;
 use tracing::{field, info};
 
+use crate::app::App;
 use crate::caller::Caller;
 use crate::peer::Peer;
-use crate::problem::Problem;
 use crate::request_id::RequestId;
 
 /// Who makes a request, as far as it is known. Cheap to clone.
@@ -23,13 +26,6 @@ pub(crate) struct Who {
     caller: Option<Caller>,
     peer: Option<Arc<Peer>>,
     request_id: Option<RequestId>,
-}
-
-impl Who {
-    /// The same, where the handler itself finds out who calls.
-    pub(crate) fn with_caller(self, caller: &Caller) -> Self {
-        Self { caller: Some(caller.clone()), ..self }
-    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Who {
@@ -54,19 +50,48 @@ pub(crate) enum Outcome {
     HandedOut(u64),
     /// It was not done.
     Failed(ProblemCode),
+    /// Nobody waited for its end, and it may be done or not.
+    CallerLeft,
 }
 
 impl Outcome {
-    /// Of a call that hands nothing out.
-    pub(crate) fn of<T>(result: &Result<T, Problem>) -> Self {
-        result.as_ref().map_or_else(|problem| Self::Failed(problem.code()), |_| Self::Done)
-    }
-
     fn as_str(self) -> &'static str {
         match self {
             Self::Done | Self::HandedOut(_) => "ok",
             Self::Failed(code) => code.as_str(),
+            Self::CallerLeft => "caller_left",
         }
+    }
+}
+
+/// Around the handler of a call that manages something: writes the line of this action once it has answered.
+pub(crate) async fn audited(
+    State((app, action)): State<(Arc<App>, &'static str)>,
+    caller: Caller,
+    who: Who,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let name = path.as_ref().ok().and_then(|path| path.iter().next()).map(|(_, name)| name);
+    let key = name.and_then(|name| app.key(&caller, name).ok());
+    let mut call = Call { who, action, key, outcome: Outcome::CallerLeft };
+    let answer = next.run(request).await;
+    call.outcome = answer.extensions().get().copied().map_or(Outcome::Done, Outcome::Failed);
+    answer
+}
+
+/// A call that leaves its line when it ends, also when the caller has gone away.
+struct Call {
+    who: Who,
+    action: &'static str,
+    key: Option<Key>,
+    outcome: Outcome,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        line(&self.who, self.action, self.key.as_ref(), self.outcome);
     }
 }
 
@@ -76,7 +101,7 @@ pub(crate) fn line(who: &Who, action: &'static str, key: Option<&Key>, outcome: 
     let Who { caller, peer, request_id } = who;
     let generation = match outcome {
         Outcome::HandedOut(generation) => Some(generation),
-        Outcome::Done | Outcome::Failed(_) => None,
+        Outcome::Done | Outcome::Failed(_) | Outcome::CallerLeft => None,
     };
     info!(
         target: "tokenkeep::audit",

@@ -9,7 +9,7 @@ use tokenkeep::{Answer, Demand, TokenHandle};
 use crate::app::App;
 use crate::audit::{self, Outcome, Who};
 use crate::caller::Caller;
-use crate::metrics::HandOut;
+use crate::metrics::{Asking, HandOut};
 use crate::problem::Problem;
 
 impl App {
@@ -29,8 +29,9 @@ impl App {
                 return Err(problem);
             }
         };
-        let (hand_out, result) = obtain(&handle, demand).await;
-        self.metrics.handed_out(handle.key(), hand_out);
+        let mut asking = self.metrics.asks(handle.key());
+        let result = obtain(&handle, demand, &mut asking).await;
+        drop(asking);
         let outcome = match &result {
             Ok(answer) => Outcome::HandedOut(answer.token.generation()),
             Err(problem) => Outcome::Failed(problem.code()),
@@ -40,7 +41,7 @@ impl App {
     }
 }
 
-async fn obtain(handle: &TokenHandle, demand: Demand) -> (HandOut, Result<Answer, Problem>) {
+async fn obtain(handle: &TokenHandle, demand: Demand, asking: &mut Asking<'_>) -> Result<Answer, Problem> {
     let mut getting = pin!(handle.get(demand));
     // What is there at the first look was waited for by nobody.
     let (hand_out, result) = match poll_immediate(&mut getting).await {
@@ -48,8 +49,6 @@ async fn obtain(handle: &TokenHandle, demand: Demand) -> (HandOut, Result<Answer
         None => (HandOut::Waited, getting.await),
     };
     let result = result.map_err(Problem::from);
-    match &result {
-        Ok(_) => (hand_out, result),
-        Err(problem) => (HandOut::Failed(problem.code()), result),
-    }
+    asking.hand_out = result.as_ref().map_or_else(|problem| HandOut::Failed(problem.code()), |_| hand_out);
+    result
 }

@@ -33,6 +33,20 @@ pub(crate) struct Metrics {
     listeners: OnceLock<Vec<Room>>,
 }
 
+/// Somebody who asks for a token; counted when it is dropped, by what came of it until then.
+#[derive(Debug)]
+pub(crate) struct Asking<'a> {
+    hand_outs: &'a HandOuts,
+    key: &'a Key,
+    pub(crate) hand_out: HandOut,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.hand_outs.count(self.key, self.hand_out);
+    }
+}
+
 /// How many connections a listener has room for.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -63,9 +77,9 @@ impl Metrics {
         self.http.answered(route, method, status, took);
     }
 
-    /// Somebody asked for a key's token.
-    pub(crate) fn handed_out(&self, key: &Key, hand_out: HandOut) {
-        self.hand_outs.count(key, hand_out);
+    /// Somebody asks for a key's token.
+    pub(crate) fn asks<'a>(&'a self, key: &'a Key) -> Asking<'a> {
+        Asking { hand_outs: &self.hand_outs, key, hand_out: HandOut::CallerLeft }
     }
 
     /// How many have asked for a key's token.
@@ -95,10 +109,14 @@ impl Metrics {
             let is_failing = manager.store_trouble().is_some();
             page.family(&names::STORE_FAILING, |samples| samples.add(&[], u8::from(is_failing)));
             page.family(&names::STORE_DURATION, |samples| {
-                store.iter().for_each(|call| samples.add_histogram(&[("operation", call.operation)], &call.calls));
+                for call in &store {
+                    samples.add_histogram(&[("operation", call.operation)], &call.calls);
+                }
             });
             page.family(&names::STORE_FAILURES, |samples| {
-                store.iter().for_each(|call| samples.add(&[("operation", call.operation)], call.failures));
+                for call in &store {
+                    samples.add(&[("operation", call.operation)], call.failures);
+                }
             });
         }
         page.into_text()

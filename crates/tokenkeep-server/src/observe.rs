@@ -9,6 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use tokenkeep_api::ProblemCode;
 use tracing::{debug, error};
 
 use crate::app::App;
@@ -33,7 +34,8 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     let (status, took) = (answer.status(), started.elapsed());
     app.metrics.answered(route, &method, status, took);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    debug!(%method, route, status = status.as_u16(), took_us, request_id = id.as_str(), "answered");
+    let code = answer.extensions().get().map(|code: &ProblemCode| code.as_str());
+    debug!(%method, route, status = status.as_u16(), code, took_us, request_id = id.as_str(), "answered");
     answer
 }
 

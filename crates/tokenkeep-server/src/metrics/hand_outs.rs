@@ -24,6 +24,8 @@ pub(crate) enum HandOut {
     Waited,
     /// There was none.
     Failed(ProblemCode),
+    /// The caller did not wait for it.
+    CallerLeft,
 }
 
 impl HandOut {
@@ -32,6 +34,7 @@ impl HandOut {
             Self::Hit => "hit",
             Self::Waited => "waited",
             Self::Failed(code) => code.as_str(),
+            Self::CallerLeft => "caller_left",
         }
     }
 }
@@ -131,7 +134,7 @@ fn add(sum: &mut [u64; RESULTS.len()], counts: [u64; RESULTS.len()]) {
 }
 
 /// All that [`HandOut::as_str`] can be for a key that is known.
-const RESULTS: [&str; 10] = [
+const RESULTS: [&str; 11] = [
     "hit",
     "waited",
     "invalid_request",
@@ -142,6 +145,7 @@ const RESULTS: [&str; 10] = [
     "refused",
     "unavailable",
     "internal",
+    "caller_left",
 ];
 /// Keys that are counted each, in a few MB.
 const MAX_KEYS: usize = 10_000;

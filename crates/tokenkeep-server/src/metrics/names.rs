@@ -47,7 +47,7 @@ families! {
     HTTP_DURATION = Summary "tokenkeep_http_request_duration_seconds": "How long answers took, by route.";
 
     HAND_OUTS = Counter "tokenkeep_hand_outs_total":
-        "Calls for a token, by key and by result: hit (it was there), waited (it was obtained first), or the problem's code.";
+        "Calls for a token, by key and by result: hit (it was there), waited (it was obtained first), the problem's code, or caller_left.";
     KEY_STATE = Gauge "tokenkeep_key_state": "Always 1; the state that a key is in is a label.";
     KEY_EXPIRES = Gauge "tokenkeep_key_expires_in_seconds": "Life that is left of a key's token.";
     KEY_GENERATION = Gauge "tokenkeep_key_generation": "Which token of a key the present one is.";
@@ -70,4 +70,19 @@ families! {
     STORE_DURATION = Histogram "tokenkeep_store_operation_duration_seconds":
         "How long the store took, by operation.";
     STORE_FAILURES = Counter "tokenkeep_store_operation_failures_total": "Calls of the store that failed, by operation.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_can_read_what_each_metric_is_and_the_names_keep_to_the_rules() {
+        let docs = include_str!("../../../../docs/operating.md");
+        for Family { name, kind, help } in ALL {
+            assert!(docs.contains(&format!("`{name}`")), "{name} is not in docs/operating.md");
+            assert_eq!(*kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert!(help.ends_with('.') && !help.contains(['\n', '\\']), "{help}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Whoever was handed a token stands in the log, and whoever was refused one.
 
+use reqwest::Method;
 use tokenkeep_sandbox::Fault;
 
 use crate::secrets::log;
@@ -37,6 +38,37 @@ async fn a_token_that_was_not_handed_out_is_a_line_with_the_code_and_without_a_g
 }
 
 #[tokio::test]
+async fn each_call_that_manages_something_leaves_a_line_also_one_that_fails() {
+    let world = Setup::open().start().await;
+    world.get("/tokens/vendor:7").await;
+    let calls = [
+        (Method::POST, "/tokens/vendor:7/refresh", "action=\"refresh\" key=\"vendor:7\" outcome=\"ok\""),
+        (
+            Method::POST,
+            "/tokens/vendor:7/refresh?nonsense=1",
+            "action=\"refresh\" key=\"vendor:7\" outcome=\"invalid_request\"",
+        ),
+        (Method::POST, "/tokens/vendor:7/reject?generation=1", "action=\"reject\" key=\"vendor:7\" outcome=\"ok\""),
+        (Method::DELETE, "/tokens/vendor:7", "action=\"clear\" key=\"vendor:7\" outcome=\"ok\""),
+        (Method::DELETE, "/tokens/vendor:7/credentials", "action=\"remove_credentials\" key=\"vendor:7\" outcome="),
+        (
+            Method::PUT,
+            "/tokens/vendor:7/credentials",
+            "action=\"store_credentials\" key=\"vendor:7\" outcome=\"invalid_request\"",
+        ),
+        (Method::POST, "/tokens/vendor:7/credentials/test", "action=\"test_credentials\" key=\"vendor:7\" outcome="),
+        (Method::POST, "/tokens/cleanup", "action=\"cleanup\" outcome=\"ok\""),
+    ];
+    for (at, (method, path, said)) in calls.into_iter().enumerate() {
+        let name = format!("audit-of-call-{at}");
+        world.http.request(method, world.url(path)).header("x-request-id", &name).send().await.unwrap();
+        let lines = lines_of(&name);
+        assert!(matches!(&lines[..], [line] if line.contains(said)), "{path}: {lines:?}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_no_key_is_not_repeated() {
     let world = Setup::open().start().await;
     let lines = audited(&world, "audit-of-nonsense", "/tokens/planted-token%20pasted").await;
@@ -48,6 +80,10 @@ async fn what_is_no_key_is_not_repeated() {
 /// The audit lines of one request.
 async fn audited(world: &World, name: &str, path: &str) -> Vec<String> {
     world.ask(path).header("x-request-id", name).send().await.unwrap();
+    lines_of(name)
+}
+
+fn lines_of(name: &str) -> Vec<String> {
     let is_its = |line: &&str| line.contains("tokenkeep::audit") && line.contains(name);
     log().lines().filter(is_its).map(ToOwned::to_owned).collect()
 }
