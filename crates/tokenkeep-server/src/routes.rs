@@ -64,7 +64,7 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
         )
         .route("/metrics", only_get(metrics::metrics))
         .route("/api/debug/token", only_get(debug_token::debug_token))
-        .fallback(async || Problem::no_route(ROUTES))
+        .fallback(async || Problem::no_route())
         .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
     let for_everybody = Router::new()
         .route("/livez", only_get(health::livez))
@@ -119,6 +119,5 @@ fn no_store(body: impl IntoResponse) -> Response {
     ([(CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-const ROUTES: &str = "e.g. GET /tokens, /tokens/{key}, /tokens/{key}/status, /health, /livez and /readyz";
 /// In bytes.
 const MAX_BODY: usize = 64 * 1024;

@@ -11,6 +11,8 @@ mod fakes;
 mod health;
 mod lists;
 mod metrics;
+mod manage;
+mod permissions;
 mod problems;
 mod raw;
 mod request_ids;
