@@ -8,20 +8,23 @@ use std::time::Duration;
 
 use tokenkeep::TokenManager;
 use tokenkeep::config::{KeyHash, Listen, ServerSettings};
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::accept::accept;
 use crate::caller::Callers;
 use crate::listen::Listener;
+use crate::places::Places;
 use crate::routes::{self, App};
 use crate::tasks::Tasks;
+use crate::tls::Tls;
+use crate::unix_socket::Access;
 
 /// A server whose addresses are taken and that does not answer yet.
 pub struct Server {
     manager: TokenManager,
     key: Option<KeyHash>,
     listeners: Vec<Listener>,
+    tls: Option<Arc<Tls>>,
     limits: Limits,
 }
 
@@ -34,32 +37,61 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long requests that are under way at the end may take to finish.
     pub drain_timeout: Duration,
-    /// How many connections are served at once; more wait in the system's queue.
+    /// How long a write of an answer may be stuck because the client does not read.
+    pub write_timeout: Duration,
+    /// How many connections of one listener are served at once. Those without a request give way to new ones; when all
+    /// have one, new ones wait in the system's queue.
     pub max_connections: usize,
+    /// How many of these may come from one address (from one network of 2⁶⁴ of IPv6) that is not this machine.
+    pub max_connections_per_address: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_timeout: Duration::from_secs(30), drain_timeout: Duration::from_secs(10), max_connections: 1024 }
+        Self {
+            head_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            max_connections: 1024,
+            max_connections_per_address: 1024 / SHARE,
+        }
+    }
+}
+
+impl Limits {
+    /// Those that the settings ask for.
+    fn of(settings: &ServerSettings) -> Self {
+        let default = Self::default();
+        let max_connections = settings.max_connections.unwrap_or(default.max_connections);
+        Self { max_connections, max_connections_per_address: max_connections.div_ceil(SHARE), ..default }
     }
 }
 
 impl Server {
     /// Takes all addresses of the settings, or [`DEFAULT_LISTEN`] if there are none. Answers nothing yet.
     ///
-    /// Without a key in the settings everybody who reaches an address is served. So only loopback addresses and unix
-    /// sockets can be listened at; a unix socket's file is for this user only, replaces one that nobody listens at any
-    /// more, and is removed at the end.
+    /// Without keys in the settings everybody who reaches an address is served; so other machines must not, see
+    /// [`ServerSettings::permit`]. A unix socket's file is for this user only, replaces one that nobody listens at any
+    /// more, and is removed at the end. The certificate of addresses with TLS is read here, and again whenever its files
+    /// change.
     ///
-    /// The error names the address and says what to do about it.
+    /// The error names the address or the file and says what to do about it.
     pub async fn bind(settings: &ServerSettings, manager: TokenManager) -> io::Result<Self> {
         let default = [Listen::Tcp(DEFAULT_LISTEN)];
         let addresses = if settings.listen.is_empty() { default.as_slice() } else { &settings.listen };
+        for address in addresses {
+            settings.permit(address).map_err(|refusal| {
+                let text = format!("cannot listen at {address}: {refusal}; {}", refusal.help());
+                io::Error::new(io::ErrorKind::InvalidInput, text)
+            })?;
+        }
+        let needs_tls = addresses.iter().any(|address| matches!(address, Listen::Tls(_)));
+        let tls = settings.tls.as_ref().filter(|_| needs_tls).map(Tls::load).transpose()?.map(Arc::new);
         let mut listeners = Vec::with_capacity(addresses.len());
         for address in addresses {
-            listeners.push(Listener::bind(address).await?);
+            listeners.push(Listener::bind(address, tls.as_ref(), Access::Owner).await?);
         }
-        Ok(Self { manager, key: settings.key.clone(), listeners, limits: Limits::default() })
+        Ok(Self { manager, key: settings.key.clone(), listeners, tls, limits: Limits::of(settings) })
     }
 
     /// The same with other limits.
@@ -79,15 +111,19 @@ impl Server {
     ///
     /// Dropping the future cuts everything soon.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { manager, key, listeners, limits } = self;
+        let Self { manager, key, listeners, tls, limits } = self;
         let (tasks, _cut_when_dropped) = Tasks::new();
         let app = Arc::new(App { manager, callers: Callers::new(key), stopping: tasks.stopping().clone() });
+        if let Some(tls) = tls {
+            let stopping = tasks.stopping().clone();
+            tasks.spawn(stopping.run_until_cancelled_owned(tls.follow()));
+        }
         for listener in listeners {
             // Each has its own, so that whoever fills a port does not shut out those who come by the socket.
-            let connections = Arc::new(Semaphore::new(limits.max_connections));
+            let places = Arc::new(Places::new(&limits));
             info!(address = %listener.address(), "listening");
             let router = routes::router(&app, listener.reach());
-            tasks.spawn(accept(listener, router, tasks.clone(), connections, limits.clone()));
+            tasks.spawn(accept(listener, router, tasks.clone(), places, limits.clone()));
         }
         shutdown.await;
         info!("stopping: requests under way are finished, new ones are not accepted");
@@ -109,3 +145,5 @@ impl fmt::Debug for Server {
 
 /// Where a server listens if its settings do not say it.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8640);
+/// One address can have this part of the connections.
+const SHARE: usize = 4;

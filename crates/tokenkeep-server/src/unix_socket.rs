@@ -1,4 +1,4 @@
-//! The file of a unix socket: for this user only, never somebody else's, gone at the end.
+//! The file of a unix socket: for those who may ask, never somebody else's, gone at the end.
 //!
 //! A process that was killed leaves its file behind, and the next one cannot bind until it is removed. Removed it may
 //! be only if nobody listens, which a connection attempt tells.
@@ -11,6 +11,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, fchmod};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
+/// Who may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// This user only.
+    Owner,
+    /// Every user of this machine: the kernel tells which.
+    Everybody,
+}
+
 /// Removes the file when it is dropped, unless another has taken its place.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
@@ -19,15 +28,19 @@ pub(crate) struct SocketFile {
 }
 
 /// Listens at a path.
-pub(crate) async fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+pub(crate) async fn bind(path: &Path, access: Access) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path).await?;
     let socket = UnixSocket::new_stream()?;
     // On Linux the file gets the mode of the socket, so that there is no moment in which others could connect.
     // Elsewhere this fails, and the mode is set right after.
-    fchmod(&socket, Mode::RUSR | Mode::WUSR).ok();
+    let mode = match access {
+        Access::Owner => 0o600,
+        Access::Everybody => 0o666,
+    };
+    fchmod(&socket, Mode::from_raw_mode(mode)).ok();
     socket.bind(path)?;
     let file = SocketFile { path: path.to_owned(), identity: identity(path)? };
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
     Ok((socket.listen(BACKLOG)?, file))
 }
 
