@@ -45,6 +45,23 @@ pub enum ProblemCode {
     Unknown,
 }
 
+impl ProblemCode {
+    /// The word as it stands in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::UnknownKey => "unknown_key",
+            Self::LoginRequired => "login_required",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +71,22 @@ mod tests {
         let problem: Problem =
             serde_json::from_str(r#"{"code":"on_holiday","title":"t","detail":"d","more":{}}"#).unwrap();
         assert_eq!((problem.code, problem.key, problem.retry_after), (ProblemCode::Unknown, None, None));
+    }
+
+    #[test]
+    fn a_code_is_the_same_word_in_json_and_in_text() {
+        for code in [
+            ProblemCode::InvalidRequest,
+            ProblemCode::Unauthenticated,
+            ProblemCode::Forbidden,
+            ProblemCode::UnknownKey,
+            ProblemCode::LoginRequired,
+            ProblemCode::Refused,
+            ProblemCode::Unavailable,
+            ProblemCode::Internal,
+        ] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
     }
 
     #[test]

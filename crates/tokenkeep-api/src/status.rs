@@ -31,6 +31,8 @@ pub struct StatusAnswer {
     pub consecutive_failures: u32,
     /// The last failure; `null` if none is in force.
     pub failure: Option<FailureAnswer>,
+    /// Why no token is obtained by itself, if there is none and it is not for a failure; else `null`.
+    pub obstacle: Option<Obstacle>,
     /// What is not as it should be, though tokens flow.
     pub warnings: Vec<WarningAnswer>,
 }
@@ -87,6 +89,19 @@ impl State {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// Why there is no token, beside a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// There are no credentials of this account.
+    NoCredentials,
+    /// What is stored cannot be read; a warning says why.
+    Unreadable,
+    /// A word that this version does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The failure that is in force for a key.

@@ -3,9 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use tokenkeep::source;
 use tokenkeep::status::FailureStatus;
-use tokenkeep::{Answer, Key, KeyState, Stats, Status, Warning};
-use tokenkeep_api::{FailureAnswer, State, StatsAnswer, StatusAnswer, TokenAnswer, WarningAnswer};
+use tokenkeep::{Answer, Error, Key, KeyState, Obstacle, Stats, Status, Trial, TrialLife, Warning};
+use tokenkeep_api::{
+    FailureAnswer, Problem, State, StatsAnswer, StatusAnswer, TokenAnswer, TrialAnswer, TrialReply, TrialStep,
+    TrialToken, WarningAnswer,
+};
 
 /// A token that was just handed out.
 pub fn token(key: &Key, answer: &Answer) -> TokenAnswer {
@@ -47,8 +51,26 @@ pub fn status(status: &Status) -> StatusAnswer {
         refresh_in: status.refresh_in.map(|left| left.as_secs()),
         consecutive_failures: status.consecutive_failures,
         failure: status.failure.as_ref().map(failure),
+        obstacle: status.obstacle.map(obstacle),
         warnings: status.warnings.iter().map(warning).collect(),
     }
+}
+
+/// A login that was tried out.
+pub fn trial(trial: &Trial) -> TrialAnswer {
+    TrialAnswer {
+        key: trial.key.to_string(),
+        issuer: trial.issuer.clone(),
+        ok: trial.outcome.is_ok(),
+        steps: trial.steps.iter().map(step).collect(),
+        token: trial.outcome.as_ref().ok().map(trial_token),
+        problem: trial.outcome.as_ref().err().map(problem),
+    }
+}
+
+/// What went wrong.
+pub fn problem(error: &Error) -> Problem {
+    crate::problem::Problem::from(error.clone()).into_body()
 }
 
 /// A state in the word that travels.
@@ -69,6 +91,46 @@ pub(crate) fn state(state: KeyState) -> State {
 /// A warning with its word for programs.
 pub(crate) fn warning(warning: &Warning) -> WarningAnswer {
     WarningAnswer { code: warning.code().to_owned(), detail: warning.to_string() }
+}
+
+fn obstacle(obstacle: Obstacle) -> tokenkeep_api::Obstacle {
+    match obstacle {
+        Obstacle::NoCredentials => tokenkeep_api::Obstacle::NoCredentials,
+        Obstacle::Unreadable => tokenkeep_api::Obstacle::Unreadable,
+        _ => tokenkeep_api::Obstacle::Unknown,
+    }
+}
+
+fn step(step: &source::TrialStep) -> TrialStep {
+    TrialStep {
+        name: step.name.clone(),
+        method: step.method.to_owned(),
+        url: step.url.clone(),
+        headers: step.headers.clone(),
+        body: step.body.clone(),
+        answer: step.answer.as_ref().map(|answer| TrialReply {
+            status: answer.status,
+            content_type: answer.content_type.as_deref().map(ToOwned::to_owned),
+            bytes: answer.bytes as u64,
+            kind: answer.kind.clone(),
+        }),
+        found: step.found.clone(),
+    }
+}
+
+fn trial_token(token: &tokenkeep::TrialToken) -> TrialToken {
+    let (life, life_is_stated) = match token.life {
+        TrialLife::Stated(life) => (Some(life), true),
+        TrialLife::Assumed(life) => (Some(life), false),
+        TrialLife::Endless => (None, true),
+    };
+    TrialToken {
+        token_type: token.token_type.clone().into(),
+        scope: token.scope.as_deref().map(ToOwned::to_owned),
+        life: life.map(|life| life.as_secs()),
+        life_is_stated,
+        has_refresh_token: token.has_refresh_token,
+    }
 }
 
 fn failure(failure: &FailureStatus) -> FailureAnswer {

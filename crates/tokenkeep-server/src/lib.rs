@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! server ─▶ listen ─▶ accept ─▶ connection ─▶ observe ─▶ browser ─▶ caller ─▶ routes ─▶ manager
-//!     (tls, unix_socket) (places)  (peer, idle,  (log,      (Host,     (API key)   │ query
+//!     (tls, unix_socket) (places)  (peer, idle,  (log,      (Host,     (who)       │ app: name ─▶ key, if allowed
 //!                                   drain, stall)
 //!                                              panic)     Origin)                ▼
 //!                                                                 answer ◀── or problem
@@ -26,13 +26,15 @@ mod tls;
 #[cfg(unix)]
 mod unix_socket;
 
+mod app;
 mod browser;
 mod caller;
 mod observe;
 mod routes;
+mod sight;
 
 pub mod answer;
 mod problem;
 mod query;
 
-pub use server::{DEFAULT_LISTEN, Limits, Server};
+pub use server::{DEFAULT_LISTEN, Limits, Server, ServerControl};

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use tokenkeep::config::Listen;
+use tokenkeep::config::{Listen, ServerSettings};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
@@ -12,7 +12,7 @@ use crate::browser::Reach;
 use crate::peer::Peer;
 use crate::tls::Tls;
 #[cfg(unix)]
-use crate::unix_socket::{self, Access, SocketFile};
+use crate::unix_socket::{self, SocketFile, SocketPlace};
 
 /// An address that is taken.
 pub(crate) struct Listener {
@@ -23,7 +23,8 @@ pub(crate) struct Listener {
 enum Socket {
     Tcp(TcpListener, Option<Arc<Tls>>),
     #[cfg(unix)]
-    Unix(UnixListener, #[expect(dead_code, reason = "removes the file when it is dropped")] Option<SocketFile>),
+    /// With the file that is removed when it is dropped; none if somebody else made the socket.
+    Unix(UnixListener, Option<SocketFile>),
 }
 
 /// A connection that was accepted.
@@ -31,6 +32,30 @@ pub(crate) enum Stream {
     Tcp(TcpStream, Option<Arc<Tls>>),
     #[cfg(unix)]
     Unix(UnixStream),
+}
+
+/// Who may connect to a unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// This user only.
+    Owner,
+    /// Every user of this machine: the kernel tells which.
+    Everybody,
+}
+
+impl Access {
+    /// Who may connect, where these are the callers.
+    pub(crate) fn of(settings: &ServerSettings) -> Self {
+        if settings.callers.iter().any(|caller| caller.uid.is_some()) { Self::Everybody } else { Self::Owner }
+    }
+
+    /// The mode of the file.
+    pub(crate) fn mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Everybody => 0o666,
+        }
+    }
 }
 
 impl Listener {
@@ -65,6 +90,15 @@ impl Listener {
     /// Where it listens.
     pub(crate) fn address(&self) -> &Listen {
         &self.address
+    }
+
+    /// The file of a unix socket that was made here.
+    #[cfg(unix)]
+    pub(crate) fn socket_file(&self) -> Option<&SocketPlace> {
+        match &self.socket {
+            Socket::Unix(_, file) => file.as_ref().map(SocketFile::place),
+            Socket::Tcp(..) => None,
+        }
     }
 
     /// Who can connect to it.

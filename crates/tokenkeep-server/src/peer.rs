@@ -1,16 +1,17 @@
-//! Who is at the other end of a connection, as far as the connection itself proves it.
+//! Who is at the other end of a connection.
 
 use std::net::IpAddr;
 
-/// The other end of a connection: an extension of each of its requests, as an `Arc<Peer>`.
+/// What the operating system and TLS tell of the other end; a request cannot claim it. Each request has it as an
+/// extension, an `Arc<Peer>`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Peer {
-    /// From where it came; `None` on a unix socket. What `X-Forwarded-For` says does not count.
-    pub address: Option<IpAddr>,
-    /// The user that the kernel names on a unix socket.
-    pub uid: Option<u32>,
-    /// The names in its certificate, which `client_ca` signed; none if it showed none.
-    pub certificate: Vec<String>,
+pub(crate) struct Peer {
+    /// Where it is; `None` on this machine's unix sockets.
+    pub(crate) address: Option<IpAddr>,
+    /// The user whose process it is, on unix sockets.
+    pub(crate) uid: Option<u32>,
+    /// The names in the certificate that it has shown, if one was asked for and it is good.
+    pub(crate) certificate: Vec<String>,
 }
 
 impl Peer {

@@ -7,25 +7,61 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeep::TokenManager;
-use tokenkeep::config::{KeyHash, Listen, ServerSettings};
-use tracing::{info, warn};
+use tokenkeep::config::{Listen, ListenRefusal, ServerSettings};
+use tokio_util::sync::DropGuard;
+use tracing::{error, info, warn};
 
 use crate::accept::accept;
-use crate::caller::Callers;
-use crate::listen::Listener;
+use crate::app::App;
+use crate::listen::{Access, Listener};
 use crate::places::Places;
-use crate::routes::{self, App};
+use crate::routes;
 use crate::tasks::Tasks;
 use crate::tls::Tls;
-use crate::unix_socket::Access;
+#[cfg(unix)]
+use crate::unix_socket::SocketPlace;
 
 /// A server whose addresses are taken and that does not answer yet.
 pub struct Server {
-    manager: TokenManager,
-    key: Option<KeyHash>,
+    app: Arc<App>,
     listeners: Vec<Listener>,
     tls: Option<Arc<Tls>>,
     limits: Limits,
+    tasks: Tasks,
+    cut_when_dropped: DropGuard,
+}
+
+/// Changes what a server was told, while it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct ServerControl {
+    app: Arc<App>,
+    addresses: Arc<[Listen]>,
+    #[cfg(unix)]
+    sockets: Arc<[SocketPlace]>,
+}
+
+impl ServerControl {
+    /// Takes over who may ask, and for what. Where it listens stays as it is; so settings without callers are not taken
+    /// over while other machines can reach one of its addresses, and the log says so.
+    pub fn reload(&self, settings: &ServerSettings) {
+        let refused = |address: &&Listen| settings.permit(address) == Err(ListenRefusal::NoKeys);
+        if let Some(address) = self.addresses.iter().find(refused) {
+            let (refusal, help) = (ListenRefusal::NoKeys, ListenRefusal::NoKeys.help());
+            error!(%address, "the callers stay as they were: {refusal}; {help}");
+            return;
+        }
+        self.app.take_over(settings);
+        #[cfg(unix)]
+        for socket in self.sockets.iter() {
+            socket.allow(Access::of(settings));
+        }
+    }
+}
+
+impl fmt::Debug for ServerControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerControl").field("listen", &self.addresses).finish_non_exhaustive()
+    }
 }
 
 /// What a server allows. The default is right for most.
@@ -70,9 +106,9 @@ impl Limits {
 impl Server {
     /// Takes all addresses of the settings, or [`DEFAULT_LISTEN`] if there are none. Answers nothing yet.
     ///
-    /// Without keys in the settings everybody who reaches an address is served; so other machines must not, see
-    /// [`ServerSettings::permit`]. A unix socket's file is for this user only, replaces one that nobody listens at any
-    /// more, and is removed at the end. The certificate of addresses with TLS is read here, and again whenever its files
+    /// Without a caller in the settings everybody who reaches an address is served; so other machines must not, see
+    /// [`ServerSettings::permit`]. A unix socket's file is for this user only, unless callers are known by their users
+    /// there; it replaces one that nobody listens at any more, and is removed at the end. The certificate of addresses with TLS is read here, and again whenever its files
     /// change.
     ///
     /// The error names the address or the file and says what to do about it.
@@ -89,9 +125,21 @@ impl Server {
         let tls = settings.tls.as_ref().filter(|_| needs_tls).map(Tls::load).transpose()?.map(Arc::new);
         let mut listeners = Vec::with_capacity(addresses.len());
         for address in addresses {
-            listeners.push(Listener::bind(address, tls.as_ref(), Access::Owner).await?);
+            listeners.push(Listener::bind(address, tls.as_ref(), Access::of(settings)).await?);
         }
-        Ok(Self { manager, key: settings.key.clone(), listeners, tls, limits: Limits::of(settings) })
+        let (tasks, cut_when_dropped) = Tasks::new();
+        let app = Arc::new(App::new(manager, settings, tasks.stopping().clone()));
+        Ok(Self { app, listeners, tls, limits: Limits::of(settings), tasks, cut_when_dropped })
+    }
+
+    /// What changes its settings while it runs.
+    pub fn control(&self) -> ServerControl {
+        ServerControl {
+            app: Arc::clone(&self.app),
+            addresses: self.local_addrs().cloned().collect(),
+            #[cfg(unix)]
+            sockets: self.listeners.iter().filter_map(Listener::socket_file).cloned().collect(),
+        }
     }
 
     /// The same with other limits.
@@ -111,9 +159,7 @@ impl Server {
     ///
     /// Dropping the future cuts everything soon.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { manager, key, listeners, tls, limits } = self;
-        let (tasks, _cut_when_dropped) = Tasks::new();
-        let app = Arc::new(App { manager, callers: Callers::new(key), stopping: tasks.stopping().clone() });
+        let Self { app, listeners, tls, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
         if let Some(tls) = tls {
             let stopping = tasks.stopping().clone();
             tasks.spawn(stopping.run_until_cancelled_owned(tls.follow()));
@@ -137,7 +183,6 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("listen", &self.local_addrs().collect::<Vec<_>>())
-            .field("key", &self.key)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

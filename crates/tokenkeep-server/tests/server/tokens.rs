@@ -188,6 +188,7 @@ async fn a_status_says_all_but_the_token() {
                 "refresh_in": 3560,
                 "consecutive_failures": 0,
                 "failure": null,
+                "obstacle": null,
                 "warnings": [],
             })
         )
@@ -223,6 +224,7 @@ async fn the_status_of_a_failing_key_says_why_and_since_when() {
                     "since": "2030-03-17T17:46:40Z",
                     "retry_in": 1,
                 },
+                "obstacle": null,
                 "warnings": [],
             })
         )

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::caller::Action;
 use super::login::schema as login;
 use super::provider::{GRANTS, GrantName, MAX_MAX_FAILURES, REFRESH, RESERVED};
 use super::server::MAX_MAX_CONNECTIONS;
@@ -184,7 +185,22 @@ fn header() -> Value {
 fn server() -> Value {
     let address = json!({ "type": "string", "pattern": or_reference("^unix:.|:[0-9]+/?$") });
     let hash = json!({ "type": "string", "pattern": or_reference("^[0-9A-Fa-f]{64}$") });
-    let key = table(&[option("sha256", hash, "The hex SHA-256 of the key.").required()]);
+    let pattern = json!({ "type": "string", "pattern": or_reference(r"^(\*|[A-Za-z0-9_.-]+)(:[^\s/?#%]+)?$") });
+    let actions = Action::ALL.map(|(word, _)| word);
+    let keys = table(&[
+        option("name", text(&["billing"]), "What logs call this caller.").required(),
+        option("sha256", hash, "The hex SHA-256 of its API key."),
+        option("uid", json!({ "type": "integer", "minimum": 0 }), "The user whose processes it is, on unix sockets."),
+        option("certificate", text(&["billing.internal"]), "A name in its client certificate."),
+        option("tokens", json!({ "type": "array", "minItems": 1, "items": pattern }), "The keys that it may see.")
+            .required(),
+        option(
+            "allow",
+            json!({ "type": "array", "minItems": 1, "items": one_of(&actions) }),
+            "What it may do with them.",
+        )
+        .default(json!(Action::DEFAULT.map(Action::as_str))),
+    ]);
     let listen = json!({ "type": "array", "minItems": 1, "items": address });
     let tls = table(&[
         option("certificate", text(&["server.pem"]), "The file of the server's certificate and its chain.").required(),
@@ -194,10 +210,11 @@ fn server() -> Value {
     let connections = json!({ "type": "integer", "minimum": 1, "maximum": MAX_MAX_CONNECTIONS });
     table(&[
         option("listen", listen, "Ports, those with TLS as https://, and sockets.").default(json!(["127.0.0.1:8640"])),
-        option("key", key, "The API key that callers send."),
         option("tls", tls, "The certificate of the addresses that begin with https://; taken over when it changes."),
         option("insecure", json!({ "type": "boolean" }), "Allows addresses beyond loopback without TLS.")
             .default(false),
+        option("keys", json!({ "type": "array", "items": keys }), "Who may ask, and for what."),
+        option("default_provider", text(&[]), "The provider whose accounts callers name without it."),
         option("requests", text(&["100/1s"]), "Requests that one caller may make in a time."),
         option("max_connections", connections, "Connections that one listener serves at once.").default(1024),
     ])

@@ -4,7 +4,10 @@ use tokenkeep::config::{Listen, ListenRefusal, TlsSettings};
 
 use super::{assert_hides, config, faults, report};
 
-const KEY: &str = "key = { sha256 = '0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f' }";
+const KEYS: &str = "[[server.keys]]
+name = 'a'
+uid = 1
+tokens = ['*']";
 
 const TLS: &str = "tls = { certificate = 'server.pem', key = '/run/server.key', client_ca = 'clients.pem' }";
 
@@ -44,11 +47,11 @@ async fn beyond_loopback_a_server_needs_keys_and_tls_or_to_be_told_that_it_needs
         (exposed.to_owned(), Some(ListenRefusal::NoKeys)),
         (format!("{exposed}\ninsecure = true"), Some(ListenRefusal::NoKeys)),
         (format!("{with_tls}\n{TLS}"), Some(ListenRefusal::NoKeys)),
-        (format!("{exposed}\n{KEY}"), Some(ListenRefusal::NoTls)),
-        (format!("{exposed}\n{KEY}\n{TLS}"), Some(ListenRefusal::NoTls)),
-        (format!("{with_tls}\n{KEY}"), Some(ListenRefusal::NoCertificate)),
-        (format!("{exposed}\n{KEY}\ninsecure = true"), None),
-        (format!("{with_tls}\n{KEY}\n{TLS}"), None),
+        (format!("{exposed}\n{KEYS}"), Some(ListenRefusal::NoTls)),
+        (format!("{exposed}\n{TLS}\n{KEYS}"), Some(ListenRefusal::NoTls)),
+        (format!("{with_tls}\n{KEYS}"), Some(ListenRefusal::NoCertificate)),
+        (format!("{exposed}\ninsecure = true\n{KEYS}"), None),
+        (format!("{with_tls}\n{TLS}\n{KEYS}"), None),
     ] {
         let options = format!("[server]\n{options}");
         let Some(refusal) = refusal else {
@@ -66,7 +69,7 @@ async fn beyond_loopback_a_server_needs_keys_and_tls_or_to_be_told_that_it_needs
 #[tokio::test]
 async fn what_is_wrong_with_keys_or_tls_is_said_once() {
     for options in [
-        "listen = ['https://0.0.0.0:1']\nkey = 5\ntls = { certificate = 'a', key = 'b' }",
+        "listen = ['https://0.0.0.0:1']\ntls = { certificate = 'a', key = 'b' }\nkeys = 5",
         "listen = ['https://127.0.0.1:1']\ntls = { certificate = 'a' }",
     ] {
         assert_eq!(faults(&format!("[server]\n{options}")).await.iter().count(), 1, "{options}");

@@ -30,16 +30,10 @@ error: `store` is not the URL of a store
 }
 
 #[tokio::test]
-async fn an_api_key_is_known_by_its_hash() {
-    let config = config(&format!("server.key.sha256 = '{}'", "0f".repeat(32))).await;
-    assert_eq!(config.server.key.unwrap().as_bytes(), &[0x0f; 32]);
-}
-
-#[tokio::test]
 async fn an_empty_file_leaves_everything_to_the_caller() {
     let config = config("").await;
     assert!(config.store.is_none() && config.providers.is_empty() && config.server.listen.is_empty());
-    assert!(config.server.key.is_none());
+    assert!(config.server.callers.is_empty());
 }
 
 #[tokio::test]

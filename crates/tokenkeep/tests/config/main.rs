@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
 mod addresses;
+mod callers;
 mod files;
 mod login;
 mod providers;

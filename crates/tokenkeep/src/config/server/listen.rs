@@ -138,7 +138,7 @@ impl ServerSettings {
     /// ```
     pub fn permit(&self, address: &Listen) -> Result<(), ListenRefusal> {
         match address {
-            _ if address.is_exposed() && self.key.is_none() => Err(ListenRefusal::NoKeys),
+            _ if address.is_exposed() && self.callers.is_empty() => Err(ListenRefusal::NoKeys),
             Listen::Tcp(_) if address.is_exposed() && !self.insecure => Err(ListenRefusal::NoTls),
             Listen::Tls(_) if self.tls.is_none() => Err(ListenRefusal::NoCertificate),
             Listen::Tcp(_) | Listen::Tls(_) | Listen::Unix(_) => Ok(()),
