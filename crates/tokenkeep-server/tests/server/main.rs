@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
 
 mod addresses;
+mod auth;
 mod browsers;
 mod callers;
 mod connections;
@@ -10,6 +11,7 @@ mod fakes;
 mod health;
 mod lists;
 mod manage;
+mod oauth2;
 mod permissions;
 mod problems;
 mod raw;
