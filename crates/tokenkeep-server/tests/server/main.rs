@@ -4,6 +4,7 @@
 
 mod addresses;
 mod audits;
+mod auth;
 mod browsers;
 mod callers;
 mod certificates;
@@ -16,6 +17,7 @@ mod lists;
 mod metrics;
 mod manage;
 mod peers;
+mod oauth2;
 mod permissions;
 mod problems;
 mod raw;
