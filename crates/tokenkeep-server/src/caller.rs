@@ -1,54 +1,166 @@
-//! Who may ask: whoever has the API key, or everybody on this machine if none is configured.
+//! Who asks: whoever has an API key, comes as a user of this machine or with a certificate; or everybody, if no caller
+//! is configured.
+//!
+//! A request that shows a key is judged by it alone, so that a mistyped key is never mended by where it came from.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use tokenkeep::config::KeyHash;
+use tokenkeep::Key;
+use tokenkeep::config::{Action, CallerSettings, KeyPattern};
 
+use crate::app::App;
+use crate::peer::Peer;
 use crate::problem::Problem;
-use crate::routes::App;
 
-/// The callers that there are.
-#[derive(Debug)]
-pub(crate) struct Callers(Option<KeyHash>);
+/// Somebody who may ask. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Caller(Option<Arc<CallerSettings>>);
 
-impl Callers {
-    /// Those who have the key with this hash; `None`: everybody.
-    pub(crate) fn new(key: Option<KeyHash>) -> Self {
-        Self(key)
+impl Caller {
+    /// What logs call it.
+    pub(crate) fn name(&self) -> &str {
+        self.0.as_ref().map_or(ANONYMOUS, |settings| &settings.name)
     }
 
-    /// Whether these headers come from one of them. Takes the same time however much of a wrong key is right.
-    pub(crate) fn include(&self, headers: &HeaderMap) -> bool {
-        let Some(expected) = &self.0 else { return true };
-        let Some(presented) = presented_key(headers) else { return false };
-        Sha256::digest(presented).as_slice().ct_eq(expected.as_bytes()).into()
+    /// Whether it may do this with a key.
+    pub(crate) fn may(&self, action: Action, key: &Key) -> bool {
+        self.0.as_ref().is_none_or(|settings| settings.may(action, key))
+    }
+
+    /// Whether it may know that there is such a key.
+    pub(crate) fn may_see(&self, key: &Key) -> bool {
+        self.0.as_ref().is_none_or(|settings| settings.may_see(key))
+    }
+
+    /// Whether it may know that there is such a provider.
+    pub(crate) fn may_see_provider(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|settings| {
+            settings.tokens.iter().any(|pattern| pattern.provider().is_none_or(|provider| provider == name))
+        })
+    }
+
+    /// What it may see; `None`: everything.
+    pub(crate) fn sight(&self) -> Option<&[KeyPattern]> {
+        let patterns = &self.0.as_ref()?.tokens;
+        let sees_all = patterns.iter().any(|pattern| pattern.provider().is_none() && pattern.account().is_none());
+        (!sees_all).then_some(patterns)
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Caller").field(&self.name()).finish()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().cloned().ok_or_else(Problem::unauthenticated)
+    }
+}
+
+/// Somebody, or nobody: on the routes that are open to everybody and say more to callers.
+pub(crate) struct MaybeCaller(pub(crate) Option<Caller>);
+
+impl FromRequestParts<Arc<App>> for MaybeCaller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self(app.access().callers.of(parts)))
+    }
+}
+
+/// The callers that there are.
+#[derive(Debug, Default)]
+pub(crate) struct Callers(Vec<Arc<CallerSettings>>);
+
+impl Callers {
+    /// These; none: everybody.
+    pub(crate) fn new(callers: &[CallerSettings]) -> Self {
+        Self(callers.iter().cloned().map(Arc::new).collect())
+    }
+
+    /// Whose request this is.
+    pub(crate) fn of(&self, request: &Parts) -> Option<Caller> {
+        if self.0.is_empty() {
+            return Some(Caller(None));
+        }
+        match presented_key(&request.headers) {
+            Presented::Key(key) => self.with_key(key),
+            Presented::Nothing => self.at(request.extensions.get::<Arc<Peer>>()?),
+            Presented::Unclear => None,
+        }
+    }
+
+    /// Who has this API key. Takes the same time however much of a wrong key is right.
+    pub(crate) fn with_key(&self, key: &[u8]) -> Option<Caller> {
+        if self.0.is_empty() {
+            return Some(Caller(None));
+        }
+        let hash = Sha256::digest(key);
+        let mut found = None;
+        for caller in &self.0 {
+            let is_this = caller.key.as_ref().is_some_and(|key| hash.as_slice().ct_eq(key.as_bytes()).into());
+            found = if is_this { Some(caller) } else { found };
+        }
+        found.map(|caller| Caller(Some(Arc::clone(caller))))
+    }
+
+    /// Who is at the other end of a connection, as the operating system and TLS tell it.
+    fn at(&self, peer: &Peer) -> Option<Caller> {
+        let is_there = |caller: &&Arc<CallerSettings>| {
+            let is_user = caller.uid.is_some() && caller.uid == peer.uid;
+            is_user || caller.certificate.as_ref().is_some_and(|name| peer.certificate.contains(name))
+        };
+        self.0.iter().find(is_there).map(|caller| Caller(Some(Arc::clone(caller))))
     }
 }
 
 /// Lets callers pass. To others every path looks the same, whether or not something is there.
-pub(crate) async fn require_key(
+pub(crate) async fn require_caller(
     State(app): State<Arc<App>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if app.callers.include(request.headers()) { Ok(next.run(request).await) } else { Err(Problem::unauthenticated()) }
+    let (mut parts, body) = request.into_parts();
+    let caller = app.access().callers.of(&parts).ok_or_else(Problem::unauthenticated)?;
+    parts.extensions.insert(caller);
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// The key in `X-API-Key`, else that in `Authorization: Bearer`. A header that is there twice holds none.
-fn presented_key(headers: &HeaderMap) -> Option<&[u8]> {
+enum Presented<'h> {
+    Key(&'h [u8]),
+    Nothing,
+    /// A header that is there twice, or an `Authorization` of another kind.
+    Unclear,
+}
+
+/// The key in `X-API-Key`, else that in `Authorization: Bearer`.
+fn presented_key(headers: &HeaderMap) -> Presented<'_> {
     if headers.contains_key(API_KEY) {
-        return only(headers, API_KEY);
+        return only(headers, API_KEY).map_or(Presented::Unclear, Presented::Key);
     }
-    let (scheme, key) = only(headers, AUTHORIZATION.as_str())?.split_at_checked("Bearer ".len())?;
-    // The scheme's letter case does not matter (RFC 9110 section 11.1).
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| key.trim_ascii())
+    if !headers.contains_key(AUTHORIZATION) {
+        return Presented::Nothing;
+    }
+    let bearer = only(headers, AUTHORIZATION.as_str()).and_then(|value| value.split_at_checked("Bearer ".len()));
+    match bearer {
+        // The scheme's letter case does not matter (RFC 9110 section 11.1).
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"Bearer ") => Presented::Key(key.trim_ascii()),
+        _ => Presented::Unclear,
+    }
 }
 
 fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
@@ -57,4 +169,6 @@ fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     values.next().is_none().then_some(value.as_bytes())
 }
 
-const API_KEY: &str = "x-api-key";
+pub(crate) const API_KEY: &str = "x-api-key";
+/// What everybody is called where no caller is configured.
+const ANONYMOUS: &str = "anonymous";

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! server ─▶ listen ─▶ accept ─▶ connection ─▶ observe ─▶ browser ─▶ caller ─▶ routes ─▶ manager
-//!           (unix_socket)       (idle, drain)  (log,      (Host,     (API key)   │ query
+//!           (unix_socket)       (idle, drain)  (log,      (Host,     (who)       │ app: name ─▶ key, if allowed
 //!                                              panic)     Origin)                ▼
 //!                                                                 answer ◀── or problem
 //! ```
@@ -21,13 +21,16 @@ mod tasks;
 #[cfg(unix)]
 mod unix_socket;
 
+mod app;
 mod browser;
 mod caller;
 mod observe;
+mod peer;
 mod routes;
+mod sight;
 
 pub mod answer;
 mod problem;
 mod query;
 
-pub use server::{DEFAULT_LISTEN, Limits, Server};
+pub use server::{DEFAULT_LISTEN, Limits, Server, ServerControl};

@@ -8,7 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use tokenkeep::{Code, Error};
+use tokenkeep::{Code, Error, Key};
 use tokenkeep_api::ProblemCode;
 
 use crate::answer::seconds_up;
@@ -19,6 +19,8 @@ pub(crate) struct Problem {
     /// That of the code, except where HTTP has a word of its own for the same thing: no such route, wrong method.
     status: StatusCode,
     body: tokenkeep_api::Problem,
+    /// The methods of a route that was asked with another one.
+    allow: Option<&'static str>,
 }
 
 impl Problem {
@@ -43,14 +45,26 @@ impl Problem {
         Self::invalid(format!("there is no such route; there are {routes}")).with_status(StatusCode::NOT_FOUND)
     }
 
-    /// All routes are for reading.
-    pub(crate) fn wrong_method() -> Self {
-        Self::invalid("this route answers GET only").with_status(StatusCode::METHOD_NOT_ALLOWED)
+    /// The route has other methods.
+    pub(crate) fn wrong_method(allow: &'static str) -> Self {
+        let problem = Self::invalid(format!("this route answers {allow} only"));
+        Self { allow: Some(allow), ..problem }.with_status(StatusCode::METHOD_NOT_ALLOWED)
     }
 
-    /// No route expects a body.
+    /// No route expects a body of this length.
     pub(crate) fn body_too_large() -> Self {
-        Self::invalid("no route here takes a body; send none").with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        Self::invalid("a body here has at most 64 KiB; send a smaller one").with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// There is no such key, or the caller may not see it: which of the two is not said.
+    pub(crate) fn unknown(key: &str) -> Self {
+        Self::new(Code::UnknownKey, "there is no such key, or it is not for this caller".to_owned()).with_key(key)
+    }
+
+    /// The caller may see the key, and not do this with it.
+    pub(crate) fn not_allowed(key: &Key) -> Self {
+        Self::forbidden("this caller may not do this; `allow` in its [[server.keys]] says what it may")
+            .with_key(key.as_str())
     }
 
     /// The server does not do its work.
@@ -78,11 +92,16 @@ impl Problem {
             retry_after,
         };
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body }
+        Self { status, body, allow: None }
     }
 
     fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    fn with_key(mut self, key: &str) -> Self {
+        self.body.key = Some(key.to_owned());
+        self
     }
 }
 
@@ -107,7 +126,7 @@ impl From<PathRejection> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let retry_after = self.body.retry_after;
+        let (retry_after, allow) = (self.body.retry_after, self.allow);
         let mut response = (self.status, Json(self.body)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -115,10 +134,11 @@ impl IntoResponse for Problem {
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        match self.status {
-            StatusCode::UNAUTHORIZED => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(ALLOW, HeaderValue::from_static("GET"))),
-            _ => {}
+        if let Some(methods) = allow {
+            headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -9,26 +9,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::HttpBody as _;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
 use http::header::CACHE_CONTROL;
-use tokenkeep::TokenManager;
-use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::browser::{self, Reach};
-use crate::caller::{self, Callers};
+use crate::caller;
 use crate::observe::observe;
 use crate::problem::Problem;
-
-/// What the handlers share.
-pub(crate) struct App {
-    pub(crate) manager: TokenManager,
-    pub(crate) callers: Callers,
-    pub(crate) stopping: CancellationToken,
-}
 
 /// All routes, for a listener of this reach.
 pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
@@ -37,36 +29,38 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
         .route("/tokens/{key}", only_get(token::token))
         .route("/tokens/{key}/status", only_get(status::status))
         .fallback(async || Problem::no_route(ROUTES))
-        .layer(from_fn_with_state(Arc::clone(app), caller::require_key));
+        .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
     let for_everybody =
         Router::new().route("/livez", only_get(health::livez)).route("/readyz", only_get(health::readyz));
     // The last layer is the first that a request passes.
     for_callers
         .merge(for_everybody)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(refuse_large_body))
         .layer(from_fn_with_state(reach, browser::refuse_foreign))
         .layer(from_fn(observe))
         .with_state(Arc::clone(app))
 }
 
-/// A handler for GET and nothing else. With `get` alone axum would let it answer HEAD too, and would write `Allow` on
-/// whatever another method is answered, a 401 too, which must not tell that there is something.
+/// A route for GET and nothing else.
 fn only_get<H, T>(handler: H) -> MethodRouter<Arc<App>>
 where
     H: Handler<T, Arc<App>>,
     T: 'static,
 {
-    any(wrong_method).get(handler).head(wrong_method)
+    only("GET").get(handler).head(async || Problem::wrong_method("GET"))
 }
 
-async fn wrong_method() -> Problem {
-    Problem::wrong_method()
+/// A route that answers a problem to each method that is not added to it. By itself axum would let GET answer HEAD too,
+/// and would write `Allow` on whatever another method is answered, a 401 too, which must not tell that there is
+/// something.
+fn only(allow: &'static str) -> MethodRouter<Arc<App>> {
+    any(async move || Problem::wrong_method(allow))
 }
 
-/// Bodies are not read. One whose length is known to be large is refused, so that nobody sends it in vain; the
-/// connection of another ends with the answer.
+/// One whose length is known to be large is refused, so that nobody sends it in vain.
 async fn refuse_large_body(request: Request, next: Next) -> Result<Response, Problem> {
-    if request.body().size_hint().lower() > MAX_BODY {
+    if request.body().size_hint().lower() > MAX_BODY as u64 {
         Err(Problem::body_too_large())
     } else {
         Ok(next.run(request).await)
@@ -80,4 +74,4 @@ fn no_store(body: impl IntoResponse) -> Response {
 
 const ROUTES: &str = "GET /tokens, /tokens/{key}, /tokens/{key}/status, /livez and /readyz";
 /// In bytes.
-const MAX_BODY: u64 = 64 * 1024;
+const MAX_BODY: usize = 64 * 1024;

@@ -7,22 +7,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokenkeep::TokenManager;
-use tokenkeep::config::{KeyHash, Listen, ServerSettings};
+use tokenkeep::config::{Listen, ServerSettings};
 use tokio::sync::Semaphore;
+use tokio_util::sync::DropGuard;
 use tracing::{info, warn};
 
 use crate::accept::accept;
-use crate::caller::Callers;
+use crate::app::App;
 use crate::listen::Listener;
-use crate::routes::{self, App};
+use crate::routes;
 use crate::tasks::Tasks;
 
 /// A server whose addresses are taken and that does not answer yet.
 pub struct Server {
-    manager: TokenManager,
-    key: Option<KeyHash>,
+    app: Arc<App>,
     listeners: Vec<Listener>,
     limits: Limits,
+    tasks: Tasks,
+    cut_when_dropped: DropGuard,
+}
+
+/// Changes what a server was told, while it runs. Cheap to clone.
+#[derive(Clone)]
+pub struct ServerControl(Arc<App>);
+
+impl ServerControl {
+    /// Takes over who may ask, and for what. Where it listens stays as it is.
+    pub fn reload(&self, settings: &ServerSettings) {
+        self.0.take_over(settings);
+    }
+}
+
+impl fmt::Debug for ServerControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerControl").finish_non_exhaustive()
+    }
 }
 
 /// What a server allows. The default is right for most.
@@ -47,7 +66,7 @@ impl Default for Limits {
 impl Server {
     /// Takes all addresses of the settings, or [`DEFAULT_LISTEN`] if there are none. Answers nothing yet.
     ///
-    /// Without a key in the settings everybody who reaches an address is served. So only loopback addresses and unix
+    /// Without a caller in the settings everybody who reaches an address is served. So only loopback addresses and unix
     /// sockets can be listened at; a unix socket's file is for this user only, replaces one that nobody listens at any
     /// more, and is removed at the end.
     ///
@@ -59,7 +78,14 @@ impl Server {
         for address in addresses {
             listeners.push(Listener::bind(address).await?);
         }
-        Ok(Self { manager, key: settings.key.clone(), listeners, limits: Limits::default() })
+        let (tasks, cut_when_dropped) = Tasks::new();
+        let app = Arc::new(App::new(manager, settings, tasks.stopping().clone()));
+        Ok(Self { app, listeners, limits: Limits::default(), tasks, cut_when_dropped })
+    }
+
+    /// What changes its settings while it runs.
+    pub fn control(&self) -> ServerControl {
+        ServerControl(Arc::clone(&self.app))
     }
 
     /// The same with other limits.
@@ -79,9 +105,7 @@ impl Server {
     ///
     /// Dropping the future cuts everything soon.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { manager, key, listeners, limits } = self;
-        let (tasks, _cut_when_dropped) = Tasks::new();
-        let app = Arc::new(App { manager, callers: Callers::new(key), stopping: tasks.stopping().clone() });
+        let Self { app, listeners, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
         for listener in listeners {
             // Each has its own, so that whoever fills a port does not shut out those who come by the socket.
             let connections = Arc::new(Semaphore::new(limits.max_connections));
@@ -101,7 +125,6 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("listen", &self.local_addrs().collect::<Vec<_>>())
-            .field("key", &self.key)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

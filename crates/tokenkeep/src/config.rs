@@ -21,6 +21,7 @@ use std::task::Poll;
 
 use toml::de::DeTable;
 
+pub use self::caller::{Action, CallerSettings, InvalidPattern, KeyHash, KeyPattern};
 use self::document::{Context, Table};
 use self::mask::Masked;
 use self::problem::Finding;
@@ -32,6 +33,7 @@ use crate::provider::Provider;
 use crate::seal::SealKey;
 use crate::store::StoreUrl;
 
+mod caller;
 mod document;
 mod interpolate;
 mod login;
@@ -89,7 +91,7 @@ pub struct Config {
 /// # use tokenkeep::config;
 /// let toml = r#"server.listen = ["127.0.0.1:8640", "unix:/run/tokenkeep.sock"]"#;
 /// let config = config::parse(toml, "tokenkeep.toml", "/etc".as_ref(), &|_: &str| None).await?;
-/// assert_eq!((config.server.listen.len(), config.server.key.is_some()), (2, false));
+/// assert_eq!((config.server.listen.len(), config.server.callers.len()), (2, 0));
 /// # Ok(())
 /// # }
 /// ```
@@ -98,8 +100,10 @@ pub struct Config {
 pub struct ServerSettings {
     /// Where to listen; empty if the file leaves it to the caller.
     pub listen: Vec<Listen>,
-    /// The hash of the one API key; `None` if callers need none.
-    pub key: Option<KeyHash>,
+    /// Who may ask, and for what: the tables `[[server.keys]]`. Empty if everybody may who reaches an address.
+    pub callers: Vec<CallerSettings>,
+    /// The provider whose accounts callers may name without it.
+    pub default_provider: Option<String>,
 }
 
 /// An address that only this machine can reach.
@@ -124,52 +128,6 @@ impl fmt::Display for Listen {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
-    }
-}
-
-/// The SHA-256 of a whole API key. It has no `PartialEq`: compare in constant time.
-///
-/// ```
-/// use tokenkeep::config::KeyHash;
-///
-/// let hash = KeyHash::new([7; 32]); // of the key that a caller gave, to compare with the configured one
-/// assert_eq!(format!("{hash:?}"), "KeyHash(…)");
-/// ```
-#[derive(Clone)]
-pub struct KeyHash([u8; 32]);
-
-impl KeyHash {
-    /// Takes a hash.
-    ///
-    /// ```
-    /// # use tokenkeep::config::KeyHash;
-    /// let hash = KeyHash::new([7; 32]);
-    /// assert_eq!(hash.as_bytes(), &[7; 32]);
-    /// ```
-    pub fn new(hash: [u8; 32]) -> Self {
-        Self(hash)
-    }
-
-    /// The hash.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use tokenkeep::config;
-    /// let toml = format!("server.key = {{ sha256 = \"{}\" }}", "ff".repeat(32));
-    /// let config = config::parse(&toml, "tokenkeep.toml", "/etc".as_ref(), &|_: &str| None).await?;
-    /// assert_eq!(config.server.key.ok_or("none")?.as_bytes(), &[255; 32]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for KeyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyHash(…)")
     }
 }
 
@@ -253,9 +211,11 @@ async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
         StoreUrl::parse(&text.value).map(|url| url.resolved(context.base)).map_err(|_| text.report(finding)).ok()
     });
     let seal_keys = top.take("seal_keys");
-    let server = top.table("server").map(server::read).unwrap_or_default();
+    let server = top.table("server");
     let providers = top.table("providers").map(Table::into_tables).unwrap_or_default();
     top.finish(|_| None);
+    let names: Vec<_> = providers.iter().map(|(field, _)| field.name).collect();
+    let server = server.map(|table| server::read(table, &names)).unwrap_or_default();
     let providers = join_all(providers.into_iter().map(|(name, table)| provider::read(name, table)));
     let (seal_keys, providers) = tokio::join!(seal_keys::read(seal_keys), providers);
     Config { store, seal_keys, providers: providers.into_iter().flatten().collect(), server, warnings: Vec::new() }

@@ -44,13 +44,9 @@ impl Key {
             return Err(InvalidKey("a key has at most 256 bytes"));
         }
         check_provider_name(provider)?;
+        account.map_or(Ok(()), check_account)?;
         match account {
-            Some("") => Err(InvalidKey("the account after ':' is empty")),
             Some(Self::DEFAULT_ACCOUNT) | None => Ok(Self(provider.into())),
-            Some(account) if !account.chars().all(is_account_char) => {
-                Err(InvalidKey("an account has no spaces, control characters, '/', '\\', '?', '#' or '%'"))
-            }
-            Some("." | "..") => Err(InvalidKey("an account is not '.' or '..'")),
             Some(_) => Ok(Self(text.into())),
         }
     }
@@ -107,6 +103,16 @@ pub(crate) fn check_provider_name(name: &str) -> Result<(), InvalidKey> {
         ));
     }
     Ok(())
+}
+
+/// Checks the name of an account by itself, as patterns of keys have it.
+pub(crate) fn check_account(account: &str) -> Result<(), InvalidKey> {
+    match account {
+        "" => Err(InvalidKey("the account after ':' is empty")),
+        "." | ".." => Err(InvalidKey("an account is not '.' or '..'")),
+        account if account.chars().all(is_account_char) => Ok(()),
+        _ => Err(InvalidKey("an account has no spaces, control characters, '/', '\\', '?', '#' or '%'")),
+    }
 }
 
 fn is_account_char(c: char) -> bool {

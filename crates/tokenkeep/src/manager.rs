@@ -302,6 +302,21 @@ impl TokenManager {
         names
     }
 
+    /// Whether a provider of this name is configured.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert!(manager.has_provider("graph") && !manager.has_provider("grahp"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn has_provider(&self, name: &str) -> bool {
+        self.shared.providers.load().contains_key(name)
+    }
+
     /// What the store does not do, if it does not do its work, or what is wrong with a record in it.
     ///
     /// ```

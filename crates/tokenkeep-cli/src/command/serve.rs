@@ -57,8 +57,9 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
     talk(&format!("listening on {}", addresses(&server).join(", ")));
 
     let (end, ended) = oneshot::channel::<()>();
+    let control = server.control();
     let mut serving = pin!(server.run(async { ended.await.unwrap_or_default() }));
-    let reloading = reload::run(version, context, args.listen, manager.clone(), signals.take_hang_ups());
+    let reloading = reload::run(version, context, args.listen, manager.clone(), control, signals.take_hang_ups());
     let work = async {
         tokio::select! {
             () = &mut serving => {}

@@ -51,7 +51,7 @@ async fn the_example_is_valid_by_the_schema_as_it_is_and_with_everything_in_it()
     let example = world.run(&["config", "example"]).await.data().to_owned();
     let mut whole = String::new();
     for line in example.replace("…", &"0f".repeat(32)).lines() {
-        let option = line.strip_prefix("# ").filter(|option| option.contains(" = "));
+        let option = line.strip_prefix("# ").filter(|option| option.contains(" = ") || option.starts_with("[["));
         writeln!(whole, "{}", option.unwrap_or(line)).unwrap();
     }
     for config in [&example, &whole] {
@@ -102,7 +102,9 @@ async fn what_an_editor_can_see_to_be_wrong_is_invalid_by_the_schema() {
         ("[providers.x]\ngrant = 'command'\ncommand = ['a']\nmax_failures = 0", "/providers/x/max_failures"),
         ("seal_keys = []", "/seal_keys"),
         ("[server]\nlisten = []", "/server/listen"),
-        ("[server]\nkey = { sha256 = 'short' }", "/server/key/sha256"),
+        ("[[server.keys]]\nname = 'a'\ntokens = ['*']\nsha256 = 'short'", "/server/keys/0/sha256"),
+        ("[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['a b']", "/server/keys/0/tokens/0"),
+        ("[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['*']\nallow = ['all']", "/server/keys/0/allow/0"),
     ] {
         assert_eq!(wrong(&validator, config), [place], "{config}");
     }
@@ -151,7 +153,7 @@ const TABLES: [(&str, &str); 18] = [
     ),
     ("/$defs/ok", "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[providers.x.login.ok]"),
     ("/properties/server", "[server]"),
-    ("/properties/server/properties/key", "[server.key]"),
+    ("/properties/server/properties/keys/items", "[[server.keys]]"),
 ];
 
 /// What the reader says of the last table of a file.

@@ -10,21 +10,22 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderMap;
 use tokenkeep::Warning;
 use tokenkeep_api::Readiness;
 
-use super::{App, no_store};
+use super::no_store;
 use crate::answer;
+use crate::app::App;
+use crate::caller::MaybeCaller;
 use crate::problem::Problem;
 
 pub(super) async fn livez() -> Response {
     no_store("ok")
 }
 
-/// Says why only to callers with the API key.
-pub(super) async fn readyz(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
-    let is_caller = app.callers.include(&headers);
+/// Says why only to callers.
+pub(super) async fn readyz(State(app): State<Arc<App>>, MaybeCaller(caller): MaybeCaller) -> Result<Response, Problem> {
+    let is_caller = caller.is_some();
     if let Some(why) = why_not(&app) {
         return Err(Problem::not_ready(if is_caller { why } else { "not ready" }));
     }

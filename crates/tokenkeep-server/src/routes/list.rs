@@ -1,109 +1,55 @@
-//! `GET /tokens?after=&limit=&provider=&state=`: the statuses of all keys, page by page.
+//! `GET /tokens?after=&limit=&provider=&state=`: the statuses of the keys that a caller may see, page by page.
 //!
-//! The engine knows no filters. So its pages are read on until enough keys have passed them, and a filtered page is as
-//! long as an unfiltered one. The keys of a provider lie close together, and the rest is not read.
+//! They are read on until enough have passed the filters, so a filtered page is as long as an unfiltered one.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use tokenkeep::{Error, Key, Status, TokenManager};
+use tokenkeep::{Key, Status, TokenManager};
 use tokenkeep_api::{self as api, TokenPage};
 
-use super::{App, no_store};
+use super::no_store;
 use crate::answer;
-use crate::problem::{Problem, shortened};
+use crate::app::App;
+use crate::caller::Caller;
+use crate::problem::Problem;
 use crate::query::Query;
+use crate::sight::Sight;
 
-pub(super) async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let selection = Selection::parse(query.as_deref(), &app.manager)?;
-    Ok(no_store(Json(selection.read(&app.manager).await?)))
-}
-
-/// Which statuses are wanted.
-struct Selection {
-    after: Option<Key>,
-    limit: usize,
-    provider: Option<Key>,
-    state: Option<api::State>,
-}
-
-impl Selection {
-    fn parse(query: Option<&str>, manager: &TokenManager) -> Result<Self, Problem> {
-        let query = Query::parse(query, &["after", "limit", "provider", "state"])?;
-        let limit = query.parsed("limit", LIMIT_FORM)?.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Problem::invalid(format!("parameter `limit` is not {LIMIT_FORM}")));
-        }
-        Ok(Self {
-            after: query.parsed("after", "a key; take the `next` of the page before")?,
-            limit,
-            provider: query.text("provider").map(|name| provider(name, manager)).transpose()?,
-            state: query.text("state").map(state).transpose()?,
-        })
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref(), &["after", "limit", "provider", "state"])?;
+    let limit = query.parsed("limit", LIMIT_FORM)?.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(Problem::invalid(format!("parameter `limit` is not {LIMIT_FORM}")));
     }
+    let after: Option<Key> = query.parsed("after", "a key; take the `next` of the page before")?;
+    let state = query.text("state").map(state).transpose()?;
+    let provider = app.provider(&caller, query.text("provider"))?;
+    let sight = Sight::new(&caller, &app.manager, provider.as_ref(), after);
+    Ok(no_store(Json(page(&app.manager, sight, limit, state).await)))
+}
 
-    async fn read(self, manager: &TokenManager) -> Result<TokenPage, Error> {
-        let mut page = TokenPage { tokens: Vec::new(), next: None };
-        let mut after = self.after.clone();
+async fn page(manager: &TokenManager, mut sight: Sight, limit: usize, state: Option<api::State>) -> TokenPage {
+    let is_wanted = |status: &Status| state.is_none_or(|state| answer::state(status.state) == state);
+    let mut page = TokenPage { tokens: Vec::new(), next: None };
+    loop {
         // One more than fits tells whether there is a next page.
-        let chunk = self.limit + 1;
-        let mut found = self.first(manager).await?;
-        loop {
-            for status in &found {
-                if self.lies_before(&status.key) {
-                    return Ok(page);
-                }
-                if !self.includes(status) {
-                    continue;
-                }
-                if page.tokens.len() == self.limit {
-                    page.next = page.tokens.last().map(|last| last.key.clone());
-                    return Ok(page);
-                }
-                page.tokens.push(answer::status(status));
-            }
-            if let Some(last) = found.last() {
-                after = Some(last.key.clone());
-            }
-            found = manager.statuses(after.as_ref(), chunk).await;
-            if found.is_empty() {
-                return Ok(page);
-            }
+        let found = sight.next(manager, limit + 1).await;
+        if found.is_empty() {
+            return page;
         }
-    }
-
-    /// The first key of a provider, which is always there, to go on from: what lies before it is not read.
-    async fn first(&self, manager: &TokenManager) -> Result<Vec<Status>, Error> {
-        match &self.provider {
-            Some(first) if self.after.as_ref().is_none_or(|after| after < first) => {
-                Ok(vec![manager.handle(first.as_str())?.status().await])
+        for status in found.iter().filter(|status| is_wanted(status)) {
+            if page.tokens.len() == limit {
+                page.next = page.tokens.last().map(|last| last.key.clone());
+                return page;
             }
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    /// Whether all keys of the wanted provider lie before this one. `;` follows `:`.
-    fn lies_before(&self, key: &Key) -> bool {
-        self.provider.as_ref().is_some_and(|provider| *key.as_str() >= *format!("{provider};"))
-    }
-
-    fn includes(&self, status: &Status) -> bool {
-        let is_of = |provider: &Key| status.key.provider() == provider.as_str();
-        let is_in = |state| answer::state(status.state) == state;
-        self.provider.as_ref().is_none_or(is_of) && self.state.is_none_or(is_in)
-    }
-}
-
-fn provider(name: &str, manager: &TokenManager) -> Result<Key, Problem> {
-    let providers = manager.providers();
-    match Key::parse(name) {
-        Ok(key) if providers.iter().any(|known| known == name) => Ok(key),
-        _ => {
-            let (name, known) = (shortened(name), providers.join(", "));
-            let detail = format!("parameter `provider`: there is no provider `{}`", name.escape_debug());
-            Err(Problem::invalid(format!("{detail}; configured are: {known}")))
+            page.tokens.push(answer::status(status));
         }
     }
 }

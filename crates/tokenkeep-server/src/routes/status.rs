@@ -7,18 +7,21 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 
-use super::{App, no_store};
+use super::no_store;
 use crate::answer;
+use crate::app::App;
+use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::query::Query;
 
 pub(super) async fn status(
     State(app): State<Arc<App>>,
+    caller: Caller,
     key: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let Path(key) = key?;
     Query::parse(query.as_deref(), &[])?;
-    let status = app.manager.handle(&key)?.status().await;
+    let status = app.visible(&caller, &key)?.status().await;
     Ok(no_store(Json(answer::status(&status))))
 }

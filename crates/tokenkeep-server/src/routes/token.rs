@@ -8,21 +8,25 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use tokenkeep::Demand;
+use tokenkeep::config::Action;
 use tokenkeep::expiry::MAX_LIFE;
 
-use super::{App, no_store};
+use super::no_store;
 use crate::answer;
+use crate::app::App;
+use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::query::Query;
 
 pub(super) async fn token(
     State(app): State<Arc<App>>,
+    caller: Caller,
     key: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let Path(key) = key?;
     let demand = demand(query.as_deref())?;
-    let handle = app.manager.handle(&key)?;
+    let handle = app.handle(&caller, Action::Get, &key)?;
     let answer = handle.get(demand).await?;
     Ok(no_store(Json(answer::token(handle.key(), &answer))))
 }

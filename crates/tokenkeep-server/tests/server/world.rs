@@ -57,7 +57,14 @@ impl Setup {
     pub(crate) fn keyed() -> Self {
         let hash = Sha256::digest(secrets::API_KEY).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let open = Self::open();
-        Self { toml: format!("{}key = {{ sha256 = \"{hash}\" }}\n", open.toml), key: Some(secrets::API_KEY), ..open }
+        Self {
+            toml: format!(
+                "{}[[server.keys]]\nname = \"all\"\nsha256 = \"{hash}\"\ntokens = [\"*\"]\nallow = [\"admin\"]\n",
+                open.toml
+            ),
+            key: Some(secrets::API_KEY),
+            ..open
+        }
     }
 
     pub(crate) async fn start(self) -> World {

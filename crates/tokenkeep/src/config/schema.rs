@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::caller::Action;
 use super::login::schema as login;
 use super::provider::{GRANTS, GrantName, MAX_MAX_FAILURES, REFRESH, RESERVED};
 use crate::provider::ClientAuth;
@@ -183,11 +184,27 @@ fn header() -> Value {
 fn server() -> Value {
     let address = json!({ "type": "string", "pattern": or_reference("^unix:.|:[0-9]+$") });
     let hash = json!({ "type": "string", "pattern": or_reference("^[0-9A-Fa-f]{64}$") });
-    let key = table(&[option("sha256", hash, "The hex SHA-256 of the key.").required()]);
+    let pattern = json!({ "type": "string", "pattern": or_reference(r"^(\*|[A-Za-z0-9_.-]+)(:[^\s/?#%]+)?$") });
+    let actions = Action::ALL.map(|(word, _)| word);
+    let keys = table(&[
+        option("name", text(&["billing"]), "What logs call this caller.").required(),
+        option("sha256", hash, "The hex SHA-256 of its API key."),
+        option("uid", json!({ "type": "integer", "minimum": 0 }), "The user whose processes it is, on unix sockets."),
+        option("certificate", text(&["billing.internal"]), "A name in its client certificate."),
+        option("tokens", json!({ "type": "array", "minItems": 1, "items": pattern }), "The keys that it may see.")
+            .required(),
+        option(
+            "allow",
+            json!({ "type": "array", "minItems": 1, "items": one_of(&actions) }),
+            "What it may do with them.",
+        )
+        .default(json!(Action::DEFAULT.map(Action::as_str))),
+    ]);
     let listen = json!({ "type": "array", "minItems": 1, "items": address });
     table(&[
         option("listen", listen, "Loopback addresses, and sockets.").default(json!(["127.0.0.1:8640"])),
-        option("key", key, "The API key that callers send."),
+        option("keys", json!({ "type": "array", "items": keys }), "Who may ask, and for what."),
+        option("default_provider", text(&[]), "The provider whose accounts callers name without it."),
     ])
 }
 

@@ -1,19 +1,32 @@
 //! The table `[server]`.
 
-use std::net::SocketAddr;
+mod keys;
 
-use toml::de::DeValue;
+use std::net::SocketAddr;
 
 use super::document::{Field, Table, Text};
 use super::problem::Finding;
-use super::{KeyHash, Listen, ServerSettings};
+use super::{Listen, ServerSettings, suggest};
 
-/// Reads the table `[server]`.
-pub(super) fn read(mut table: Table<'_>) -> ServerSettings {
+/// Reads the table `[server]` of a file with these providers.
+pub(super) fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
     let listen = table.take("listen").and_then(|field| listen(&field)).unwrap_or_default();
-    let key = table.take("key").and_then(|field| key(&field));
+    let callers = table.take("keys").map(|field| keys::read(&field, providers)).unwrap_or_default();
+    let default_provider = table.text("default_provider").and_then(|text| provider(&text, providers));
     table.finish(|_| None);
-    ServerSettings { listen, key }
+    ServerSettings { listen, callers, default_provider }
+}
+
+fn provider(text: &Text<'_>, providers: &[&str]) -> Option<String> {
+    if providers.contains(&&*text.value) {
+        return Some(text.value.clone());
+    }
+    let help = match suggest::closest(&text.value, providers.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "write the name of a table [providers.NAME] whose accounts callers name without it".to_owned(),
+    };
+    text.report(Finding::error("`default_provider` is no provider of this file").help(help));
+    None
 }
 
 fn listen(field: &Field<'_>) -> Option<Vec<Listen>> {
@@ -40,34 +53,4 @@ fn address(text: &Text<'_>) -> Option<Listen> {
     None
 }
 
-fn key(field: &Field<'_>) -> Option<KeyHash> {
-    let DeValue::Table(_) = field.value else {
-        field.report(Finding::error("the API key is given by its hash").help(KEY_FORM));
-        return None;
-    };
-    let mut table = field.table("`key`".into())?;
-    let hash = table.require("sha256").and_then(|field| {
-        let text = field.text()?;
-        let hash = parse_hex(&text.value);
-        if hash.is_none() {
-            text.report(Finding::error("`sha256` is not a SHA-256 in hex").help(KEY_FORM));
-        }
-        hash
-    });
-    table.finish(|_| None);
-    hash.map(KeyHash)
-}
-
-fn parse_hex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut hash = [0; 32];
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(hash)
-}
-
 const LISTEN_FORMS: &str = "write e.g. \"127.0.0.1:8640\", \"[::1]:8640\" or \"unix:/run/tokenkeep.sock\"";
-const KEY_FORM: &str = "write key = { sha256 = \"…\" } with the 64 hex digits that `printf %s KEY | sha256sum` prints";

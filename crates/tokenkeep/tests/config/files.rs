@@ -33,7 +33,8 @@ error: `store` is not the URL of a store
 async fn a_server_listens_only_where_no_other_machine_can_reach_it() {
     let hash = "0f".repeat(32);
     let config = config(&format!(
-        "[server]\nlisten = ['127.0.0.1:8640', '[::1]:0', 'unix:/run/keep.sock', 'unix:keep.sock']\nkey = {{ sha256 = '{hash}' }}"
+        "[server]\nlisten = ['127.0.0.1:8640', '[::1]:0', 'unix:/run/keep.sock', 'unix:keep.sock']\n\
+         [[server.keys]]\nname = 'all'\nsha256 = '{hash}'\ntokens = ['*']"
     ))
     .await;
     assert_eq!(
@@ -45,7 +46,7 @@ async fn a_server_listens_only_where_no_other_machine_can_reach_it() {
             Listen::Unix("/etc/keep/keep.sock".into()),
         ]
     );
-    assert_eq!(config.server.key.unwrap().as_bytes(), &[0x0f; 32]);
+    assert_eq!(config.server.callers[0].key.as_ref().unwrap().as_bytes(), &[0x0f; 32]);
 
     let text =
         "listen = ['0.0.0.0:1', '[::]:1', '192.0.2.1:1', '[::ffff:127.0.0.1]:1', 'localhost:1', '8640', 'unix:']";
@@ -58,7 +59,7 @@ async fn a_server_listens_only_where_no_other_machine_can_reach_it() {
 async fn an_empty_file_leaves_everything_to_the_caller() {
     let config = config("").await;
     assert!(config.store.is_none() && config.providers.is_empty() && config.server.listen.is_empty());
-    assert!(config.server.key.is_none());
+    assert!(config.server.callers.is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The laws of the configuration file.
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
+mod callers;
 mod files;
 mod login;
 mod providers;

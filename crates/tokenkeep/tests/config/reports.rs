@@ -50,7 +50,7 @@ key = "hunter2"
             (18, 9, "unknown grant"),
             (21, 11, "other machines could reach this address; only loopback and unix sockets are served"),
             (21, 26, "the environment variable `NOBODY` is not set"),
-            (22, 7, "the API key is given by its hash"),
+            (22, 1, "unknown option `key`"),
         ]
     );
 }
@@ -212,7 +212,7 @@ async fn no_secret_is_in_any_report_or_debug() {
         "[providers.graph.client_secret]\nvalue = 'hunter2'",
         "[[providers.graph.client_secret]]\nvalue = 'hunter2'",
         "[server]\nkey = 'hunter2'",
-        "[server]\nkey = { sha256 = 'hunter2' }",
+        "[[server.keys]]\nsha256 = 'hunter2'",
         "[server]\nkeys = [{ name = 'x', key = 'hunter2' }]",
         // A secret stands beside the fault.
         "scop = 'a' # client_secret was hunter2",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokenkeep::TokenManager;
 use tokenkeep::config::{self, Config, Listen};
 use tokenkeep::environment::ProcessEnvironment;
+use tokenkeep_server::ServerControl;
 use tracing::{error, info, warn};
 
 use crate::context::Context;
@@ -20,6 +21,7 @@ pub(super) async fn run(
     context: Context,
     listen: Vec<Listen>,
     manager: TokenManager,
+    server: ServerControl,
     mut hang_ups: HangUps,
 ) {
     let Context { config: started, path } = context;
@@ -36,6 +38,7 @@ pub(super) async fn run(
         if asked || (settled && version != taken) {
             taken = version;
             let Some(mut config) = take_over(&path, &manager).await else { continue };
+            server.reload(&config.server);
             if !listen.is_empty() {
                 config.server.listen.clone_from(&listen);
             }
@@ -72,12 +75,10 @@ async fn take_over(path: &Path, manager: &TokenManager) -> Option<Config> {
 
 /// What is not as it was when the program started, and stays so until it is started again.
 fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
-    let key = |config: &Config| config.server.key.as_ref().map(|key| *key.as_bytes());
     let changes = [
         ("store", before.store != after.store),
         ("seal_keys", before.seal_keys != after.seal_keys),
         ("listen in [server]", before.server.listen != after.server.listen),
-        ("key in [server]", key(before) != key(after)),
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(what, _)| what).collect()
 }

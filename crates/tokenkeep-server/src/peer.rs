@@ -1,0 +1,14 @@
+//! Who is at the other end of a connection.
+
+use std::net::IpAddr;
+
+/// What the operating system and TLS tell of the other end; a request cannot claim it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// Where it is; `None` on this machine's unix sockets.
+    pub(crate) address: Option<IpAddr>,
+    /// The user whose process it is, on unix sockets.
+    pub(crate) uid: Option<u32>,
+    /// The names in the certificate that it has shown, if one was asked for and it is good.
+    pub(crate) certificate: Vec<String>,
+}

@@ -1,0 +1,127 @@
+//! The tables `[[server.keys]]`: one for each caller.
+
+use super::super::caller::{Action, CallerSettings, KeyHash, KeyPattern};
+use super::super::document::{Field, Table, Text};
+use super::super::problem::Finding;
+use super::super::suggest;
+
+/// Reads the callers of a file with these providers.
+pub(super) fn read(field: &Field<'_>, providers: &[&str]) -> Vec<CallerSettings> {
+    let tables = field.tables("[[server.keys]]").unwrap_or_default();
+    let mut callers: Vec<CallerSettings> = Vec::with_capacity(tables.len());
+    for table in tables {
+        callers.extend(caller(table, &callers, providers));
+    }
+    callers
+}
+
+fn caller(mut table: Table<'_>, others: &[CallerSettings], providers: &[&str]) -> Option<CallerSettings> {
+    if !["sha256", "uid", "certificate"].iter().any(|way| table.has(way)) {
+        table.report(Finding::error("nothing says how this caller is recognised").help(WAYS));
+    }
+    let name = table.require_text("name").and_then(|text| name(&text, others));
+    let key = table.text("sha256").and_then(|text| hash(&text, others));
+    let uid = table.take("uid").and_then(|field| uid(&field, others));
+    let certificate = table.text("certificate").and_then(|text| certificate(&text, others));
+    let tokens = table.require("tokens").and_then(|field| patterns(&field, providers));
+    let allow = table.take("allow").map_or(Some(Action::DEFAULT.to_vec()), |field| actions(&field));
+    table.finish(|_| None);
+    Some(CallerSettings { name: name?, key, uid, certificate, tokens: tokens?, allow: allow? })
+}
+
+fn name(text: &Text<'_>, others: &[CallerSettings]) -> Option<String> {
+    let name = text.value.clone();
+    if !name.chars().all(|c| c.is_ascii_graphic()) || name.len() > MAX_NAME {
+        text.report(Finding::error("`name` is not a name").help("write up to 64 visible ASCII characters"));
+        return None;
+    }
+    unique(text, &name, others, |other| Some(other.name.clone()))
+}
+
+fn hash(text: &Text<'_>, others: &[CallerSettings]) -> Option<KeyHash> {
+    let Some(hash) = parse_hex(&text.value) else {
+        text.report(Finding::error("`sha256` is not a SHA-256 in hex").help(HASH_FORM));
+        return None;
+    };
+    unique(text, &hash, others, |other| other.key.as_ref().map(|key| *key.as_bytes())).map(KeyHash::new)
+}
+
+fn uid(field: &Field<'_>, others: &[CallerSettings]) -> Option<u32> {
+    let uid = field.number(0..=u32::MAX)?;
+    if others.iter().any(|other| other.uid == Some(uid)) {
+        field.report(taken());
+        return None;
+    }
+    Some(uid)
+}
+
+fn certificate(text: &Text<'_>, others: &[CallerSettings]) -> Option<String> {
+    unique(text, &text.value.clone(), others, |other| other.certificate.clone())
+}
+
+fn unique<T: PartialEq + Clone>(
+    text: &Text<'_>,
+    value: &T,
+    others: &[CallerSettings],
+    of: impl Fn(&CallerSettings) -> Option<T>,
+) -> Option<T> {
+    if others.iter().any(|other| of(other).as_ref() == Some(value)) {
+        text.report(taken());
+        return None;
+    }
+    Some(value.clone())
+}
+
+fn taken() -> Finding {
+    Finding::error("another caller has the same").help("each table is one caller: put its patterns together")
+}
+
+fn patterns(field: &Field<'_>, providers: &[&str]) -> Option<Vec<KeyPattern>> {
+    let texts = field.each_text()?;
+    if texts.is_empty() {
+        field.report(Finding::error("`tokens` is empty").help(PATTERN_FORMS));
+        return None;
+    }
+    texts.iter().map(|text| text.as_ref().and_then(|text| pattern(text, providers))).collect()
+}
+
+fn pattern(text: &Text<'_>, providers: &[&str]) -> Option<KeyPattern> {
+    let Ok(pattern) = KeyPattern::parse(&text.value) else {
+        text.report(Finding::error("this is no pattern of keys").help(PATTERN_FORMS));
+        return None;
+    };
+    if let Some(unknown) = pattern.provider().filter(|name| !providers.contains(name)) {
+        let finding = Finding::warning("this pattern names no provider of this file");
+        text.report(match suggest::closest(unknown, providers.iter().copied()) {
+            Some(meant) => finding.help(format!("did you mean `{meant}`?")),
+            None => finding,
+        });
+    }
+    Some(pattern)
+}
+
+fn actions(field: &Field<'_>) -> Option<Vec<Action>> {
+    let elements = field.items()?;
+    if elements.is_empty() {
+        let finding = Finding::error("`allow` is empty").help("leave it out for get and proxy, or leave out the table");
+        field.report(finding);
+        return None;
+    }
+    elements.iter().map(|element| element.choice(&Action::ALL)).collect()
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+const MAX_NAME: usize = 64;
+const WAYS: &str = "`tokenkeep key new` makes a key and the table for it; or write uid or certificate";
+const HASH_FORM: &str = "write the 64 hex digits that `printf %s KEY | sha256sum` prints; `tokenkeep key new` does it";
+const PATTERN_FORMS: &str = "write e.g. \"graph\", \"bluestakes:123\", \"bluestakes:*\" or \"*\"";

@@ -1,0 +1,76 @@
+//! `[[server.keys]]`: who may ask a server, and for what.
+
+use tokenkeep::Key;
+use tokenkeep::config::Action;
+
+use super::{config, faults, report};
+
+const HASH: &str = "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
+const PROVIDERS: &str = "[providers.graph]\ngrant = 'static'\ntoken = { env = 'SET' }\n\
+                         [providers.bluestakes]\ngrant = 'static'\ntoken = { env = 'SET' }\n";
+
+#[tokio::test]
+async fn a_caller_may_what_its_table_says_and_nothing_else() {
+    let billing = format!("name = 'billing'\nsha256 = '{HASH}'\ntokens = ['graph', 'bluestakes:1', '*:7']\n");
+    let config = config(&format!(
+        "[[server.keys]]\n{billing}[[server.keys]]\nname = 'ops'\nuid = 1000\ntokens = ['bluestakes:*']\nallow = ['admin']\n{PROVIDERS}"
+    ))
+    .await;
+    let [billing, ops] = &config.server.callers[..] else { panic!("{config:?}") };
+    let sees = |key: &str| (billing.may_see(&Key::parse(key).unwrap()), ops.may_see(&Key::parse(key).unwrap()));
+    assert_eq!(sees("graph"), (true, false));
+    assert_eq!(sees("graph:1"), (false, false));
+    assert_eq!(sees("graph:7"), (true, false));
+    assert_eq!(sees("bluestakes"), (false, true));
+    assert_eq!(sees("bluestakes:1"), (true, true));
+    assert_eq!(sees("bluestakes:12"), (false, true));
+    assert_eq!(sees("bluestakes-2:1"), (false, false));
+    let actions = Action::ALL.map(|(_, action)| (billing.allows(action), ops.allows(action)));
+    assert_eq!(actions, [(true, true), (true, true), (false, true), (false, true), (false, true)]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_caller_is_said_where_it_stands() {
+    for (options, message) in [
+        ("name = 'a'\ntokens = ['*']", "nothing says how this caller is recognised"),
+        ("name = 'a b'\nuid = 1\ntokens = ['*']", "`name` is not a name"),
+        ("uid = 1\ntokens = ['*']", "`name` is missing"),
+        ("name = 'a'\nuid = 1", "`tokens` is missing"),
+        ("name = 'a'\nuid = 1\ntokens = []", "`tokens` is empty"),
+        ("name = 'a'\nuid = 1\ntokens = ['blue*']", "no pattern of keys"),
+        ("name = 'a'\nuid = 1\ntokens = ['bluestakes:1*']", "no pattern of keys"),
+        ("name = 'a'\nuid = 1\ntokens = ['a:b/c']", "no pattern of keys"),
+        ("name = 'a'\nuid = -1\ntokens = ['*']", "`uid` is out of range"),
+        ("name = 'a'\nuid = 1\ntokens = ['*']\nallow = []", "`allow` is empty"),
+        ("name = 'a'\nuid = 1\ntokens = ['*']\nallow = ['refesh']", "did you mean `refresh`?"),
+        ("name = 'a'\nsha256 = 'abc'\ntokens = ['*']", "not a SHA-256"),
+    ] {
+        let report = report(&format!("[[server.keys]]\n{options}")).await;
+        assert!(report.contains(message), "{options}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn two_callers_cannot_be_taken_for_each_other() {
+    for same in ["uid = 1".to_owned(), format!("sha256 = '{HASH}'"), "certificate = 'x'".to_owned()] {
+        let table = |name: &str| format!("[[server.keys]]\nname = '{name}'\n{same}\ntokens = ['*']\n");
+        let problems = faults(&format!("{}{}", table("a"), table("b"))).await;
+        assert!(problems.to_string().contains("another caller has the same"), "{problems}");
+    }
+    let table = |uid: u32| format!("[[server.keys]]\nname = 'a'\nuid = {uid}\ntokens = ['*']\n");
+    assert!(report(&format!("{}{}", table(1), table(2))).await.contains("another caller has the same"));
+}
+
+#[tokio::test]
+async fn a_pattern_of_a_misspelt_provider_is_warned_of() {
+    let config = config(&format!("[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['bluestake:*']\n{PROVIDERS}")).await;
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.iter().any(|warning| warning.contains("did you mean `bluestakes`?")), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn the_default_provider_is_one_of_the_file() {
+    assert!(report("[server]\ndefault_provider = 'blue'").await.contains("`default_provider` is no provider"));
+    let config = config(&format!("[server]\ndefault_provider = 'bluestakes'\n{PROVIDERS}")).await;
+    assert_eq!(config.server.default_provider.as_deref(), Some("bluestakes"));
+}
