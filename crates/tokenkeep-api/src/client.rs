@@ -21,6 +21,7 @@ mod subscription;
 mod transport;
 mod watch;
 
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 
 pub use self::api_key::ApiKey;
@@ -96,6 +97,20 @@ impl Client {
     pub async fn get(&self, key: &str, demand: Demand) -> Result<TokenAnswer, ClientError> {
         let url = demand.add_to(self.transport.url(&["tokens", key])?);
         self.transport.json(self.transport.request(Method::GET, url), demand.patience()).await
+    }
+
+    /// The header that carries a token to its API: `Authorization`, or the one that the provider wants it in. An error
+    /// if the broker has another token by now.
+    pub async fn header(&self, token: &TokenAnswer) -> Result<(HeaderName, HeaderValue), ClientError> {
+        let url = self.transport.url(&["auth", &token.key])?;
+        let headers = self.transport.headers(self.transport.request(Method::GET, url)).await?;
+        let secret = token.access_token.as_bytes();
+        let header =
+            headers.iter().find(|(_, value)| value.as_bytes().windows(secret.len()).any(|part| part == secret));
+        let (name, value) = header.ok_or_else(|| self.transport.interrupted("it has another token by now"))?;
+        let mut value = value.clone();
+        value.set_sensitive(true);
+        Ok((name.clone(), value))
     }
 
     /// All that an operator may know of a key.

@@ -63,6 +63,8 @@ impl ClientBuilder {
         let mut builder = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
+            // What an API answers through the broker comes as it is.
+            .no_gzip()
             .connect_timeout(CONNECT_TIMEOUT)
             .default_headers(headers(self.api_key.as_ref())?)
             .user_agent(concat!("tokenkeep/", env!("CARGO_PKG_VERSION")));

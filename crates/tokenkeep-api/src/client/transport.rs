@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -87,6 +87,12 @@ impl Transport {
     /// Sends a request that is answered by nothing but success.
     pub(super) async fn done(&self, request: RequestBuilder) -> Result<(), ClientError> {
         self.send(self.in_time(request, NOBODY)).await.map(drop)
+    }
+
+    /// Sends a request whose answer is its head.
+    pub(super) async fn headers(&self, request: RequestBuilder) -> Result<HeaderMap, ClientError> {
+        let mut response = self.send(self.in_time(request, ISSUER)).await?;
+        Ok(std::mem::take(response.headers_mut()))
     }
 
     /// Sends a request whose answer goes on; only its beginning must come in time.
