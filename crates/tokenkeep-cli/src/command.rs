@@ -8,6 +8,7 @@ mod credentials;
 mod dev;
 mod exec;
 mod get;
+mod key;
 mod man;
 mod refresh;
 mod request;
@@ -61,6 +62,7 @@ enum Command {
     Credentials(credentials::CredentialsArgs),
     Config(config::ConfigArgs),
     Store(store::StoreArgs),
+    Key(key::KeyArgs),
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
@@ -89,6 +91,7 @@ impl Cli {
             Command::Credentials(args) => one_shot(credentials::run(global, args)),
             Command::Config(args) => one_shot(config::run(global, args)),
             Command::Store(args) => one_shot(store::run(global, args)),
+            Command::Key(args) => key::run(&args),
             Command::Serve(args) => {
                 let default = match args.log_format {
                     // Where it listens and that it stops is said without the log.
@@ -122,9 +125,13 @@ impl Command {
             | Self::Cleanup(_)
             | Self::Stats(_)
             | Self::Credentials(_) => true,
-            Self::Config(_) | Self::Store(_) | Self::Serve(_) | Self::Dev(_) | Self::Completions(_) | Self::Man(_) => {
-                false
-            }
+            Self::Config(_)
+            | Self::Store(_)
+            | Self::Key(_)
+            | Self::Serve(_)
+            | Self::Dev(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }

@@ -10,6 +10,7 @@ mod ends;
 mod exec;
 mod faults;
 mod generated;
+mod key;
 mod kills;
 mod get;
 mod manage;
