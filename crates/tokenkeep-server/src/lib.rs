@@ -28,6 +28,7 @@ mod observe;
 mod peer;
 mod routes;
 mod sight;
+mod sums;
 
 pub mod answer;
 mod problem;
