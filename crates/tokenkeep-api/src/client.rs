@@ -30,7 +30,7 @@ pub use self::demand::{Demand, StatusQuery};
 pub use self::error::ClientError;
 pub use self::server_url::{InvalidServerUrl, ServerUrl};
 pub use self::subscription::Subscription;
-pub use self::watch::Watch;
+pub use self::watch::{Watch, WatchEvent};
 
 use self::transport::Transport;
 use crate::{
@@ -238,11 +238,29 @@ impl Client {
         self.read(&["readyz"]).await
     }
 
-    /// Watches a key over one connection: its present token at once, then each new one, until the connection ends. The
-    /// token of the generation `after` is not sent, if it is still the present one.
+    /// Watches a key over one connection: its present token at once, then each new one, and why there is none, until the
+    /// connection ends. What was told up to the event with the id `after` is not told again.
     ///
     /// [`Client::subscribe`] is this for as long as it takes.
-    pub async fn watch(&self, key: &str, after: Option<u64>) -> Result<Watch, ClientError> {
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/broker.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = tokenkeep_api::client::Client::new(&broker_of_events(TOKEN)?)?;
+    /// use tokenkeep_api::client::WatchEvent;
+    ///
+    /// let mut watch = client.watch("graph", None).await?;
+    /// while let Some(event) = watch.next().await? {
+    ///     match event {
+    ///         WatchEvent::Token(token) => println!("generation {}", token.generation),
+    ///         WatchEvent::Problem(problem) => println!("none for now: {}", problem.detail),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn watch(&self, key: &str, after: Option<&str>) -> Result<Watch, ClientError> {
         Watch::open(&self.transport, key, after).await
     }
 

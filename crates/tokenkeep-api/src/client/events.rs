@@ -1,5 +1,7 @@
 //! Reads server-sent events, as the HTML standard has them, from bytes that come in any pieces.
 
+use std::time::Duration;
+
 use zeroize::Zeroizing;
 
 /// What was sent.
@@ -9,6 +11,8 @@ pub(super) struct Event {
     pub(super) kind: String,
     /// Its lines, with line feeds between.
     pub(super) data: Zeroizing<String>,
+    /// The last id that was sent up to its end.
+    pub(super) id: Option<String>,
 }
 
 /// Puts pieces together. An event may hold a secret, so what was read is wiped.
@@ -22,6 +26,8 @@ pub(super) struct EventReader {
     is_after_return: bool,
     kind: String,
     data: Zeroizing<String>,
+    id: Option<String>,
+    retry: Option<Duration>,
 }
 
 /// An event is longer than any token can be.
@@ -38,6 +44,11 @@ impl EventReader {
         Ok(())
     }
 
+    /// After how long whoever sends this wants to be asked again when the connection ends, if that was said.
+    pub(super) fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
     /// The next event that is there as a whole.
     pub(super) fn next(&mut self) -> Option<Event> {
         while let Some(line) = self.line() {
@@ -46,7 +57,7 @@ impl EventReader {
                 let mut data = std::mem::take(&mut self.data);
                 if data.pop().is_some() {
                     let kind = if kind.is_empty() { "message".to_owned() } else { kind };
-                    return Some(Event { kind, data });
+                    return Some(Event { kind, data, id: self.id.clone() });
                 }
                 continue;
             }
@@ -58,6 +69,8 @@ impl EventReader {
                     self.data.push_str(value);
                     self.data.push('\n');
                 }
+                "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+                "retry" => self.retry = value.parse().ok().map(Duration::from_millis).or(self.retry),
                 // A line without a field's name is a comment; what is not known is passed over.
                 _ => {}
             }
@@ -91,8 +104,8 @@ const MAX_EVENT: usize = 1024 * 1024;
 mod tests {
     use super::*;
 
-    fn event(kind: &str, data: &str) -> Event {
-        Event { kind: kind.to_owned(), data: Zeroizing::new(data.to_owned()) }
+    fn event(kind: &str, data: &str, id: &str) -> Event {
+        Event { kind: kind.to_owned(), data: Zeroizing::new(data.to_owned()), id: Some(id.to_owned()) }
     }
 
     fn all(reader: &mut EventReader) -> Vec<Event> {
@@ -101,9 +114,8 @@ mod tests {
 
     #[test]
     fn events_are_the_same_in_whatever_pieces_they_come_and_however_lines_end() {
-        let text =
-            ": hello\nid: 7\nevent: token\ndata: {\"a\":1}\n\n:\n\ndata:one\ndata: two\nodd\n\nevent: nothing\n\n";
-        let expected = [event("token", "{\"a\":1}"), event("message", "one\ntwo")];
+        let text = ": hello\nretry: 1500\nid: 7\nevent: token\ndata: {\"a\":1}\n\n:\n\ndata:one\ndata: two\nid:8\nodd\nretry: soon\n\nevent: nothing\n\n";
+        let expected = [event("token", "{\"a\":1}", "7"), event("message", "one\ntwo", "8")];
         for end in ["\n", "\r\n", "\r"] {
             let text = text.replace('\n', end);
             for size in 1..text.len() {
@@ -114,6 +126,7 @@ mod tests {
                     events.extend(all(&mut reader));
                 }
                 assert_eq!(events, expected, "{end:?} {size}");
+                assert_eq!(reader.retry(), Some(Duration::from_millis(1500)));
             }
         }
     }

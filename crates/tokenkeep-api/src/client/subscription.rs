@@ -12,21 +12,23 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
+use zeroize::Zeroizing;
 
 use super::error::ClientError;
 use super::transport::Transport;
-use super::watch::Watch;
+use super::watch::{Watch, WatchEvent};
 use crate::TokenAnswer;
 
 /// A stream of the tokens of one key; see [`super::Client::subscribe`].
 ///
 /// It ends after an error that does not mend by itself: an API key that is not known or lacks the permission, a key that
-/// is not there. All other trouble it sits out; whoever must know how old its token is looks at the token.
+/// is not there. All other trouble it sits out, that of the broker with the issuer too, which [`super::Client::watch`]
+/// tells.
 pub struct Subscription(Pin<Box<dyn Stream<Item = Result<TokenAnswer, ClientError>> + Send>>);
 
 impl Subscription {
     pub(super) fn new(transport: Transport, key: String) -> Self {
-        let start = Follower { transport, key, seen: None, watch: None, failures: 0, told: None, is_over: false };
+        let start = Follower::new(transport, key);
         let tokens = unfold(start, async |mut follower| Some((follower.next().await?, follower)));
         Self(Box::pin(tokens))
     }
@@ -55,8 +57,9 @@ impl fmt::Debug for Subscription {
 struct Follower {
     transport: Transport,
     key: String,
-    /// The generation that was given last.
-    seen: Option<u64>,
+    /// The token that was given last. After a restart a broker may send it again, or another one of its generation.
+    given: Option<(u64, Zeroizing<String>)>,
+    last_event_id: Option<String>,
     watch: Option<Watch>,
     /// Connections in a row that came to nothing.
     failures: u32,
@@ -66,23 +69,25 @@ struct Follower {
 }
 
 impl Follower {
+    fn new(transport: Transport, key: String) -> Self {
+        let (given, last_event_id, watch, told) = (None, None, None, None);
+        Self { transport, key, given, last_event_id, watch, failures: 0, told, is_over: false }
+    }
+
     async fn next(&mut self) -> Option<Result<TokenAnswer, ClientError>> {
         while !self.is_over {
-            let outcome = match &mut self.watch {
-                Some(watch) => watch.next().await,
-                None => match self.connect().await {
-                    Ok(watch) => {
-                        self.watch = Some(watch);
-                        continue;
-                    }
-                    Err(error) => Err(error),
-                },
-            };
-            match outcome {
-                Ok(Some(token)) if self.seen == Some(token.generation) => {}
-                Ok(Some(token)) => {
-                    self.seen = Some(token.generation);
+            match self.event().await {
+                Ok(Some(WatchEvent::Token(token))) if self.is_given(&token) => {}
+                Ok(Some(WatchEvent::Token(token))) => {
+                    self.given = Some((token.generation, Zeroizing::new(token.access_token.clone())));
                     return Some(Ok(token));
+                }
+                Ok(Some(WatchEvent::Problem(problem))) => {
+                    let error = ClientError::Answered { status: STREAMED, problem };
+                    if !error.can_mend() {
+                        self.is_over = true;
+                        return Some(Err(error));
+                    }
                 }
                 Ok(None) => self.lose(None),
                 Err(error) if error.can_mend() => self.lose(error.retry_after()),
@@ -95,17 +100,32 @@ impl Follower {
         None
     }
 
-    async fn connect(&mut self) -> Result<Watch, ClientError> {
+    /// What comes next over a connection, which is made if there is none.
+    async fn event(&mut self) -> Result<Option<WatchEvent>, ClientError> {
+        if let Some(watch) = &mut self.watch {
+            return watch.next().await;
+        }
         if self.failures > 0 {
             tokio::time::sleep(pause(self.failures, self.told.take(), fastrand::f64())).await;
         }
-        Watch::open(&self.transport, &self.key, self.seen).await
+        let watch = Watch::open(&self.transport, &self.key, self.last_event_id.as_deref()).await?;
+        self.watch.insert(watch).next().await
+    }
+
+    fn is_given(&self, token: &TokenAnswer) -> bool {
+        let given = self.given.as_ref();
+        given.is_some_and(|(generation, text)| *generation == token.generation && **text == token.access_token)
     }
 
     fn lose(&mut self, told: Option<Duration>) {
-        let was_alive = self.watch.take().is_some_and(|watch| watch.is_alive);
-        self.failures = if was_alive { 1 } else { self.failures.saturating_add(1) };
-        self.told = told;
+        let Some(watch) = self.watch.take() else {
+            self.failures = self.failures.saturating_add(1);
+            self.told = told;
+            return;
+        };
+        self.failures = if watch.is_alive() { 1 } else { self.failures.saturating_add(1) };
+        self.told = told.or(watch.retry());
+        self.last_event_id = watch.last_event_id().map(ToOwned::to_owned);
     }
 }
 
@@ -118,6 +138,8 @@ fn pause(failures: u32, told: Option<Duration>, dice: f64) -> Duration {
     }
 }
 
+/// The HTTP status of an answer in which problems stand.
+const STREAMED: u16 = 200;
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 const LONGEST_TOLD: Duration = Duration::from_hours(1);

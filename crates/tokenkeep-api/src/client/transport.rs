@@ -119,7 +119,9 @@ impl Transport {
     async fn exchange(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         request.send().await.map_err(|error| {
             let cause = innermost(&error);
-            if error.is_connect() {
+            if error.is_builder() {
+                ClientError::Invalid(format!("that cannot be asked: {cause}"))
+            } else if error.is_connect() {
                 ClientError::Unreachable { server: self.server.to_string(), cause }
             } else {
                 self.interrupted(&cause)

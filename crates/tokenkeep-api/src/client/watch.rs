@@ -1,4 +1,4 @@
-//! The tokens of a key over one connection.
+//! What a broker tells of a key over one connection.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,41 +9,55 @@ use reqwest::{Method, Response};
 use super::error::{ClientError, innermost};
 use super::events::EventReader;
 use super::transport::Transport;
-use crate::TokenAnswer;
+use crate::{Problem, TokenAnswer};
 
-/// A connection over which the tokens of a key come; see [`super::Client::watch`].
+/// What a broker tells of a key that is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchEvent {
+    /// The token to use from now on.
+    Token(TokenAnswer),
+    /// Why there is none at present.
+    Problem(Problem),
+}
+
+/// A connection over which a broker tells of a key; see [`super::Client::watch`].
 pub struct Watch {
     transport: Transport,
     response: Response,
     events: EventReader,
-    /// Whether anything has come, a sign of life included.
-    pub(super) is_alive: bool,
+    last_event_id: Option<String>,
+    is_alive: bool,
 }
 
 impl Watch {
-    pub(super) async fn open(transport: &Transport, key: &str, after: Option<u64>) -> Result<Self, ClientError> {
+    pub(super) async fn open(transport: &Transport, key: &str, after: Option<&str>) -> Result<Self, ClientError> {
         let url = transport.url(&["tokens", key, "watch"])?;
         let mut request = transport.request(Method::GET, url).header(ACCEPT, EVENT_STREAM);
-        if let Some(generation) = after {
-            request = request.header("last-event-id", generation);
+        if let Some(id) = after {
+            request = request.header("last-event-id", id);
         }
         let response = transport.open(request).await?;
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !kind.starts_with(EVENT_STREAM) {
             return Err(transport.unexpected(&response));
         }
-        Ok(Self { transport: transport.clone(), response, events: EventReader::default(), is_alive: false })
+        let (transport, last_event_id) = (transport.clone(), after.map(ToOwned::to_owned));
+        Ok(Self { transport, response, events: EventReader::default(), last_event_id, is_alive: false })
     }
 
-    /// The next token; `None` when the broker ends the connection. A connection over which nothing comes for three times
+    /// What comes next; `None` when the broker ends the connection. A connection over which nothing comes for three times
     /// as long as a broker is ever silent is taken for a dead one. Cancel safe.
-    pub async fn next(&mut self) -> Result<Option<TokenAnswer>, ClientError> {
+    pub async fn next(&mut self) -> Result<Option<WatchEvent>, ClientError> {
         loop {
             while let Some(event) = self.events.next() {
-                if event.kind == TOKEN {
-                    let token = serde_json::from_str(&event.data);
-                    return token.map(Some).map_err(|_| self.transport.unexpected(&self.response));
-                }
+                let told = match &*event.kind {
+                    TOKEN => serde_json::from_str(&event.data).map(WatchEvent::Token),
+                    PROBLEM => serde_json::from_str(&event.data).map(WatchEvent::Problem),
+                    // A newer broker may tell more.
+                    _ => continue,
+                };
+                self.last_event_id = event.id.or(self.last_event_id.take());
+                return told.map(Some).map_err(|_| self.transport.unexpected(&self.response));
             }
             let chunk = tokio::time::timeout(SILENCE, self.response.chunk()).await;
             let chunk = chunk.map_err(|_| self.transport.interrupted("it has been silent for too long"))?;
@@ -56,6 +70,21 @@ impl Watch {
             }
         }
     }
+
+    /// What [`super::Client::watch`] takes to go on after the last event.
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.last_event_id.as_deref()
+    }
+
+    /// Whether anything has come, a sign of life included.
+    pub(super) fn is_alive(&self) -> bool {
+        self.is_alive
+    }
+
+    /// After how long the broker wants to be asked again when the connection ends.
+    pub(super) fn retry(&self) -> Option<Duration> {
+        self.events.retry()
+    }
 }
 
 impl fmt::Debug for Watch {
@@ -66,5 +95,6 @@ impl fmt::Debug for Watch {
 
 const EVENT_STREAM: &str = "text/event-stream";
 const TOKEN: &str = "token";
+const PROBLEM: &str = "problem";
 /// A broker gives a sign of life every 15 s.
 const SILENCE: Duration = Duration::from_secs(45);
