@@ -30,7 +30,7 @@ impl Subscription {
     pub(super) fn new(transport: Transport, key: String) -> Self {
         let start = Follower::new(transport, key);
         let tokens = unfold(start, async |mut follower| Some((follower.next().await?, follower)));
-        Self(Box::pin(tokens))
+        Self(Box::pin(tokens.fuse()))
     }
 
     /// The present token if it was not given yet, else the next one; `None` after an error. Cancel safe: no token is lost

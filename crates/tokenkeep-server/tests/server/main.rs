@@ -5,6 +5,7 @@
 mod addresses;
 mod browsers;
 mod callers;
+mod client;
 mod connections;
 mod fakes;
 mod health;
