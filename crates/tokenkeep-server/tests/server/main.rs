@@ -9,6 +9,7 @@ mod browsers;
 mod callers;
 mod certificates;
 mod client_certificates;
+mod client;
 mod connections;
 mod fakes;
 mod floods;
