@@ -25,6 +25,7 @@ mod app;
 mod browser;
 mod caller;
 mod observe;
+mod openapi;
 mod peer;
 mod routes;
 mod sight;
@@ -34,4 +35,5 @@ pub mod answer;
 mod problem;
 mod query;
 
+pub use openapi::{OPENAPI, openapi_page};
 pub use server::{DEFAULT_LISTEN, Limits, Server, ServerControl};

@@ -3,6 +3,7 @@
 mod cleanup;
 mod clear;
 mod credentials;
+mod description;
 mod health;
 mod list;
 mod refresh;
@@ -44,6 +45,8 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
         .route("/tokens/{key}/reject", only("POST").post(reject::reject))
         .route("/tokens/{key}/credentials", only("PUT, DELETE").put(credentials::put).delete(credentials::delete))
         .route("/tokens/{key}/credentials/test", only("POST").post(credentials::test))
+        .route("/openapi.json", only_get(description::openapi))
+        .route("/docs", only_get(description::docs))
         .fallback(async || Problem::no_route(ROUTES))
         .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
     let for_everybody = Router::new()
