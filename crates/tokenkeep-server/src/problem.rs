@@ -41,8 +41,8 @@ impl Problem {
     }
 
     /// Nothing is at this path.
-    pub(crate) fn no_route(routes: &str) -> Self {
-        Self::invalid(format!("there is no such route; there are {routes}")).with_status(StatusCode::NOT_FOUND)
+    pub(crate) fn no_route() -> Self {
+        Self::invalid("there is no such route; /docs shows those that there are").with_status(StatusCode::NOT_FOUND)
     }
 
     /// The route has other methods.

@@ -47,7 +47,7 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
         .route("/tokens/{key}/credentials/test", only("POST").post(credentials::test))
         .route("/openapi.json", only_get(description::openapi))
         .route("/docs", only_get(description::docs))
-        .fallback(async || Problem::no_route(ROUTES))
+        .fallback(async || Problem::no_route())
         .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
     let for_everybody = Router::new()
         .route("/livez", only_get(health::livez))
@@ -102,6 +102,5 @@ fn no_store(body: impl IntoResponse) -> Response {
     ([(CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-const ROUTES: &str = "e.g. GET /tokens, /tokens/{key}, /tokens/{key}/status, /health, /livez and /readyz";
 /// In bytes.
 const MAX_BODY: usize = 64 * 1024;

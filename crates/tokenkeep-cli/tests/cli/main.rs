@@ -4,6 +4,7 @@
 
 mod config;
 mod credentials;
+mod described;
 mod dev;
 mod documents;
 mod ends;

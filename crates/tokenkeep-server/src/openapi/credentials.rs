@@ -19,13 +19,13 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The names are those that the provider's recipe uses, mostly `username` and `password`. `lifetime` is \
                  the life of this account's tokens where the issuer states none. The account's token is forgotten.",
             )
-            .path("key", Form::Key, KEY)
+            .path("key", Form::KeyOfAccount, KEY)
             .takes(Need::Required, &credentials().with_lifetime(Duration::from_hours(2)))
             .answers_nothing("They are kept, sealed.")
             .problems(&STORING),
         of("DELETE", "/tokens/{key}/credentials", "deleteCredentials", "Forget the credentials of an account")
             .about("And its token and login. If there are none, that is an `unknown_key`.")
-            .path("key", Form::Key, KEY)
+            .path("key", Form::KeyOfAccount, KEY)
             .answers_nothing("They are forgotten.")
             .problems(&STORING),
         of("POST", "/tokens/{key}/credentials/test", "testCredentials", "Log in once, and keep nothing")
@@ -33,9 +33,9 @@ pub(super) fn operations() -> Vec<Operation> {
                 "With the credentials in the body, or without one with those that are kept. Answers 200 whatever comes \
                  of it: `ok` says whether it brought a token, `problem` why not. The provider's budget counts it.",
             )
-            .path("key", Form::Key, KEY)
+            .path("key", Form::KeyOfAccount, KEY)
             .takes(Need::Optional, &credentials())
-            .answers(200, "What came of it.", &trial("graph"))
+            .answers(200, "What came of it.", &trial("bluestakes:123"))
             .problems(&TRYING),
         of(
             "POST",

@@ -51,6 +51,8 @@ pub(super) enum Access {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Key,
+    /// A key whose account has credentials.
+    KeyOfAccount,
     Account,
     Provider,
     State,
@@ -252,7 +254,9 @@ impl Subject {
 impl Form {
     fn schema(self) -> Value {
         match self {
-            Self::Key => json!({"type": "string", "pattern": KEY, "maxLength": tokenkeep::Key::MAX_LEN}),
+            Self::Key | Self::KeyOfAccount => {
+                json!({"type": "string", "pattern": KEY, "maxLength": tokenkeep::Key::MAX_LEN})
+            }
             Self::Account => json!({"type": "string", "pattern": KEY_OR_ACCOUNT, "maxLength": tokenkeep::Key::MAX_LEN}),
             Self::Provider => json!({"type": "string", "pattern": PROVIDER}),
             Self::State => {
@@ -269,6 +273,7 @@ impl Form {
     fn example(self) -> Option<Value> {
         match self {
             Self::Key | Self::Provider => Some("graph".into()),
+            Self::KeyOfAccount => Some("bluestakes:123".into()),
             Self::Account => Some("123".into()),
             Self::State => Some("fresh".into()),
             Self::Length => Some("30s".into()),
