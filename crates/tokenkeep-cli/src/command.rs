@@ -9,6 +9,7 @@ mod dev;
 mod exec;
 mod get;
 mod man;
+mod openapi;
 mod refresh;
 mod request;
 mod serve;
@@ -62,6 +63,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
+    Openapi(openapi::OpenapiArgs),
     Man(man::ManArgs),
 }
 
@@ -90,7 +92,7 @@ impl Cli {
                     LogFormat::Text => "info,tokenkeep_server::server=warn",
                     LogFormat::Json => "info",
                 };
-                logging::init(default, args.log_format);
+                let _log_end = logging::init_in_background(default, args.log_format);
                 block_on(Builder::new_multi_thread(), serve::run(global, args))
             }
             Command::Dev(args) => {
@@ -99,6 +101,7 @@ impl Cli {
                 block_on(Builder::new_multi_thread(), dev::run(global, args))
             }
             Command::Completions(args) => completions::run(&args),
+            Command::Openapi(args) => openapi::run(&args),
             Command::Man(args) => man::run(&args),
         }
     }

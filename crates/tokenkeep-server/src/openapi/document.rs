@@ -172,7 +172,8 @@ Without callers everybody who reaches the server may do everything.
 Every answer that is no success is a problem (RFC 9457) with a `code` that says what to do about it. \
 Parameters that a route does not know are an `invalid_request`. \
 A route that is asked with a method of another one answers 405 and says in `Allow` which it has. \
-Members may be added to answers, and words to lists of words.
+Members may be added to answers, and words to lists of words. \
+Every answer has `X-Request-Id`: that of the request if it has one, else a new one; logs name it too.
 
 Times are RFC 3339 in UTC. Lengths of time in answers are whole seconds: rounded down where they say how long something \
 is still good, rounded up where they say how long to wait.";

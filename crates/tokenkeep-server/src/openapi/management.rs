@@ -3,7 +3,7 @@
 use tokenkeep::Code;
 use tokenkeep_api::{CleanupAnswer, StatsAnswer};
 
-use super::operation::Access::{Caller, Permission};
+use super::operation::Access::Permission;
 use super::operation::{Form, Operation, Subject};
 use super::tokens::{FETCHING, KEY, status};
 
@@ -28,7 +28,6 @@ pub(super) fn operations() -> Vec<Operation> {
             .problems(&[Code::UnknownKey, Code::Unavailable]),
         of("GET", "/tokens/stats", "getStats", "How many tokens are kept, and how many of them are good")
             .about("Counts those that the caller may see.")
-            .access(Caller)
             .query("provider", Form::Provider, "Only keys of this provider.")
             .answers(200, "The counts.", &stats()),
         of("POST", "/tokens/cleanup", "cleanUp", "Throw out tokens that have been over for a while")

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
 
 mod addresses;
+mod audits;
 mod browsers;
 mod callers;
 mod connections;
@@ -10,10 +11,12 @@ mod described;
 mod fakes;
 mod health;
 mod lists;
+mod metrics;
 mod manage;
 mod permissions;
 mod problems;
 mod raw;
+mod request_ids;
 mod secrets;
 mod stopping;
 mod tokens;
