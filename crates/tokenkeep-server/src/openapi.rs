@@ -17,6 +17,8 @@ mod management;
 #[cfg(test)]
 mod operation;
 #[cfg(test)]
+mod protocols;
+#[cfg(test)]
 mod tokens;
 
 pub use self::page::openapi_page;

@@ -14,6 +14,7 @@ const COMMANDS: [&str; 16] = [
     "credentials",
     "config",
     "store",
+    "key",
     "serve",
     "dev",
     "openapi",

@@ -5,14 +5,20 @@ use tokenkeep::Code;
 use tokenkeep_api::Problem;
 
 use super::operation::{Operation, Schemas, Subject};
-use super::{credentials, health, management, tokens};
+use super::{credentials, health, management, protocols, tokens};
 use crate::problem;
 
 fn operations() -> Vec<Operation> {
-    [tokens::operations(), management::operations(), credentials::operations(), health::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        tokens::operations(),
+        management::operations(),
+        credentials::operations(),
+        protocols::operations(),
+        health::operations(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn document() -> Value {
@@ -45,6 +51,11 @@ fn document() -> Value {
             "responses": responses,
             "securitySchemes": {
                 "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "Client": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "Of an OAuth client: its id, and the same key as its secret.",
+                },
                 "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
             },
         },
@@ -234,21 +245,23 @@ mod laws {
         );
     }
 
-    /// The paths that a file gives to the router. They must be literals, or this law would not see them.
+    /// The paths that a file gives to the router: literals, or constants of the same file.
     fn routes_in(file: &Path) -> Vec<String> {
         let text = fs::read_to_string(file).unwrap();
-        let calls = text.split(".route(").skip(1);
-        let literal = |call: &str| {
-            let literal = call.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
-            place(literal.unwrap_or_else(|| panic!("{}: a route that is no literal", file.display())))
+        let literal = |code: &str| code.trim_start().strip_prefix('"')?.split('"').next().map(ToOwned::to_owned);
+        let constant = |code: &str| {
+            let (name, _) = code.split_once(',')?;
+            literal(text.split_once(&format!("const {name}: &str = "))?.1)
         };
-        calls.map(literal).collect()
+        let calls = text.split(".route(").skip(1);
+        let path = calls.map(|call| literal(call).or_else(|| constant(call)));
+        path.map(|path| place(&path.unwrap_or_else(|| panic!("{}: a route of which path?", file.display())))).collect()
     }
 
-    /// A path in the form of both: what follows `/proxy/{key}` is one parameter, if it is there.
+    /// A path in the form of both: what may follow `/proxy/{key}` and `/auth/{key}` is left out.
     fn place(path: &str) -> String {
-        let path = path.trim_end_matches("/{*path}").trim_end_matches('/');
-        if path.starts_with("/proxy/") { path.trim_end_matches("/{path}").to_owned() } else { path.to_owned() }
+        let takes_more = ["/proxy/{key}", "/auth/{key}"].into_iter().find(|start| path.starts_with(start));
+        takes_more.unwrap_or(path).to_owned()
     }
 
     fn files(folder: &Path) -> Vec<PathBuf> {

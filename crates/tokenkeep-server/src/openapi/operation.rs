@@ -30,6 +30,7 @@ pub(super) enum Subject {
     Tokens,
     Management,
     Credentials,
+    Protocols,
     Health,
     Description,
 }
@@ -41,6 +42,8 @@ pub(super) enum Access {
     Open,
     /// Everybody, and callers learn more.
     OpenAndMore,
+    /// Whoever has a caller's key, also as the secret of an OAuth client. Answers errors in the words of OAuth.
+    Client,
     /// Any caller; an answer holds what it may see.
     Caller,
     /// A caller who has this word in its `allow`.
@@ -133,6 +136,12 @@ impl Operation {
         Self { body: Some((need, content)), ..self }
     }
 
+    /// Takes the same as a form.
+    pub(super) fn takes_form<T: JsonSchema + Serialize>(self, example: &T) -> Self {
+        let content = Content { media: FORM, schema: Schemas::of_what_is_read::<T>, example: value(example) };
+        Self { body: Some((Need::Required, content)), ..self }
+    }
+
     /// Answers JSON like this.
     pub(super) fn answers<T: JsonSchema + Serialize>(self, status: u16, about: &'static str, example: &T) -> Self {
         let content = Content { media: JSON, schema: Schemas::of_what_is_written::<T>, example: value(example) };
@@ -147,7 +156,12 @@ impl Operation {
 
     /// Answers that it is done, and no more.
     pub(super) fn answers_nothing(self, about: &'static str) -> Self {
-        self.answer(204, about, None)
+        self.answers_empty(204, about)
+    }
+
+    /// Answers without a body.
+    pub(super) fn answers_empty(self, status: u16, about: &'static str) -> Self {
+        self.answer(status, about, None)
     }
 
     /// Answers these problems, beside those that each operation can answer.
@@ -194,6 +208,9 @@ impl Operation {
         match self.access {
             Access::Open => operation["security"] = json!([]),
             Access::OpenAndMore => operation["security"] = json!([{}, {"ApiKey": []}, {"Bearer": []}]),
+            Access::Client => {
+                operation["security"] = json!([{"Client": []}, {"ApiKey": []}, {"Bearer": []}, {}]);
+            }
             Access::Caller => {}
             Access::Permission(word) => operation["x-permission"] = word.into(),
         }
@@ -208,6 +225,9 @@ impl Operation {
                 response["content"] = content.to_json(schemas);
             }
             responses.insert(answer.status.to_string(), response);
+        }
+        if self.access == Access::Client {
+            return responses;
         }
         let mut problems = self.problems.clone();
         problems.extend([Code::Forbidden, Code::Internal]);
@@ -232,10 +252,11 @@ impl Content {
 }
 
 impl Subject {
-    pub(super) const ALL: [(Self, &str); 5] = [
+    pub(super) const ALL: [(Self, &str); 6] = [
         (Self::Tokens, "Tokens to use, and what is known of them."),
         (Self::Management, "What an operator does by hand."),
         (Self::Credentials, "The long-lived secrets of accounts. They go in and never come out."),
+        (Self::Protocols, "For clients and proxies that know nothing of this program."),
         (Self::Health, "For whoever watches over the process."),
         (Self::Description, "This description."),
     ];
@@ -245,6 +266,7 @@ impl Subject {
             Self::Tokens => "Tokens",
             Self::Management => "Management",
             Self::Credentials => "Credentials",
+            Self::Protocols => "Protocols",
             Self::Health => "Health",
             Self::Description => "Description",
         }
@@ -340,6 +362,7 @@ fn value(example: &impl Serialize) -> Value {
 }
 
 const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 const PROVIDER: &str = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$";
 const KEY: &str = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(:[^\s/\\?#%]+)?$";
 const KEY_OR_ACCOUNT: &str = r"^[^\s/\\?#%]+$";

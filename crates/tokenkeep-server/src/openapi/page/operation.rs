@@ -76,9 +76,11 @@ impl Operation<'_> {
     /// A line for a terminal.
     fn curl(&self) -> String {
         let mut line = "curl".to_owned();
-        let content = &self.json["requestBody"]["content"]["application/json"];
+        let body = &self.json["requestBody"]["content"];
+        let (content, form) = (&body["application/json"], &body["application/x-www-form-urlencoded"]);
         match (self.method, content.is_object()) {
             ("get", _) | ("post", true) => {}
+            ("post", _) if form.is_object() => {}
             _ => _ = write!(line, " -X {}", self.method.to_uppercase()),
         }
         if self.json["security"] != Value::Array(Vec::new()) {
@@ -86,6 +88,9 @@ impl Operation<'_> {
         }
         if content.is_object() {
             _ = write!(line, " --json '{}'", content["example"]);
+        }
+        for (name, value) in form["example"].as_object().into_iter().flatten() {
+            _ = write!(line, " -d {name}={}", text(value));
         }
         let mut path = self.path.to_owned();
         for parameter in self.json["parameters"].as_array().into_iter().flatten() {
@@ -132,6 +137,9 @@ impl Operation<'_> {
 fn access(json: &Value) -> String {
     match (&json["x-permission"], &json["security"]) {
         (Value::String(word), _) => format!("<span class=\"access\">needs <code>{}</code></span>", escape(word)),
+        (_, Value::Array(security)) if security.iter().any(|scheme| scheme["Client"].is_array()) => {
+            "<span class=\"access\">needs <code>get</code></span>".to_owned()
+        }
         (_, Value::Array(security)) if security.is_empty() => "<span class=\"access\">open</span>".to_owned(),
         (_, Value::Array(_)) => "<span class=\"access\">open, says more to callers</span>".to_owned(),
         _ => "<span class=\"access\">any caller</span>".to_owned(),
