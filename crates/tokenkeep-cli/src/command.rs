@@ -134,6 +134,7 @@ impl Command {
             | Self::Serve(_)
             | Self::Dev(_)
             | Self::Completions(_)
+            | Self::Openapi(_)
             | Self::Man(_) => false,
         }
     }
