@@ -156,3 +156,87 @@ fn counted(address: IpAddr) -> Option<IpAddr> {
 
 /// Until it is looked again whether a connection has become idle.
 const PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(max_connections: usize, max_connections_per_address: usize) -> Arc<Places> {
+        let limits = Limits { max_connections, max_connections_per_address, ..Limits::default() };
+        Arc::new(Places::new(&limits))
+    }
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    async fn take(places: &Arc<Places>, from: &str) -> Option<Place> {
+        places.take(address(from)).await.unwrap()
+    }
+
+    /// As a connection that has so many requests under way.
+    fn busy(place: &Place, count: usize) -> watch::Sender<usize> {
+        let requests = watch::Sender::new(0);
+        place.watch(requests.subscribe());
+        requests.send_replace(count);
+        requests
+    }
+
+    #[tokio::test]
+    async fn one_address_gets_its_part_and_others_the_rest() {
+        let places = places(4, 2);
+        let (first, second) = (take(&places, "192.0.2.1").await.unwrap(), take(&places, "192.0.2.1").await.unwrap());
+        let _under_way = [busy(&first, 1), busy(&second, 1)];
+        assert!(take(&places, "192.0.2.1").await.is_none());
+        assert!(take(&places, "::ffff:192.0.2.1").await.is_none(), "the same address in other words");
+        let _other = take(&places, "192.0.2.2").await.unwrap();
+        drop(first);
+        assert!(take(&places, "192.0.2.1").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_address_gives_up_its_own_idle_connection_for_a_new_one() {
+        let places = places(4, 1);
+        let other = take(&places, "192.0.2.2").await.unwrap();
+        let first = take(&places, "192.0.2.1").await.unwrap();
+        let _second = take(&places, "192.0.2.1").await.unwrap();
+        first.wanted().await;
+        assert!(!other.leave.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_network_of_ipv6_is_one_address_and_this_machine_is_none() {
+        let places = places(8, 1);
+        let first = take(&places, "2001:db8::1").await.unwrap();
+        let _under_way = busy(&first, 1);
+        assert!(take(&places, "2001:db8::ffff:1").await.is_none());
+        let _neighbour = take(&places, "2001:db8:0:1::1").await.unwrap();
+        for here in ["127.0.0.1", "::1", "127.0.0.1", "::ffff:127.0.0.1"] {
+            let place = take(&places, here).await.unwrap();
+            drop(busy(&place, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn those_leave_first_that_never_asked_then_those_that_are_idle_and_never_the_busy() {
+        let places = places(3, 3);
+        let working = take(&places, "127.0.0.1").await.unwrap();
+        let idle = take(&places, "127.0.0.1").await.unwrap();
+        let silent = take(&places, "127.0.0.1").await.unwrap();
+        let (_under_way, was_under_way) = (busy(&working, 1), busy(&idle, 1));
+        was_under_way.send_replace(0);
+        let leaving = async {
+            silent.wanted().await;
+            assert!(!idle.leave.is_cancelled());
+            drop(silent);
+        };
+        let (newcomer, ()) = tokio::join!(take(&places, "127.0.0.1"), leaving);
+        let _under_way_too = busy(newcomer.as_ref().unwrap(), 1);
+        let leaving = async {
+            idle.wanted().await;
+            drop(idle);
+        };
+        tokio::join!(take(&places, "127.0.0.1"), leaving).0.unwrap();
+        assert!(!working.leave.is_cancelled());
+    }
+}

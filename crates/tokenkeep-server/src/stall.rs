@@ -29,6 +29,7 @@ impl<I> WriteTimeout<I> {
         }
         let limit = self.limit;
         ready!(self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(task));
+        self.stuck = None;
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
     }
 }
@@ -70,5 +71,29 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<I> {
         let this = self.get_mut();
         let shut = Pin::new(&mut this.io).poll_shutdown(task);
         this.within_limit(task, shut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_nobody_reads_is_an_error_after_a_while_and_none_when_somebody_does() {
+        let (ours, mut theirs) = tokio::io::duplex(4);
+        let mut ours = WriteTimeout::new(ours, Duration::from_millis(50));
+        let error = ours.write_all(b"more than four").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+
+        let mut read = [0; 14];
+        let (written, ()) = tokio::join!(ours.write_all(b"all of it"), async {
+            for byte in &mut read[..13] {
+                *byte = theirs.read_u8().await.unwrap();
+            }
+        });
+        written.unwrap();
+        assert_eq!(&read[..13], b"moreall of it");
     }
 }
