@@ -32,6 +32,7 @@ mod caller;
 mod observe;
 mod routes;
 mod sight;
+mod sums;
 
 pub mod answer;
 mod problem;
