@@ -27,9 +27,11 @@ mod tls;
 mod unix_socket;
 
 mod app;
+mod body;
 mod browser;
 mod caller;
 mod observe;
+mod rate;
 mod routes;
 mod sight;
 mod sums;

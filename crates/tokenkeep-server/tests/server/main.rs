@@ -11,6 +11,7 @@ mod connections;
 mod fakes;
 mod floods;
 mod health;
+mod limits;
 mod lists;
 mod manage;
 mod peers;

@@ -96,6 +96,9 @@ async fn limits_of_a_server_are_numbers_and_rates() {
     let config = config("[server]\nrequests = '100/1s'\nmax_connections = 4096").await;
     let requests = config.server.requests.unwrap();
     assert_eq!((requests.requests(), requests.window().as_secs(), config.server.max_connections), (100, 1, Some(4096)));
+    let keys = "[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['*']\nrequests = '5/1m'";
+    let of_caller = super::config(keys).await.server.callers[0].requests.unwrap();
+    assert_eq!((of_caller.requests(), of_caller.window().as_secs()), (5, 60));
     for wrong in ["requests = '100'", "requests = 100", "max_connections = 0", "max_connections = '5'"] {
         assert_eq!(faults(&format!("[server]\n{wrong}")).await.iter().count(), 1, "{wrong}");
     }
