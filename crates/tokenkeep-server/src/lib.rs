@@ -27,11 +27,15 @@ mod tls;
 mod unix_socket;
 
 mod app;
+mod audit;
 mod body;
 mod browser;
 mod caller;
+mod hand_out;
+mod metrics;
 mod observe;
 mod rate;
+mod request_id;
 mod routes;
 mod sight;
 mod sums;

@@ -59,6 +59,11 @@ impl Places {
         }
     }
 
+    /// Those that nobody has.
+    pub(crate) fn free(&self) -> &Arc<Semaphore> {
+        &self.free
+    }
+
     /// A place for a connection from this address, `None`: a unix socket. Waits while requests are under way on all;
     /// `None` if this address has its part.
     pub(crate) async fn take(self: &Arc<Self>, address: Option<IpAddr>) -> io::Result<Option<Place>> {

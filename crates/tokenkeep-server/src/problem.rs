@@ -86,6 +86,10 @@ impl Problem {
         Self::new(Code::Internal, "a fault of the server; its log says more".to_owned())
     }
 
+    pub(crate) fn code(&self) -> ProblemCode {
+        self.body.code
+    }
+
     /// What travels of it.
     pub(crate) fn into_body(self) -> tokenkeep_api::Problem {
         self.body
@@ -144,8 +148,10 @@ impl From<PathRejection> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (retry_after, allow) = (self.body.retry_after, self.allow);
+        let (code, retry_after, allow) = (self.body.code, self.body.retry_after, self.allow);
         let mut response = (self.status, Json(self.body)).into_response();
+        // For the log, which would otherwise have to read the body.
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

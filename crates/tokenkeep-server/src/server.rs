@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 use crate::accept::accept;
 use crate::app::App;
 use crate::listen::{Access, Listener};
+use crate::metrics::Room;
 use crate::places::Places;
 use crate::routes;
 use crate::tasks::Tasks;
@@ -167,13 +168,17 @@ impl Server {
             let stopping = tasks.stopping().clone();
             tasks.spawn(stopping.run_until_cancelled_owned(tls.follow()));
         }
+        let mut rooms = Vec::with_capacity(listeners.len());
         for listener in listeners {
             // Each has its own, so that whoever fills a port does not shut out those who come by the socket.
             let places = Arc::new(Places::new(&limits));
             info!(address = %listener.address(), "listening");
+            let (address, left) = (listener.address().to_string(), Arc::clone(places.free()));
+            rooms.push(Room { address, most: limits.max_connections, left });
             let router = routes::router(&app, listener.reach(), &limits);
             tasks.spawn(accept(listener, router, tasks.clone(), places, limits.clone()));
         }
+        app.metrics.listening(rooms);
         shutdown.await;
         info!("stopping: requests under way are finished, new ones are not accepted");
         if !tasks.stop(limits.drain_timeout).await {

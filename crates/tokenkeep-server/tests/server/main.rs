@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
 
 mod addresses;
+mod audits;
 mod browsers;
 mod callers;
 mod certificates;
@@ -13,11 +14,13 @@ mod floods;
 mod health;
 mod limits;
 mod lists;
+mod metrics;
 mod manage;
 mod peers;
 mod permissions;
 mod problems;
 mod raw;
+mod request_ids;
 mod secrets;
 mod stopping;
 mod tls;
