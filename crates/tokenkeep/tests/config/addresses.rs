@@ -1,6 +1,6 @@
 //! Where a server may listen, and its certificate.
 
-use tokenkeep::config::{Listen, ListenRefusal, TlsSettings};
+use tokenkeep::config::{Listen, ListenRefusal, Problem, TlsSettings};
 
 use super::{assert_hides, config, faults, report};
 
@@ -60,7 +60,7 @@ async fn beyond_loopback_a_server_needs_keys_and_tls_or_to_be_told_that_it_needs
         };
         let problems = faults(&options).await;
         let of_listen = problems.iter().filter(|problem| problem.line() == Some(2));
-        let messages: Vec<_> = of_listen.map(|problem| problem.message()).collect();
+        let messages: Vec<_> = of_listen.map(Problem::message).collect();
         assert_eq!(messages, [&*refusal.to_string(); 4], "{options}");
         assert!(problems.to_string().contains(refusal.help()), "{problems}");
     }
