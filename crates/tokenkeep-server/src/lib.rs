@@ -28,12 +28,14 @@ mod unix_socket;
 
 mod app;
 mod audit;
+mod body;
 mod browser;
 mod caller;
 mod hand_out;
 mod metrics;
 mod observe;
 mod openapi;
+mod rate;
 mod request_id;
 mod routes;
 mod sight;

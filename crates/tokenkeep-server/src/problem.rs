@@ -16,7 +16,8 @@ use crate::answer::seconds_up;
 /// An answer that is no success.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    /// That of the code, except where HTTP has a word of its own for the same thing: no such route, wrong method.
+    /// That of the code, except where HTTP has a word of its own for the same thing: no such route, wrong method,
+    /// too many requests.
     status: StatusCode,
     body: tokenkeep_api::Problem,
     /// The methods of a route that was asked with another one.
@@ -54,6 +55,14 @@ impl Problem {
     /// No route expects a body of this length.
     pub(crate) fn body_too_large() -> Self {
         Self::invalid("a body here has at most 64 KiB; send a smaller one").with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// The caller has made as many requests as it may; one more can be made after so long.
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
+        let mut problem = Self::new(Code::Unavailable, "this caller makes more requests than it may".to_owned());
+        problem.body.retry_after = Some(seconds_up(wait));
+        // RFC 6585 section 4.
+        problem.with_status(StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// There is no such key, or the caller may not see it: which of the two is not said.
@@ -131,7 +140,7 @@ impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
-            _ => Self::invalid("the body of the request broke off"),
+            _ => Self::invalid("the body of the request broke off, or came too slowly"),
         }
     }
 }

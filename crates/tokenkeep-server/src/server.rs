@@ -74,6 +74,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long requests that are under way at the end may take to finish.
     pub drain_timeout: Duration,
+    /// How long the body of a request may take to come where it is read whole.
+    pub body_timeout: Duration,
     /// How long a write of an answer may be stuck because the client does not read.
     pub write_timeout: Duration,
     /// How many connections of one listener are served at once. Those without a request give way to new ones; when all
@@ -88,6 +90,7 @@ impl Default for Limits {
         Self {
             head_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             max_connections: 1024,
             max_connections_per_address: 1024 / SHARE,
@@ -171,7 +174,7 @@ impl Server {
             let places = Arc::new(Places::new(&limits));
             info!(address = %listener.address(), "listening");
             rooms.push(Room { address: listener.address().to_string(), places: Arc::clone(&places) });
-            let router = routes::router(&app, listener.reach());
+            let router = routes::router(&app, listener.reach(), &limits);
             tasks.spawn(accept(listener, router, tasks.clone(), places, limits.clone()));
         }
         app.metrics.listening(rooms);

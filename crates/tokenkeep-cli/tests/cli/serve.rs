@@ -116,8 +116,16 @@ async fn an_address_that_is_taken_is_a_wrong_call_that_says_so() {
 #[tokio::test]
 async fn an_address_that_others_could_reach_is_refused() {
     let world = World::start().await;
-    let ended = world.run(&["serve", "--listen", "0.0.0.0:0"]).await;
-    assert!(ended.failure(2).contains("other machines could reach this address"), "{ended:?}");
+    for (address, what, next) in [
+        ("0.0.0.0:0", "other machines could reach this address", "[[server.keys]]"),
+        ("https://0.0.0.0:0", "other machines could reach this address", "[[server.keys]]"),
+        ("https://127.0.0.1:0", "needs a certificate", "tls = {"),
+        ("8640", "not an address to listen at", "127.0.0.1:8640"),
+    ] {
+        let ended = world.run(&["serve", "--listen", address]).await;
+        let said = ended.failure(2);
+        assert!(said.contains(what) && said.contains(next), "{ended:?}");
+    }
 }
 
 #[tokio::test]

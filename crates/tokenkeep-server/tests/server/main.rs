@@ -15,6 +15,7 @@ mod described;
 mod fakes;
 mod floods;
 mod health;
+mod limits;
 mod lists;
 mod metrics;
 mod manage;

@@ -196,6 +196,7 @@ fn server() -> Value {
             .required(),
         option("allow", json!({ "type": "array", "items": one_of(&actions) }), "What it may do with them.")
             .default(json!(Action::DEFAULT.map(Action::as_str))),
+        option("requests", text(&["100/1s"]), "Requests that it may make in a time, in place of those of [server]."),
     ]);
     let listen = json!({ "type": "array", "minItems": 1, "items": address });
     let tls = table(&[
