@@ -20,6 +20,7 @@ mod oneshot;
 mod output;
 mod shell;
 mod signals;
+mod systemd;
 
 use std::process::ExitCode;
 

@@ -38,4 +38,5 @@ pub mod answer;
 mod problem;
 mod query;
 
+pub use listen::PassedSocket;
 pub use server::{DEFAULT_LISTEN, Limits, Server, ServerControl};

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 
 use tokenkeep::config::Listen;
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +25,17 @@ pub(crate) struct Listener {
 enum Socket {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener, #[expect(dead_code, reason = "removes the file when it is dropped")] SocketFile),
+    Unix(UnixListener, #[expect(dead_code, reason = "removes the file when it is dropped")] Option<SocketFile>),
+}
+
+/// A listening socket that somebody else opened, e.g. systemd. A unix socket's file stays theirs.
+#[derive(Debug)]
+pub enum PassedSocket {
+    /// At a port.
+    Tcp(std::net::TcpListener),
+    /// At a path.
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener),
 }
 
 /// A connection that was accepted.
@@ -41,7 +53,7 @@ impl Listener {
             #[cfg(unix)]
             Listen::Unix(path) => unix_socket::bind(path)
                 .await
-                .map(|(listener, file)| Self { address: address.clone(), socket: Socket::Unix(listener, file) }),
+                .map(|(listener, file)| Self { address: address.clone(), socket: Socket::Unix(listener, Some(file)) }),
             #[cfg(not(unix))]
             Listen::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix sockets")),
         };
@@ -49,6 +61,33 @@ impl Listener {
             let advice = advice(address, error.kind()).map(|advice| format!("; {advice}")).unwrap_or_default();
             io::Error::new(error.kind(), format!("cannot listen at {address}: {error}{advice}"))
         })
+    }
+
+    /// Takes a socket that somebody else opened.
+    pub(crate) fn passed(socket: PassedSocket) -> io::Result<Self> {
+        match socket {
+            PassedSocket::Tcp(listener) => {
+                let address = listener.local_addr()?;
+                refuse_beyond_loopback(address).map_err(|why| {
+                    io::Error::new(why.kind(), format!("cannot listen at {address}, which was passed: {why}"))
+                })?;
+                listener.set_nonblocking(true)?;
+                Self::tcp(TcpListener::from_std(listener)?)
+            }
+            #[cfg(unix)]
+            PassedSocket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or(Path::new("(no path)")).to_owned();
+                let socket = Socket::Unix(UnixListener::from_std(listener)?, None);
+                Ok(Self { address: Listen::Unix(path), socket })
+            }
+        }
+    }
+
+    fn tcp(listener: TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        Ok(Self { address: Listen::Tcp(address), socket: Socket::Tcp(listener) })
     }
 
     /// Where it listens.
@@ -81,12 +120,16 @@ impl Listener {
 }
 
 async fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
-    if !address.ip().is_loopback() {
-        let why = "other machines could reach it; only loopback addresses and unix sockets are served";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    refuse_beyond_loopback(address)?;
+    Listener::tcp(TcpListener::bind(address).await?)
+}
+
+fn refuse_beyond_loopback(address: SocketAddr) -> io::Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
     }
-    let listener = TcpListener::bind(address).await?;
-    Ok(Listener { address: Listen::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener) })
+    let why = "other machines could reach it; only loopback addresses and unix sockets are served";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 fn advice(address: &Listen, kind: io::ErrorKind) -> Option<&'static str> {

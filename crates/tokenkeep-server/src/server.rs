@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::accept::accept;
 use crate::app::App;
-use crate::listen::Listener;
+use crate::listen::{Listener, PassedSocket};
 use crate::metrics::Room;
 use crate::routes;
 use crate::tasks::Tasks;
@@ -79,9 +79,26 @@ impl Server {
         for address in addresses {
             listeners.push(Listener::bind(address).await?);
         }
+        Ok(Self::of(listeners, settings, manager))
+    }
+
+    /// Takes these sockets, whatever the settings say of where to listen. Answers nothing yet. Who may be served is as for
+    /// [`Server::bind`].
+    ///
+    /// The error names the address. Must be called on a tokio runtime.
+    pub fn adopt(
+        sockets: impl IntoIterator<Item = PassedSocket>,
+        settings: &ServerSettings,
+        manager: TokenManager,
+    ) -> io::Result<Self> {
+        let listeners = sockets.into_iter().map(Listener::passed).collect::<io::Result<_>>()?;
+        Ok(Self::of(listeners, settings, manager))
+    }
+
+    fn of(listeners: Vec<Listener>, settings: &ServerSettings, manager: TokenManager) -> Self {
         let (tasks, cut_when_dropped) = Tasks::new();
         let app = Arc::new(App::new(manager, settings, tasks.stopping().clone()));
-        Ok(Self { app, listeners, limits: Limits::default(), tasks, cut_when_dropped })
+        Self { app, listeners, limits: Limits::default(), tasks, cut_when_dropped }
     }
 
     /// What changes its settings while it runs.
