@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! server ─▶ listen ─▶ accept ─▶ connection ─▶ observe ─▶ browser ─▶ caller ─▶ routes ─▶ manager
-//!           (unix_socket)       (idle, drain)  (log,      (Host,     (who)       │ app: name ─▶ key, if allowed
-//!                                              panic)     Origin)                ▼
+//!           (unix_socket)       (idle, drain)  (name, log, (Host,    (who)       │ app: name ─▶ key, if allowed
+//!                                              count,      Origin)               │ hand_out: token, counted, audited
+//!                                              panic)                            ▼
 //!                                                                 answer ◀── or problem
 //! ```
 //!
