@@ -195,8 +195,8 @@ fn server() -> Value {
             .required(),
         option(
             "allow",
-            json!({ "type": "array", "minItems": 1, "items": one_of(&actions) }),
-            "What it may do with them.",
+            json!({ "type": "array", "items": one_of(&actions) }),
+            "What it may do with them; nothing: it sees statuses and metrics.",
         )
         .default(json!(Action::DEFAULT.map(Action::as_str))),
     ]);

@@ -41,7 +41,6 @@ async fn what_is_wrong_with_a_caller_is_said_where_it_stands() {
         ("name = 'a'\nuid = 1\ntokens = ['bluestakes:1*']", "no pattern of keys"),
         ("name = 'a'\nuid = 1\ntokens = ['a:b/c']", "no pattern of keys"),
         ("name = 'a'\nuid = -1\ntokens = ['*']", "`uid` is out of range"),
-        ("name = 'a'\nuid = 1\ntokens = ['*']\nallow = []", "`allow` is empty"),
         ("name = 'a'\nuid = 1\ntokens = ['*']\nallow = ['refesh']", "did you mean `refresh`?"),
         ("name = 'a'\nsha256 = 'abc'\ntokens = ['*']", "not a SHA-256"),
     ] {
