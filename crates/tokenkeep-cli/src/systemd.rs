@@ -1,19 +1,26 @@
 //! What systemd is told of a running broker, and the sockets that it passes. Without systemd nothing happens.
 
 use std::future;
+use std::net::TcpListener;
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokenkeep_server::PassedSocket;
 
+use crate::environment;
 use crate::exit::Failure;
 
-/// The listening sockets that systemd opened for this process, in their order (`sd_listen_fds`).
+/// The listening sockets that systemd opened for this process, in their order (`sd_listen_fds`); those of the name
+/// [`TLS_NAME`] are for TLS.
 pub(crate) fn sockets() -> Result<Vec<PassedSocket>, Failure> {
+    let names = environment::text("LISTEN_FDNAMES").unwrap_or_default();
+    let is_tls: Vec<_> = names.split(':').map(|name| name == TLS_NAME).collect();
     let mut passed = ListenFd::from_env();
     let mut sockets = Vec::with_capacity(passed.len());
     for at in 0..passed.len() {
-        let tcp = passed.take_tcp_listener(at).map(|socket| socket.map(PassedSocket::Tcp));
+        let kind: fn(TcpListener) -> _ =
+            if is_tls.get(at) == Some(&true) { PassedSocket::Tls } else { PassedSocket::Tcp };
+        let tcp = passed.take_tcp_listener(at).map(|socket| socket.map(kind));
         let socket = tcp.or_else(|_| passed.take_unix_listener(at).map(|socket| socket.map(PassedSocket::Unix)));
         match socket {
             Ok(socket) => sockets.extend(socket),
@@ -64,3 +71,6 @@ fn tell(state: &[NotifyState<'_>]) {
         tracing::warn!(%error, "systemd cannot be told how it goes");
     }
 }
+
+/// `FileDescriptorName=` of a socket unit.
+const TLS_NAME: &str = "https";

@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::request::Parts;
 use tokenkeep::Key;
-use tokenkeep_api::ProblemCode;
+use tokenkeep_api::{Problem, ProblemCode};
 use tracing::{field, info};
 
 use crate::app::App;
@@ -26,6 +26,13 @@ pub(crate) struct Who {
     caller: Option<Caller>,
     peer: Option<Arc<Peer>>,
     request_id: Option<RequestId>,
+}
+
+impl Who {
+    /// The same, by this caller.
+    pub(crate) fn with_caller(self, caller: &Caller) -> Self {
+        Self { caller: Some(caller.clone()), ..self }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for Who {
@@ -77,7 +84,8 @@ pub(crate) async fn audited(
     let key = name.and_then(|name| app.key(&caller, name).ok());
     let mut call = Call { who, action, key, outcome: Outcome::CallerLeft };
     let answer = next.run(request).await;
-    call.outcome = answer.extensions().get().copied().map_or(Outcome::Done, Outcome::Failed);
+    let problem = answer.extensions().get::<Problem>();
+    call.outcome = problem.map_or(Outcome::Done, |problem| Outcome::Failed(problem.code));
     answer
 }
 

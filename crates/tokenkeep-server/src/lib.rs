@@ -1,10 +1,10 @@
-//! Hands out tokens over HTTP, on loopback ports and unix sockets.
+//! Hands out tokens over HTTP, on ports with TLS or without and on unix sockets.
 //!
 //! ```text
 //! server ─▶ listen ─▶ accept ─▶ connection ─▶ observe ─▶ browser ─▶ caller ─▶ routes ─▶ manager
-//!           (unix_socket)       (idle, drain)  (name, log, (Host,    (who)       │ app: name ─▶ key, if allowed
-//!                                              count,      Origin)               │ hand_out: token, counted, audited
-//!                                              panic)                            ▼
+//!     (tls, unix_socket) (places)  (peer, idle,  (name, log, (Host,    (who)       │ app: name ─▶ key, if allowed
+//!                                   drain, stall) count,      Origin)              │ hand_out: token, counted, audited
+//!                                                panic)                            ▼
 //!                                                                 answer ◀── or problem
 //! ```
 //!
@@ -18,7 +18,11 @@ mod server;
 mod accept;
 mod connection;
 mod listen;
+mod peer;
+mod places;
+mod stall;
 mod tasks;
+mod tls;
 #[cfg(unix)]
 mod unix_socket;
 
@@ -29,7 +33,6 @@ mod caller;
 mod hand_out;
 mod metrics;
 mod observe;
-mod peer;
 mod request_id;
 mod routes;
 mod sight;

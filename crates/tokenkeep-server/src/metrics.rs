@@ -14,18 +14,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ::http::{Method, StatusCode};
 use tokenkeep::measurements::{Measurements, ProviderMeasurements};
 use tokenkeep::{Key, Status, TokenManager};
-use tokio::sync::Semaphore;
 
 use self::hand_outs::{HandOuts, MAX_SHOWN};
 use self::http::Http;
 use self::text::{Page, Samples};
 use crate::answer;
 use crate::caller::Caller;
+use crate::places::Places;
 
 pub(crate) use self::hand_outs::HandOut;
 
 /// What the server counts.
-#[derive(Debug)]
 pub(crate) struct Metrics {
     started: SystemTime,
     http: Http,
@@ -47,12 +46,10 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// How many connections a listener has room for.
-#[derive(Debug)]
+/// The connections of a listener.
 pub(crate) struct Room {
     pub(crate) address: String,
-    pub(crate) most: usize,
-    pub(crate) left: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
 }
 
 impl Metrics {
@@ -124,8 +121,8 @@ impl Metrics {
 
     fn write_connections(&self, page: &mut Page) {
         page.family(&names::CONNECTIONS, |samples| {
-            for Room { address, most, left } in self.listeners.get().into_iter().flatten() {
-                samples.add(&[("listener", address)], most.saturating_sub(left.available_permits()));
+            for Room { address, places } in self.listeners.get().into_iter().flatten() {
+                samples.add(&[("listener", address)], places.taken());
             }
         });
     }

@@ -81,6 +81,11 @@ impl Problem {
         self.body.code
     }
 
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// What travels of it.
     pub(crate) fn into_body(self) -> tokenkeep_api::Problem {
         self.body
@@ -139,10 +144,10 @@ impl From<PathRejection> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (code, retry_after, allow) = (self.body.code, self.body.retry_after, self.allow);
-        let mut response = (self.status, Json(self.body)).into_response();
-        // For the log, which would otherwise have to read the body.
-        response.extensions_mut().insert(code);
+        let (retry_after, allow) = (self.body.retry_after, self.allow);
+        let mut response = (self.status, Json(&self.body)).into_response();
+        // For the log, and for a protocol that has words of its own; else they would have to read the body.
+        response.extensions_mut().insert(self.body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,5 +1,6 @@
 //! The routes, and what a request passes on its way to them.
 
+mod auth;
 mod cleanup;
 mod clear;
 mod credentials;
@@ -7,6 +8,7 @@ mod debug_token;
 mod health;
 mod list;
 mod metrics;
+mod oauth2;
 mod refresh;
 mod reject;
 mod stats;
@@ -75,7 +77,9 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
         .merge(for_everybody)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(refuse_large_body))
+        .merge(auth::routes(app))
         .layer(from_fn_with_state(reach, browser::refuse_foreign))
+        .merge(oauth2::routes(reach))
         .layer(from_fn_with_state(Arc::clone(app), observe))
         .with_state(Arc::clone(app))
 }

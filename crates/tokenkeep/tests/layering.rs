@@ -78,7 +78,7 @@ const MODULES: [(&str, &[&str], &str); 22] = [
 /// What each crate may depend on beside what anybody may, and why no more.
 const CRATES: [(&str, &[&str], &[&str], &str); 6] = [
     ("tokenkeep", &[], &["axum", "clap", "hyper", "anyhow"], "the library: no server, no command line"),
-    ("tokenkeep-api", &[], &["axum", "clap", "tokio"], "wire types for anybody's client"),
+    ("tokenkeep-api", &[], &["axum", "clap", "hyper"], "wire types for anybody's client, and one such client"),
     (
         "tokenkeep-middleware",
         &["tokenkeep"],

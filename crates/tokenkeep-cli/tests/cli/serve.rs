@@ -9,7 +9,7 @@ use tokenkeep_sandbox::Fault;
 use crate::world::{Running, World, is_free_of};
 
 /// A running `serve`, and its URL.
-async fn serve(world: &World, args: &[&str]) -> (Running, String) {
+pub(crate) async fn serve(world: &World, args: &[&str]) -> (Running, String) {
     serve_with(world, args, "info").await
 }
 

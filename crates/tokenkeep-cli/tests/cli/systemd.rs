@@ -67,6 +67,19 @@ async fn sockets_that_systemd_passes_take_the_place_of_those_in_the_configuratio
 }
 
 #[tokio::test]
+async fn a_passed_socket_is_for_tls_if_its_name_says_so() {
+    let world = World::start().await;
+    let (first, second) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let named = second.local_addr().unwrap();
+    let mut command = passing(&world, first.into(), second.into());
+    command.env("LISTEN_FDNAMES", "plain:https");
+    // Without a certificate it cannot be.
+    let ended = Running::start(command).end().await;
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("cannot listen at https://{named}: ")), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn sockets_that_were_passed_to_another_process_are_left_alone() {
     let world = World::start().await;
     let mut command = world.command(&["serve", "--listen", "127.0.0.1:0"]);
