@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! server ─▶ listen ─▶ accept ─▶ connection ─▶ observe ─▶ browser ─▶ caller ─▶ routes ─▶ manager
-//!     (tls, unix_socket) (places)  (peer, idle,  (log,      (Host,     (who)       │ app: name ─▶ key, if allowed
-//!                                   drain, stall)
-//!                                              panic)     Origin)                ▼
+//!     (tls, unix_socket) (places)  (peer, idle,  (name, log, (Host,    (who)       │ app: name ─▶ key, if allowed
+//!                                   drain, stall) count,      Origin)              │ hand_out: token, counted, audited
+//!                                                panic)                            ▼
 //!                                                                 answer ◀── or problem
 //! ```
 //!
@@ -45,5 +45,6 @@ pub mod answer;
 mod problem;
 mod query;
 
+pub use listen::PassedSocket;
 pub use openapi::{OPENAPI, openapi_page};
 pub use server::{DEFAULT_LISTEN, Limits, Server, ServerControl};

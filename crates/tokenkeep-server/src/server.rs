@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::accept::accept;
 use crate::app::App;
-use crate::listen::{Access, Listener};
+use crate::listen::{Access, Listener, PassedSocket};
 use crate::metrics::Room;
 use crate::places::Places;
 use crate::routes;
@@ -119,21 +119,34 @@ impl Server {
     pub async fn bind(settings: &ServerSettings, manager: TokenManager) -> io::Result<Self> {
         let default = [Listen::Tcp(DEFAULT_LISTEN)];
         let addresses = if settings.listen.is_empty() { default.as_slice() } else { &settings.listen };
-        for address in addresses {
-            settings.permit(address).map_err(|refusal| {
-                let text = format!("cannot listen at {address}: {refusal}; {}", refusal.help());
-                io::Error::new(io::ErrorKind::InvalidInput, text)
-            })?;
-        }
-        let needs_tls = addresses.iter().any(|address| matches!(address, Listen::Tls(_)));
-        let tls = settings.tls.as_ref().filter(|_| needs_tls).map(Tls::load).transpose()?.map(Arc::new);
+        let tls = prepare(settings, addresses)?;
         let mut listeners = Vec::with_capacity(addresses.len());
         for address in addresses {
             listeners.push(Listener::bind(address, tls.as_ref(), Access::of(settings)).await?);
         }
+        Ok(Self::of(listeners, tls, settings, manager))
+    }
+
+    /// Takes these sockets, whatever the settings say of where to listen. Answers nothing yet. Who may be served is as for
+    /// [`Server::bind`].
+    ///
+    /// The error names the address. Must be called on a tokio runtime.
+    pub fn adopt(
+        sockets: impl IntoIterator<Item = PassedSocket>,
+        settings: &ServerSettings,
+        manager: TokenManager,
+    ) -> io::Result<Self> {
+        let sockets: Vec<_> = sockets.into_iter().collect();
+        let addresses = sockets.iter().map(PassedSocket::address).collect::<io::Result<Vec<_>>>()?;
+        let tls = prepare(settings, &addresses)?;
+        let listeners = sockets.into_iter().map(|socket| Listener::passed(socket, tls.as_ref()));
+        Ok(Self::of(listeners.collect::<io::Result<_>>()?, tls, settings, manager))
+    }
+
+    fn of(listeners: Vec<Listener>, tls: Option<Arc<Tls>>, settings: &ServerSettings, manager: TokenManager) -> Self {
         let (tasks, cut_when_dropped) = Tasks::new();
         let app = Arc::new(App::new(manager, settings, tasks.stopping().clone()));
-        Ok(Self { app, listeners, tls, limits: Limits::of(settings), tasks, cut_when_dropped })
+        Self { app, listeners, tls, limits: Limits::of(settings), tasks, cut_when_dropped }
     }
 
     /// What changes its settings while it runs.
@@ -193,6 +206,18 @@ impl fmt::Debug for Server {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether these addresses may be listened at; and what those with TLS need.
+fn prepare(settings: &ServerSettings, addresses: &[Listen]) -> io::Result<Option<Arc<Tls>>> {
+    for address in addresses {
+        settings.permit(address).map_err(|refusal| {
+            let text = format!("cannot listen at {address}: {refusal}; {}", refusal.help());
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })?;
+    }
+    let needs_tls = addresses.iter().any(|address| matches!(address, Listen::Tls(_)));
+    Ok(settings.tls.as_ref().filter(|_| needs_tls).map(Tls::load).transpose()?.map(Arc::new))
 }
 
 /// Where a server listens if its settings do not say it.

@@ -34,7 +34,7 @@ pub struct CallerSettings {
     pub certificate: Option<String>,
     /// The keys that it may see.
     pub tokens: Vec<KeyPattern>,
-    /// What it may do with them.
+    /// What it may do with them beside seeing how they are.
     pub allow: Vec<Action>,
     /// How many requests it may make in a time; `None`: as many as all others.
     pub requests: Option<Budget>,
