@@ -2,20 +2,25 @@
 //!
 //! The hard problem is a client that connects and then does nothing, or little: it must not keep its place for ever,
 //! in whatever phase it stops. hyper's own timer covers the head of an HTTP/1 request only. So a connection is wound up
-//! as soon as no request has been under way on it for a while, and that covers the first byte, both protocols and
-//! clients that do not read their answer.
+//! as soon as nothing has gone on on it for a while: no request waits for something else than its caller, and nothing was
+//! written. That covers the first byte, both protocols and clients that do not read their answer, and leaves alone an
+//! answer that comes slowly because whoever gives it takes time.
 
-use std::pin::pin;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::ServiceExt as _;
 use tracing::debug;
 
@@ -27,18 +32,19 @@ pub(crate) async fn serve<I>(io: I, router: Router, tasks: Tasks, limits: Limits
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let under_way = UnderWay::default();
+    let activity = Activity::default();
     let service = service_fn(|request: Request<Incoming>| {
-        let counted = under_way.count();
-        let answer = router.clone().oneshot(request);
+        let under_way = activity.begin();
+        let (answer, activity) = (router.clone().oneshot(request), activity.clone());
         async move {
             let answer = answer.await;
-            drop(counted);
-            answer
+            drop(under_way);
+            answer.map(|answer| answer.map(|body| AnswerBody { body, activity, under_way: None }))
         }
     });
     let builder = builder(tasks.clone(), limits.head_timeout);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut connection =
+        pin!(builder.serve_connection(TokioIo::new(Watched { io, activity: activity.clone() }), service));
     tokio::select! {
         ended = connection.as_mut() => {
             if let Err(error) = ended {
@@ -47,13 +53,13 @@ where
             return;
         }
         () = tasks.stopping().cancelled() => {}
-        () = under_way.none_for(limits.head_timeout) => {}
+        () = activity.none_for(limits.head_timeout) => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         // How it ends no longer matters.
         _ = connection.as_mut() => {}
-        () = under_way.none_for(LAST_WORDS) => {}
+        () = activity.none_for(LAST_WORDS) => {}
     }
 }
 
@@ -64,40 +70,132 @@ fn builder(tasks: Tasks, head_timeout: Duration) -> Builder<Tasks> {
     builder
 }
 
-/// Counts the requests that are not answered yet.
-struct UnderWay(watch::Sender<usize>);
+/// What goes on on a connection. Clones watch the same one.
+#[derive(Debug, Clone, Default)]
+struct Activity(Arc<Counts>);
 
-impl UnderWay {
-    /// Counts one more until the guard is dropped.
-    fn count(&self) -> Counted {
-        self.0.send_modify(|count| *count += 1);
-        Counted(self.0.clone())
+#[derive(Debug, Default)]
+struct Counts {
+    /// Requests that wait for something else than their caller.
+    under_way: AtomicUsize,
+    /// Whether the caller does not take what is sent.
+    is_blocked: AtomicBool,
+    /// Grows with each request that ends and with all that is written.
+    events: AtomicUsize,
+}
+
+impl Activity {
+    /// A request waits until the guard is dropped.
+    fn begin(&self) -> UnderWay {
+        self.0.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self.clone())
     }
 
-    /// Resolves when there has been none for so long.
+    /// Resolves when nothing has gone on for so long; at the latest after twice that.
     async fn none_for(&self, limit: Duration) {
-        let mut count = self.0.subscribe();
         loop {
-            // Both fail only if there is no sender, and `self` is one.
-            count.wait_for(|count| *count == 0).await.ok();
-            if tokio::time::timeout(limit, count.changed()).await.is_err() {
+            let before = self.0.events.load(Ordering::Relaxed);
+            tokio::time::sleep(limit).await;
+            let waits = self.0.under_way.load(Ordering::Relaxed) > 0 && !self.0.is_blocked.load(Ordering::Relaxed);
+            if !waits && self.0.events.load(Ordering::Relaxed) == before {
                 return;
             }
         }
     }
-}
 
-impl Default for UnderWay {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        self.0.is_blocked.store(written.is_pending(), Ordering::Relaxed);
+        self.0.events.fetch_add(usize::from(written.is_ready()), Ordering::Relaxed);
     }
 }
 
-struct Counted(watch::Sender<usize>);
+struct UnderWay(Activity);
 
-impl Drop for Counted {
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        let counts = &self.0.0;
+        counts.events.fetch_add(1, Ordering::Relaxed);
+        counts.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer. Its request is under way as long as more of it is waited for; whether the caller takes what
+/// is there shows in what is written.
+struct AnswerBody {
+    body: Body,
+    activity: Activity,
+    under_way: Option<UnderWay>,
+}
+
+impl HttpBody for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_ready() {
+            self.under_way = None;
+        } else if self.under_way.is_none() {
+            self.under_way = Some(self.activity.begin());
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A connection whose writes are watched.
+struct Watched<I> {
+    io: I,
+    activity: Activity,
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.activity.wrote(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, pieces);
+        self.activity.wrote(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
 

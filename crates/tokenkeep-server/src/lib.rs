@@ -26,6 +26,7 @@ mod browser;
 mod caller;
 mod observe;
 mod peer;
+mod proxy;
 mod routes;
 mod sight;
 

@@ -21,13 +21,17 @@ use crate::browser::{self, Reach};
 use crate::caller;
 use crate::observe::observe;
 use crate::problem::Problem;
+use crate::proxy::{self, Proxy};
 
 /// All routes, for a listener of this reach.
-pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
+pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach) -> Router {
     let for_callers = Router::new()
         .route("/tokens", only_get(list::list))
         .route("/tokens/{key}", only_get(token::token))
         .route("/tokens/{key}/status", only_get(status::status))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn(refuse_large_body))
+        .merge(proxy::routes(app, proxy))
         .fallback(async || Problem::no_route(ROUTES))
         .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
     let for_everybody =
@@ -35,8 +39,6 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
     // The last layer is the first that a request passes.
     for_callers
         .merge(for_everybody)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(refuse_large_body))
         .layer(from_fn_with_state(reach, browser::refuse_foreign))
         .layer(from_fn(observe))
         .with_state(Arc::clone(app))
@@ -72,6 +74,6 @@ fn no_store(body: impl IntoResponse) -> Response {
     ([(CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-const ROUTES: &str = "GET /tokens, /tokens/{key}, /tokens/{key}/status, /livez and /readyz";
+const ROUTES: &str = "GET /tokens, /tokens/{key}, /tokens/{key}/status, /livez and /readyz; ANY /proxy/{key}/{path}";
 /// In bytes.
 const MAX_BODY: usize = 64 * 1024;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::accept::accept;
 use crate::app::App;
 use crate::listen::Listener;
+use crate::proxy::Proxy;
 use crate::routes;
 use crate::tasks::Tasks;
 
@@ -53,13 +54,25 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long requests that are under way at the end may take to finish.
     pub drain_timeout: Duration,
+    /// How long it may take to connect to an API for a caller of `/proxy`, names and encryption included.
+    pub api_connect_timeout: Duration,
+    /// How long such an API may be silent: before its answer, and in each pause of it. At most twice that if
+    /// something came meanwhile.
+    pub api_timeout: Duration,
     /// How many connections are served at once; more wait in the system's queue.
     pub max_connections: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head_timeout: Duration::from_secs(30), drain_timeout: Duration::from_secs(10), max_connections: 1024 }
+        Self {
+            head_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+            api_connect_timeout: Duration::from_secs(10),
+            // Language models think for minutes before they say a word.
+            api_timeout: Duration::from_mins(5),
+            max_connections: 1024,
+        }
     }
 }
 
@@ -106,13 +119,16 @@ impl Server {
     /// Dropping the future cuts everything soon.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { app, listeners, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
+        let proxy = Arc::new(Proxy::new(tasks.clone(), &limits));
         for listener in listeners {
             // Each has its own, so that whoever fills a port does not shut out those who come by the socket.
             let connections = Arc::new(Semaphore::new(limits.max_connections));
             info!(address = %listener.address(), "listening");
-            let router = routes::router(&app, listener.reach());
+            let router = routes::router(&app, &proxy, listener.reach());
             tasks.spawn(accept(listener, router, tasks.clone(), connections, limits.clone()));
         }
+        // Its connections are to end with the last request.
+        drop(proxy);
         shutdown.await;
         info!("stopping: requests under way are finished, new ones are not accepted");
         if !tasks.stop(limits.drain_timeout).await {
