@@ -10,6 +10,7 @@ mod fakes;
 mod health;
 mod lists;
 mod problems;
+mod proxy;
 mod raw;
 mod secrets;
 mod stopping;

@@ -52,7 +52,7 @@ async fn an_unknown_route_is_a_404_problem() {
                     "code": "invalid_request",
                     "title": "Invalid request",
                     "detail": "there is no such route; there are GET /tokens, /tokens/{key}, /tokens/{key}/status, \
-                               /livez and /readyz",
+                               /livez and /readyz; ANY /proxy/{key}/{path}",
                 })
             ),
             "{path}"
