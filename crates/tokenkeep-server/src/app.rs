@@ -13,11 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Caller, Callers};
 use crate::problem::{Problem, shortened};
+use crate::routes::Health;
 
 /// What the handlers share.
 pub(crate) struct App {
     pub(crate) manager: TokenManager,
     pub(crate) stopping: CancellationToken,
+    pub(crate) health: Health,
     access: ArcSwap<Access>,
 }
 
@@ -30,7 +32,7 @@ pub(crate) struct Access {
 
 impl App {
     pub(crate) fn new(manager: TokenManager, settings: &ServerSettings, stopping: CancellationToken) -> Self {
-        Self { manager, stopping, access: ArcSwap::from_pointee(Access::new(settings)) }
+        Self { manager, stopping, health: Health::default(), access: ArcSwap::from_pointee(Access::new(settings)) }
     }
 
     /// Who may ask now.

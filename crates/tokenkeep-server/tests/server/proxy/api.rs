@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use http::StatusCode;
@@ -199,6 +199,8 @@ pub(crate) fn steered() -> (mpsc::Sender<Result<Frame<Bytes>, &'static str>>, Bo
     (sender, Body::new(StreamBody::new(pieces)))
 }
 
+/// What is sent by [`steered`].
+#[expect(clippy::unnecessary_wraps, reason = "a body may also be sent an error")]
 pub(crate) fn data(text: &'static str) -> Result<Frame<Bytes>, &'static str> {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }

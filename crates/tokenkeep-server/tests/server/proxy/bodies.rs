@@ -124,18 +124,15 @@ async fn large_bodies_pass_both_ways() {
 async fn neither_side_is_read_faster_than_the_other_is_written_to() {
     let (bodies, waiting) = mpsc::channel(1);
     let waiting = Arc::new(tokio::sync::Mutex::new(waiting));
-    let (hold, held) = mpsc::channel(2);
+    let (unread, held) = mpsc::channel(2);
     let api = Api::start(move |request| {
-        let (waiting, hold) = (Arc::clone(&waiting), hold.clone());
+        let (waiting, unread) = (Arc::clone(&waiting), unread.clone());
         async move {
-            match *request.method() {
-                Method::GET => Response::new(waiting.lock().await.recv().await.unwrap()),
-                _ => {
-                    // Not read, and not dropped.
-                    hold.send(request).await.unwrap();
-                    std::future::pending().await
-                }
+            if request.method() == Method::GET {
+                return Response::new(waiting.lock().await.recv().await.unwrap());
             }
+            unread.send(request).await.unwrap();
+            std::future::pending().await
         }
     })
     .await;
