@@ -89,7 +89,7 @@ impl Proxy {
         let (mut parts, upload) = (call.parts, call.upload);
 
         let token = call.authorizer.authorize(&parts.uri, &mut parts.headers).await?;
-        let answer = self.upstream.ask(&handle, request_of(&parts, upload.first()), &upload).await?;
+        let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
         let verdict = call.authorizer.judge(answer.status(), upload.repeat());
         if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), now()) {
             return Ok(self.pass_on(answer, &upload));
@@ -106,7 +106,7 @@ impl Proxy {
         };
         log(&handle, &answer, &token, "a token was refused; the request is sent once more");
         drop(answer);
-        let answer = self.upstream.ask(&handle, request_of(&parts, body), &upload).await?;
+        let answer = self.upstream.ask(handle.key(), request_of(&parts, body), &upload).await?;
         if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
             self.in_vain.clear(handle.key());
         } else {

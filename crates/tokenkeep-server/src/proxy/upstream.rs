@@ -4,6 +4,9 @@
 //! written. HTTP/2 is spoken with those that choose it. One connection then carries many answers, so a caller that does
 //! not read must not fill it for the others: the windows are small for a stream, and large for the connection.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error as _;
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -21,7 +24,7 @@ use hyper_util::rt::TokioTimer;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use tokenkeep::TokenHandle;
+use tokenkeep::Key;
 use tower_service::Service;
 
 use super::upload::{Attempt, Sender, Upload};
@@ -56,12 +59,12 @@ impl Upstream {
     /// count, as long as the body comes on.
     pub(super) async fn ask(
         &self,
-        handle: &TokenHandle,
+        key: &Key,
         request: Request<Attempt>,
         upload: &Upload,
     ) -> Result<Response<Incoming>, Problem> {
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        let failed = |failure: Failure| failure.problem(&host, self).with_key(handle.key().as_str());
+        let failed = |failure: Failure| failure.problem(&host, self).with_key(key.as_str());
         let mut sending = pin!(self.send(request).map_err(failed)?);
         loop {
             let before = upload.progress().frames;
