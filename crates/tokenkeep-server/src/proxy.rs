@@ -41,7 +41,7 @@ use tracing::info;
 
 use self::download::Download;
 use self::in_vain::InVain;
-use self::upload::{Attempt, Upload};
+use self::upload::{Attempt, Room, Upload};
 use self::upstream::Upstream;
 use crate::app::App;
 use crate::caller::Caller;
@@ -53,6 +53,7 @@ use crate::tasks::Tasks;
 pub(crate) struct Proxy {
     upstream: Upstream,
     in_vain: InVain,
+    room: Room,
 }
 
 /// The routes, for bodies of any length.
@@ -78,13 +79,13 @@ async fn forward(
 impl Proxy {
     /// Connects to nothing yet.
     pub(crate) fn new(tasks: Tasks, limits: &Limits) -> Self {
-        Self { upstream: Upstream::new(tasks, limits), in_vain: InVain::default() }
+        Self { upstream: Upstream::new(tasks, limits), in_vain: InVain::default(), room: Room::default() }
     }
 
     /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
     /// whoever is asked notices.
     async fn forward(&self, handle: TokenHandle, path: &str, request: Request) -> Result<Response, Problem> {
-        let call = Call::new(handle, path, request)?;
+        let call = Call::new(handle, path, request, &self.room)?;
         let handle = call.authorizer.handle().clone();
         let (mut parts, upload) = (call.parts, call.upload);
 
@@ -134,7 +135,7 @@ struct Call {
 }
 
 impl Call {
-    fn new(handle: TokenHandle, path: &str, request: Request) -> Result<Self, Problem> {
+    fn new(handle: TokenHandle, path: &str, request: Request, room: &Room) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         // Its answer repeats the request, with the token.
         if parts.method == Method::TRACE {
@@ -147,7 +148,7 @@ impl Call {
         parts.version = Version::default();
         // Those of the caller's connection are of no use on another one.
         parts.extensions.clear();
-        Ok(Self { authorizer: Authorizer::new(handle)?, upload: Upload::new(body), parts })
+        Ok(Self { authorizer: Authorizer::new(handle)?, upload: Upload::new(body, room), parts })
     }
 }
 

@@ -13,6 +13,7 @@ use axum::body::Body as AxumBody;
 use http::HeaderMap;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokenkeep_middleware::Repeat;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A body that one attempt sends, and a second one if the beginning could be kept.
 pub(super) struct Upload(Option<Arc<Mutex<Source>>>);
@@ -37,11 +38,11 @@ pub(super) enum Sender {
 }
 
 impl Upload {
-    pub(super) fn new(body: AxumBody) -> Self {
+    pub(super) fn new(body: AxumBody, room: &Room) -> Self {
         if body.is_end_stream() {
             return Self(None);
         }
-        let kept = (body.size_hint().lower() <= MAX_KEPT as u64).then(Vec::new);
+        let kept = (body.size_hint().lower() <= MAX_KEPT as u64).then(|| room.nothing());
         let progress = Progress { frames: 0, sender: Sender::Ahead };
         Self(Some(Arc::new(Mutex::new(Source { body, kept, trailers: None, attempt: 1, progress }))))
     }
@@ -55,10 +56,10 @@ impl Upload {
     pub(super) fn second(&self) -> Option<Attempt> {
         let Some(shared) = &self.0 else { return Some(self.first()) };
         let mut source = lock(shared);
-        let kept = source.kept.take()?;
+        let kept = Bytes::from_owner(source.kept.take()?);
         source.attempt = 2;
         let trailers = source.trailers.take();
-        Some(Attempt { number: 2, kept: Some(kept.into()), trailers, source: Some(Arc::clone(shared)) })
+        Some(Attempt { number: 2, kept: Some(kept), trailers, source: Some(Arc::clone(shared)) })
     }
 
     /// Whether there could be another attempt.
@@ -85,7 +86,7 @@ impl Upload {
 struct Source {
     body: AxumBody,
     /// All that has come; `None` once that is too much.
-    kept: Option<Vec<u8>>,
+    kept: Option<Kept>,
     trailers: Option<HeaderMap>,
     /// The one that may read.
     attempt: u8,
@@ -114,11 +115,59 @@ impl Source {
             }
             return;
         };
-        if kept.len() + data.len() > MAX_KEPT {
+        if !kept.add(data) {
             self.kept = None;
-        } else {
-            kept.extend_from_slice(data);
         }
+    }
+}
+
+/// Room for what is kept of all bodies together: many callers must not fill the memory by that.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Room {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes)))
+    }
+
+    fn nothing(&self) -> Kept {
+        Kept { bytes: Vec::new(), room: self.clone(), taken: None }
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new(MAX_KEPT_OF_ALL)
+    }
+}
+
+/// What is kept of a body; gives its room back when it is dropped.
+struct Kept {
+    bytes: Vec<u8>,
+    room: Room,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+impl Kept {
+    /// Whether there was room for it.
+    fn add(&mut self, data: &[u8]) -> bool {
+        if self.bytes.len() + data.len() > MAX_KEPT {
+            return false;
+        }
+        let wanted = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        let Ok(more) = Arc::clone(&self.room.0).try_acquire_many_owned(wanted) else { return false };
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        self.bytes.extend_from_slice(data);
+        true
+    }
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -174,3 +223,30 @@ fn lock(source: &Mutex<Source>) -> MutexGuard<'_, Source> {
 
 /// How much of a body is kept, in bytes. Whatever is longer is sent once.
 pub(super) const MAX_KEPT: usize = 1024 * 1024;
+/// How much of all bodies that are on their way at once. What finds no room is sent once.
+const MAX_KEPT_OF_ALL: usize = 128 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    async fn sent(attempt: Attempt) -> usize {
+        attempt.collect().await.unwrap().to_bytes().len()
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_all_bodies_together_is_bounded_and_given_back() {
+        let room = Room::new(10);
+        let upload = || Upload::new(AxumBody::from("sixsix"), &room);
+        let (first, second) = (upload(), upload());
+        assert_eq!((sent(first.first()).await, sent(second.first()).await), (6, 6));
+        assert_eq!((first.repeat(), second.repeat()), (Repeat::Possible, Repeat::Impossible));
+        assert_eq!(sent(first.second().unwrap()).await, 6);
+        let third = upload();
+        assert_eq!((sent(third.first()).await, third.repeat()), (6, Repeat::Possible));
+        third.forget();
+        assert_eq!(room.0.available_permits(), 10);
+    }
+}

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::DropGuard;
 
+use super::super::upload::Room;
 use super::*;
 
 /// An API that answers in which protocol it was asked.
@@ -63,7 +64,7 @@ impl Api {
     }
 
     fn request(&self) -> (Request<Attempt>, Upload) {
-        let upload = Upload::new(Body::from("text"));
+        let upload = Upload::new(Body::from("text"), &Room::default());
         let uri = format!("https://localhost:{}/", self.address.port());
         (Request::post(uri).body(upload.first()).unwrap(), upload)
     }
@@ -119,7 +120,7 @@ async fn a_handshake_without_end_is_given_up_in_time() {
         stream.read_to_end(&mut Vec::new()).await.ok();
     });
     let limits = Limits { api_connect_timeout: Duration::from_millis(200), ..Limits::default() };
-    let upload = Upload::new(Body::empty());
+    let upload = Upload::new(Body::empty(), &Room::default());
     let request = Request::get(format!("https://localhost:{port}/")).body(upload.first()).unwrap();
     let trust = Api::choosing("h2").await.trust;
     let (upstream, _until_dropped) = upstream(&limits, Some(trust));
