@@ -20,6 +20,8 @@ use crate::problem::Problem;
 pub(crate) enum Reach {
     /// Everything on this machine, browsers too.
     Loopback,
+    /// Other machines, or this one by TLS: what DNS says of a name makes no page's origin of it.
+    Network,
     /// Who may open the file; no browser can.
     UnixSocket,
 }
@@ -43,7 +45,7 @@ pub(crate) async fn refuse_foreign(
 }
 
 /// The hosts that a request names: in its target, which comes first, and in `Host`.
-fn hosts(request: &Request) -> Result<Vec<Authority>, Problem> {
+pub(crate) fn hosts(request: &Request) -> Result<Vec<Authority>, Problem> {
     let target = request.uri().authority().cloned();
     let headers = request.headers().get_all(HOST).iter().map(|host| Authority::try_from(host.as_bytes()));
     let hosts: Result<Vec<_>, _> = target.into_iter().map(Ok).chain(headers).collect();

@@ -32,6 +32,11 @@ impl Caller {
         self.0.as_ref().map_or(ANONYMOUS, |settings| &settings.name)
     }
 
+    /// Whether it goes by this name. Where no caller is configured, everybody goes by any.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|settings| settings.name == name)
+    }
+
     /// Whether it may do this with a key.
     pub(crate) fn may(&self, action: Action, key: &Key) -> bool {
         self.0.as_ref().is_none_or(|settings| settings.may(action, key))

@@ -1,15 +1,16 @@
-//! One connection, HTTP/1.1 or HTTP/2 without TLS, from its first byte to its end.
+//! One connection, HTTP/1.1 or HTTP/2, from its first byte to its end.
 //!
 //! The hard problem is a client that connects and then does nothing, or little: it must not keep its place for ever,
 //! in whatever phase it stops. hyper's own timer covers the head of an HTTP/1 request only. So a connection is wound up
-//! as soon as nothing has gone on on it for a while: no request waits for something else than its caller, and nothing was
+//! as soon as nothing has gone on on it for a while: no request waits for something else than its client, and nothing was
 //! written. That covers the first byte, both protocols and clients that do not read their answer, and leaves alone an
 //! answer that comes slowly because whoever gives it takes time.
 
+use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,53 +22,96 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tracing::debug;
 
+use crate::peer::Peer;
+use crate::places::Place;
 use crate::server::Limits;
+use crate::stall::WriteTimeout;
 use crate::tasks::Tasks;
 
-/// Answers the requests of a connection until either side ends it, it is idle for too long, or the server stops.
-pub(crate) async fn serve<I>(io: I, router: Router, tasks: Tasks, limits: Limits)
+/// Answers the requests of a connection until either side ends it, it is idle for too long, its place is wanted by
+/// another while it is idle, or the server stops.
+pub(crate) async fn serve<I>(io: I, peer: Peer, place: &Place, router: Router, tasks: Tasks, limits: &Limits)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Activity::default();
-    let service = service_fn(|request: Request<Incoming>| {
-        let under_way = activity.begin();
-        let (answer, activity) = (router.clone().oneshot(request), activity.clone());
+    let (under_way, activity) = (UnderWay::default(), Activity::default());
+    place.watch(under_way.0.subscribe());
+    let peer = Arc::new(peer);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&peer));
+        let (counted, waiting) = (under_way.count(), activity.wait());
+        let answer = router.clone().oneshot(request);
         async move {
-            let answer = answer.await;
-            drop(under_way);
-            answer.map(|answer| answer.map(|body| AnswerBody { body, activity, under_way: None }))
+            let answer = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, counted, waiting)))
         }
     });
     let builder = builder(tasks.clone(), limits.head_timeout);
-    let mut connection =
-        pin!(builder.serve_connection(TokioIo::new(Watched { io, activity: activity.clone() }), service));
-    tokio::select! {
+    let io = Watched { io: WriteTimeout::new(io, limits.write_timeout), activity: activity.clone() };
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let last_words = tokio::select! {
         ended = connection.as_mut() => {
             if let Err(error) = ended {
                 debug!(%error, "a connection broke off");
             }
             return;
         }
-        () = tasks.stopping().cancelled() => {}
-        () = activity.none_for(limits.head_timeout) => {}
-    }
+        () = tasks.stopping().cancelled() => LAST_WORDS,
+        () = activity.none_for(limits.head_timeout) => LAST_WORDS,
+        () = place.wanted() => MOMENT,
+    };
     connection.as_mut().graceful_shutdown();
     tokio::select! {
+        biased;
         // How it ends no longer matters.
         _ = connection.as_mut() => {}
-        () = activity.none_for(LAST_WORDS) => {}
+        () = activity.none_for(last_words) => {}
     }
 }
 
 fn builder(tasks: Tasks, head_timeout: Duration) -> Builder<Tasks> {
     let mut builder = Builder::new(tasks);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(MAX_HEAD);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEADER_LIST).max_concurrent_streams(MAX_STREAMS);
+    // Streams that are reset as soon as they are opened end the connection; that is hyper's own limit.
     builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(WINDOW)
+        .max_send_buf_size(MAX_UNSENT);
+    builder
+}
+
+/// Counts the requests whose answer has not been handed over whole: for whoever gives away places.
+struct UnderWay(watch::Sender<usize>);
+
+impl UnderWay {
+    /// Counts one more until the guard is dropped.
+    fn count(&self) -> Counted {
+        self.0.send_modify(|count| *count += 1);
+        Counted(self.0.clone())
+    }
+}
+
+impl Default for UnderWay {
+    fn default() -> Self {
+        Self(watch::Sender::new(0))
+    }
+}
+
+struct Counted(watch::Sender<usize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 /// What goes on on a connection. Clones watch the same one.
@@ -76,19 +120,21 @@ struct Activity(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Requests that wait for something else than their caller.
-    under_way: AtomicUsize,
-    /// Whether the caller does not take what is sent.
-    is_blocked: AtomicBool,
-    /// Grows with each request that ends and with all that is written.
+    /// Requests that wait for something else than their client.
+    waiting: AtomicUsize,
+    /// Grows with each of their waits that ends and with all that is written.
     events: AtomicUsize,
 }
 
 impl Activity {
     /// A request waits until the guard is dropped.
-    fn begin(&self) -> UnderWay {
-        self.0.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(self.clone())
+    fn wait(&self) -> Waiting {
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(self.clone())
+    }
+
+    fn something_happened(&self) {
+        self.0.events.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Resolves when nothing has gone on for so long; at the latest after twice that.
@@ -96,35 +142,35 @@ impl Activity {
         loop {
             let before = self.0.events.load(Ordering::Relaxed);
             tokio::time::sleep(limit).await;
-            let waits = self.0.under_way.load(Ordering::Relaxed) > 0 && !self.0.is_blocked.load(Ordering::Relaxed);
-            if !waits && self.0.events.load(Ordering::Relaxed) == before {
+            if self.0.waiting.load(Ordering::Relaxed) == 0 && self.0.events.load(Ordering::Relaxed) == before {
                 return;
             }
         }
     }
-
-    fn wrote(&self, written: &Poll<io::Result<usize>>) {
-        self.0.is_blocked.store(written.is_pending(), Ordering::Relaxed);
-        self.0.events.fetch_add(usize::from(written.is_ready()), Ordering::Relaxed);
-    }
 }
 
-struct UnderWay(Activity);
+struct Waiting(Activity);
 
-impl Drop for UnderWay {
+impl Drop for Waiting {
     fn drop(&mut self) {
-        let counts = &self.0.0;
-        counts.events.fetch_add(1, Ordering::Relaxed);
-        counts.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.something_happened();
+        self.0.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The body of an answer. Its request is under way as long as more of it is waited for; whether the caller takes what
-/// is there shows in what is written.
+/// The body of an answer. Its request waits as long as more of it is to come; whether the client takes what is there
+/// shows in what is written.
 struct AnswerBody {
     body: Body,
     activity: Activity,
-    under_way: Option<UnderWay>,
+    waiting: Option<Waiting>,
+    _counted: Counted,
+}
+
+impl AnswerBody {
+    fn new(body: Body, counted: Counted, waiting: Waiting) -> Self {
+        Self { body, activity: waiting.0.clone(), waiting: None, _counted: counted }
+    }
 }
 
 impl HttpBody for AnswerBody {
@@ -137,9 +183,9 @@ impl HttpBody for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_ready() {
-            self.under_way = None;
-        } else if self.under_way.is_none() {
-            self.under_way = Some(self.activity.begin());
+            self.waiting = None;
+        } else if self.waiting.is_none() {
+            self.waiting = Some(self.activity.wait());
         }
         polled
     }
@@ -153,7 +199,7 @@ impl HttpBody for AnswerBody {
     }
 }
 
-/// A connection whose writes are watched.
+/// A connection whose writes are noticed.
 struct Watched<I> {
     io: I,
     activity: Activity,
@@ -172,7 +218,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
 impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.activity.wrote(&written);
+        if written.is_ready() {
+            self.activity.something_happened();
+        }
         written
     }
 
@@ -182,7 +230,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(context, pieces);
-        self.activity.wrote(&written);
+        if written.is_ready() {
+            self.activity.something_happened();
+        }
         written
     }
 
@@ -204,6 +254,14 @@ const MAX_HEAD: usize = 64 * 1024;
 /// The longest list of headers of an HTTP/2 request, in bytes.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// Requests at once on one HTTP/2 connection.
-const MAX_STREAMS: u32 = 250;
+const MAX_STREAMS: u32 = 128;
+/// What an HTTP/2 connection may send of bodies that nobody has read yet, in bytes.
+const WINDOW: u32 = 256 * 1024;
+/// What is kept of an answer that an HTTP/2 client does not take yet, in bytes.
+const MAX_UNSENT: usize = 64 * 1024;
+/// Finds out that the other end of an HTTP/2 connection is gone while it waits for an answer.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long an answer may take to be sent when the connection is wound up and nothing else is under way.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The same when somebody else wants the place.
+const MOMENT: Duration = Duration::from_millis(10);

@@ -28,6 +28,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
 use http::request::Parts;
@@ -44,8 +45,9 @@ use self::in_vain::InVain;
 use self::upload::{Attempt, Room, Upload};
 use self::upstream::Upstream;
 use crate::app::App;
-use crate::caller::Caller;
+use crate::caller::{self, Caller};
 use crate::problem::Problem;
+use crate::request_id::{REQUEST_ID, RequestId};
 use crate::server::Limits;
 use crate::tasks::Tasks;
 
@@ -56,12 +58,13 @@ pub(crate) struct Proxy {
     room: Room,
 }
 
-/// The routes, for bodies of any length.
+/// The routes, for callers only and for bodies of any length.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(app: &Arc<App>, proxy: &Arc<Proxy>) -> Router<S> {
     Router::new()
         .route("/proxy/{key}", any(forward))
         .route("/proxy/{key}/", any(forward))
         .route("/proxy/{key}/{*path}", any(forward))
+        .layer(from_fn_with_state(Arc::clone(app), caller::require_caller))
         .with_state((Arc::clone(app), Arc::clone(proxy)))
 }
 
@@ -145,6 +148,9 @@ impl Call {
         let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
         parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
         headers::to_api(&mut parts, !body.is_end_stream());
+        if let Some(id) = parts.extensions.get::<RequestId>() {
+            parts.headers.insert(REQUEST_ID, id.header());
+        }
         parts.version = Version::default();
         // Those of the caller's connection are of no use on another one.
         parts.extensions.clear();

@@ -3,18 +3,29 @@
 #![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
 
 mod addresses;
+mod audits;
+mod auth;
 mod browsers;
 mod callers;
+mod certificates;
+mod client_certificates;
 mod connections;
 mod fakes;
+mod floods;
 mod health;
 mod lists;
+mod metrics;
 mod manage;
+mod peers;
+mod oauth2;
 mod permissions;
 mod problems;
 mod proxy;
 mod raw;
+mod request_ids;
 mod secrets;
 mod stopping;
+mod tls;
+mod tls_reload;
 mod tokens;
 mod world;

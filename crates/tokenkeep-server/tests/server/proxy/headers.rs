@@ -43,6 +43,7 @@ async fn what_is_for_the_api_reaches_it_and_nothing_of_who_the_caller_is() {
         assert_eq!(number(&seen), 1);
         let mut headers = seen.headers;
         headers.remove("authorization");
+        assert_eq!(headers.remove("x-request-id").unwrap().len(), 32);
         assert_eq!(
             listed(&headers),
             [
@@ -70,6 +71,7 @@ async fn what_is_for_the_api_reaches_it_and_nothing_of_who_the_caller_is() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let mut headers = api.seen().pop().unwrap().headers;
     headers.remove("authorization");
+    headers.remove("x-request-id");
     let host = format!("host: {}", api.address);
     assert_eq!(listed(&headers), [&*host, "transfer-encoding: chunked", "via: 1.1 tokenkeep"]);
     world.end().await;

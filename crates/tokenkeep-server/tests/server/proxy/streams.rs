@@ -152,6 +152,7 @@ async fn an_api_that_falls_silent_in_its_answer_is_cut_off() {
 /// So short that a connection which seems idle is cut in the test.
 fn impatient(setup: &mut Setup) {
     setup.limits.head_timeout = Duration::from_millis(300);
+    setup.limits.write_timeout = Duration::from_millis(300);
 }
 
 #[tokio::test]

@@ -1,0 +1,166 @@
+//! Every answer of the token endpoint that is no token, in the words of RFC 6749 section 5.2.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use tokenkeep_api::{OAuthError, ProblemCode};
+
+use crate::problem::Problem;
+
+/// Why there is no token.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    word: Word,
+    status: StatusCode,
+    description: Cow<'static, str>,
+    /// In seconds.
+    retry_after: Option<u64>,
+}
+
+/// What a client's code looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    InvalidRequest,
+    InvalidClient,
+    /// A person must log in again: asking again is in vain.
+    InvalidGrant,
+    InvalidScope,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    /// This and the next are of section 4.1.2.1: the endpoint's own list has no words for its own trouble.
+    TemporarilyUnavailable,
+    ServerError,
+}
+
+impl Word {
+    pub(super) fn because(self, description: &'static str) -> Refusal {
+        Refusal { word: self, status: self.status(), description: description.into(), retry_after: None }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidScope => "invalid_scope",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::ServerError => "server_error",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidRequest
+            | Self::InvalidGrant
+            | Self::InvalidScope
+            | Self::UnauthorizedClient
+            | Self::UnsupportedGrantType => StatusCode::BAD_REQUEST,
+            Self::InvalidClient => StatusCode::UNAUTHORIZED,
+            Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl Refusal {
+    /// The same where what is wrong can only be the name of the key.
+    pub(super) fn of_key(problem: Problem) -> Self {
+        let refusal = Self::from(problem);
+        match refusal.word {
+            Word::InvalidRequest => Self { word: Word::InvalidScope, ..refusal },
+            _ => refusal,
+        }
+    }
+
+    fn new(status: StatusCode, problem: tokenkeep_api::Problem) -> Self {
+        let (word, status) = match problem.code {
+            ProblemCode::InvalidRequest => (Word::InvalidRequest, status),
+            ProblemCode::Unauthenticated => (Word::InvalidClient, StatusCode::UNAUTHORIZED),
+            ProblemCode::Forbidden => (Word::UnauthorizedClient, StatusCode::BAD_REQUEST),
+            ProblemCode::UnknownKey => (Word::InvalidScope, StatusCode::BAD_REQUEST),
+            ProblemCode::LoginRequired => (Word::InvalidGrant, StatusCode::BAD_REQUEST),
+            ProblemCode::Unavailable => (Word::TemporarilyUnavailable, status),
+            ProblemCode::Refused | ProblemCode::Internal | ProblemCode::Unknown => (Word::ServerError, status),
+        };
+        Self { word, status, description: problem.detail.into(), retry_after: problem.retry_after }
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::new(problem.status(), problem.into_body())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = OAuthError {
+            error: self.word.as_str().to_owned(),
+            error_description: Some(self.description.chars().map(allowed).collect()),
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"tokenkeep\""));
+        }
+        response
+    }
+}
+
+/// Puts what was answered on the way to the endpoint into the same words.
+pub(super) async fn in_words_of_oauth(mut answer: Response) -> Response {
+    let Some(problem) = answer.extensions_mut().remove::<tokenkeep_api::Problem>() else { return answer };
+    let mut refused = Refusal::new(answer.status(), problem).into_response();
+    if let Some(methods) = answer.headers_mut().remove(ALLOW) {
+        refused.headers_mut().insert(ALLOW, methods);
+    }
+    refused
+}
+
+/// The characters that a description may have (RFC 6749 section 5.2).
+fn allowed(c: char) -> char {
+    match c {
+        '"' => '\'',
+        '\\' => '/',
+        ' '..='~' => c,
+        _ => '?',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokenkeep::{Code, Error};
+
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_engine_has_a_word_and_a_status() {
+        let found = Code::TABLE.map(|(code, ..)| {
+            let refusal = Refusal::from(Problem::from(Error::new(code, "it happened")));
+            (refusal.word.as_str(), refusal.status.as_u16())
+        });
+        assert_eq!(
+            found,
+            [
+                ("invalid_request", 400),
+                ("invalid_client", 401),
+                ("unauthorized_client", 400),
+                ("invalid_scope", 400),
+                ("invalid_grant", 400),
+                ("server_error", 502),
+                ("temporarily_unavailable", 503),
+                ("server_error", 500),
+            ]
+        );
+    }
+}
