@@ -90,7 +90,10 @@ async fn a_request_that_breaks_off_is_never_taken_for_a_whole_one() {
     let api = Api::start(move |request| {
         let lengths = lengths.clone();
         async move {
-            lengths.send(length(request.into_body()).await).await.unwrap();
+            let mut body = request.into_body();
+            assert_eq!(next(&mut body).await.as_deref(), Some("text"));
+            lengths.send(Some(4)).await.unwrap();
+            lengths.send(length(body).await).await.unwrap();
             status(200)
         }
     })
@@ -101,6 +104,7 @@ async fn a_request_that_breaks_off_is_never_taken_for_a_whole_one() {
         words.send(data("text")).await.unwrap();
         let mut asking = JoinSet::new();
         asking.spawn(http.request(Request::post(world.url("/proxy/api/")).body(body).unwrap()));
+        assert_eq!(read.recv().await.unwrap(), Some(4));
         words.send(Err("the caller stumbles")).await.unwrap();
         assert_eq!(read.recv().await.unwrap(), None);
         asking.join_next().await.unwrap().unwrap().unwrap_err();
