@@ -35,6 +35,7 @@ mod hand_out;
 mod metrics;
 mod observe;
 mod openapi;
+mod proxy;
 mod rate;
 mod request_id;
 mod routes;

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use tokenkeep::{Code, Error, Key};
 use tokenkeep_api::ProblemCode;
 
@@ -81,6 +81,21 @@ impl Problem {
         Self::new(Code::Unavailable, detail.to_owned())
     }
 
+    /// An API did not answer, or not in a way that could be passed on.
+    pub(crate) fn bad_gateway(detail: String) -> Self {
+        Self::new(Code::Unavailable, detail).with_status(StatusCode::BAD_GATEWAY)
+    }
+
+    /// An API did not answer in time.
+    pub(crate) fn gateway_timeout(detail: String) -> Self {
+        Self::new(Code::Unavailable, detail).with_status(StatusCode::GATEWAY_TIMEOUT)
+    }
+
+    /// The caller did not send its request in time.
+    pub(crate) fn request_timeout(detail: String) -> Self {
+        Self::invalid(detail).with_status(StatusCode::REQUEST_TIMEOUT)
+    }
+
     /// A handler panicked.
     pub(crate) fn broken() -> Self {
         Self::new(Code::Internal, "a fault of the server; its log says more".to_owned())
@@ -117,7 +132,8 @@ impl Problem {
         Self { status, ..self }
     }
 
-    fn with_key(mut self, key: &str) -> Self {
+    /// The same, about the token of this key.
+    pub(crate) fn with_key(mut self, key: &str) -> Self {
         self.body.key = Some(key.to_owned());
         self
     }
@@ -154,12 +170,14 @@ impl From<PathRejection> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (retry_after, allow) = (self.body.retry_after, self.allow);
+        let code = HeaderValue::from_static(self.body.code.as_str());
         let mut response = (self.status, Json(&self.body)).into_response();
         // For the log, and for a protocol that has words of its own; else they would have to read the body.
         response.extensions_mut().insert(self.body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(TOKENKEEP_PROBLEM, code);
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
@@ -215,6 +233,8 @@ pub(crate) fn example(code: Code, detail: &str, key: Option<String>) -> tokenkee
     tokenkeep_api::Problem { key, ..problem.into_body() }
 }
 
+/// Has the code of a problem. No answer of an API that is passed on has it, so it tells whose an answer is.
+pub(crate) const TOKENKEEP_PROBLEM: HeaderName = HeaderName::from_static("tokenkeep-problem");
 /// When to try again if nobody said it.
 const SOON: Duration = Duration::from_secs(1);
 const MAX_REPEATED: usize = 40;

@@ -33,12 +33,13 @@ use crate::browser::{self, Reach};
 use crate::caller;
 use crate::observe::observe;
 use crate::problem::Problem;
+use crate::proxy::{self, Proxy};
 use crate::server::Limits;
 
 pub(crate) use self::health::Health;
 
 /// All routes, for a listener of this reach.
-pub(crate) fn router(app: &Arc<App>, reach: Reach, limits: &Limits) -> Router {
+pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &Limits) -> Router {
     let audited = |action| from_fn_with_state((Arc::clone(app), action), audit::audited);
     let for_callers = Router::new()
         .route("/tokens", only_get(list::list))
@@ -81,6 +82,7 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach, limits: &Limits) -> Router {
         .merge(for_everybody)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(limits.body_timeout, body::bound))
+        .merge(proxy::routes(app, proxy))
         .merge(auth::routes(app))
         .layer(from_fn_with_state(reach, browser::refuse_foreign))
         .merge(oauth2::routes(reach, limits))

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::listen::{Access, Listener, PassedSocket};
 use crate::metrics::Room;
 use crate::places::Places;
+use crate::proxy::Proxy;
 use crate::routes;
 use crate::tasks::Tasks;
 use crate::tls::Tls;
@@ -76,6 +77,11 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// How long the body of a request may take to come where it is read whole.
     pub body_timeout: Duration,
+    /// How long it may take to connect to an API for a caller of `/proxy`, names and encryption included.
+    pub api_connect_timeout: Duration,
+    /// How long such an API may be silent: before its answer, and in each pause of it. At most twice that if
+    /// something came meanwhile.
+    pub api_timeout: Duration,
     /// How long a write of an answer may be stuck because the client does not read.
     pub write_timeout: Duration,
     /// How many connections of one listener are served at once. Those without a request give way to new ones; when all
@@ -91,6 +97,9 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            api_connect_timeout: Duration::from_secs(10),
+            // Language models think for minutes before they say a word.
+            api_timeout: Duration::from_mins(5),
             write_timeout: Duration::from_secs(30),
             max_connections: 1024,
             max_connections_per_address: 1024 / SHARE,
@@ -181,16 +190,19 @@ impl Server {
             let stopping = tasks.stopping().clone();
             tasks.spawn(stopping.run_until_cancelled_owned(tls.follow()));
         }
+        let proxy = Arc::new(Proxy::new(tasks.clone(), &limits));
         let mut rooms = Vec::with_capacity(listeners.len());
         for listener in listeners {
             // Each has its own, so that whoever fills a port does not shut out those who come by the socket.
             let places = Arc::new(Places::new(&limits));
             info!(address = %listener.address(), "listening");
             rooms.push(Room { address: listener.address().to_string(), places: Arc::clone(&places) });
-            let router = routes::router(&app, listener.reach(), &limits);
+            let router = routes::router(&app, &proxy, listener.reach(), &limits);
             tasks.spawn(accept(listener, router, tasks.clone(), places, limits.clone()));
         }
         app.metrics.listening(rooms);
+        // Its connections are to end with the last request.
+        drop(proxy);
         shutdown.await;
         info!("stopping: requests under way are finished, new ones are not accepted");
         if !tasks.stop(limits.drain_timeout).await {

@@ -23,6 +23,7 @@ mod peers;
 mod oauth2;
 mod permissions;
 mod problems;
+mod proxy;
 mod raw;
 mod request_ids;
 mod secrets;
