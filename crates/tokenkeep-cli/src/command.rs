@@ -136,6 +136,7 @@ impl Command {
             | Self::Key(_)
             | Self::Serve(_)
             | Self::Dev(_)
+            | Self::Openapi(_)
             | Self::Completions(_)
             | Self::Openapi(_)
             | Self::Man(_) => false,
