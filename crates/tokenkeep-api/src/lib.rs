@@ -6,6 +6,11 @@
 //!
 //! Times are RFC 3339 in UTC with whole seconds, rounded down. Lengths of time are whole seconds: rounded down where
 //! they say how long something is still good, rounded up where they say how long to wait.
+//!
+//! With the feature `client` there is a client with a method for each route.
+
+#[cfg(feature = "client")]
+pub mod client;
 
 mod cleanup;
 mod credentials;

@@ -8,6 +8,7 @@ mod credentials;
 mod dev;
 mod exec;
 mod get;
+mod key;
 mod man;
 mod refresh;
 mod request;
@@ -43,6 +44,8 @@ pub(crate) struct GlobalArgs {
     /// The configuration file [default: the first that is there, see `tokenkeep --help`]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) config: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "config", help = SERVER_HELP)]
+    pub(crate) server: Option<String>,
 }
 
 // What each does is said at its arguments.
@@ -59,6 +62,7 @@ enum Command {
     Credentials(credentials::CredentialsArgs),
     Config(config::ConfigArgs),
     Store(store::StoreArgs),
+    Key(key::KeyArgs),
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
@@ -69,6 +73,9 @@ impl Cli {
     /// Does what the arguments say.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let global = &self.global;
+        if global.server.is_some() && !self.command.asks_a_broker() {
+            return Err(Failure::usage("this command asks no server", "leave out --server"));
+        }
         match self.command {
             Command::Get(args) => one_shot(get::run(global, args)),
             Command::Exec(args) => {
@@ -84,13 +91,14 @@ impl Cli {
             Command::Credentials(args) => one_shot(credentials::run(global, args)),
             Command::Config(args) => one_shot(config::run(global, args)),
             Command::Store(args) => one_shot(store::run(global, args)),
+            Command::Key(args) => key::run(&args),
             Command::Serve(args) => {
                 let default = match args.log_format {
                     // Where it listens and that it stops is said without the log.
                     LogFormat::Text => "info,tokenkeep_server::server=warn",
                     LogFormat::Json => "info",
                 };
-                logging::init(default, args.log_format);
+                let _log_end = logging::init_in_background(default, args.log_format);
                 block_on(Builder::new_multi_thread(), serve::run(global, args))
             }
             Command::Dev(args) => {
@@ -100,6 +108,30 @@ impl Cli {
             }
             Command::Completions(args) => completions::run(&args),
             Command::Man(args) => man::run(&args),
+        }
+    }
+}
+
+impl Command {
+    /// Whether a server can do it as well as this process.
+    fn asks_a_broker(&self) -> bool {
+        match self {
+            Self::Get(_)
+            | Self::Exec(_)
+            | Self::Status(_)
+            | Self::Refresh(_)
+            | Self::Request(_)
+            | Self::Clear(_)
+            | Self::Cleanup(_)
+            | Self::Stats(_)
+            | Self::Credentials(_) => true,
+            Self::Config(_)
+            | Self::Store(_)
+            | Self::Key(_)
+            | Self::Serve(_)
+            | Self::Dev(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }
@@ -119,6 +151,8 @@ fn block_on<T>(mut builder: Builder, action: impl Future<Output = Result<T, Fail
     outcome
 }
 
+const SERVER_HELP: &str =
+    "Have a running `tokenkeep serve` do it: http://…, https://… or unix:/path [default: $TOKENKEEP_SERVER]";
 const AFTER_HELP: &str = "\
 First steps:
   tokenkeep dev             see it work; nothing is needed
@@ -135,6 +169,12 @@ The configuration is the first of these that is there:
   $XDG_CONFIG_HOME/tokenkeep/tokenkeep.toml, else ~/.config/tokenkeep/tokenkeep.toml
   /etc/tokenkeep/tokenkeep.toml
 
+With --server or $TOKENKEEP_SERVER a running `tokenkeep serve` does what these commands ask for, and no
+configuration is read: get, exec, status, refresh, request, clear, cleanup, stats, credentials. The key
+for it is $TOKENKEEP_API_KEY, or stands in the file $TOKENKEEP_API_KEY_FILE. $TOKENKEEP_CA_FILE names
+certificates (PEM) to trust in place of the system's; TOKENKEEP_INSECURE=true allows http:// to other
+machines.
+
 Unless it names a store, tokens are kept in a SQLite file of its own in $XDG_STATE_HOME/tokenkeep,
 else in ~/.local/state/tokenkeep; with a configuration below /etc in /var/lib/tokenkeep.
 
@@ -142,7 +182,8 @@ Exit codes:
   0  done                              5  a person must log in again
   1  a fault of tokenkeep              6  the issuer refuses: fix configuration or credentials
   2  wrong arguments or configuration  7  unavailable now: try later
-  4  no such provider or account       10, 11  request: the API answered 4xx, 5xx
+  4  no such provider or account       8, 9  the server does not allow it, or does not know the key
+                                       10, 11  request: the API answered 4xx, 5xx
                                        130, 143  ended by a signal
 
 Data goes to stdout, all else to stderr. RUST_LOG sets the level of the log, e.g. RUST_LOG=info;

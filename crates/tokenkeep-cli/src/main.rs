@@ -9,6 +9,7 @@
 //! Each command is one file in `command/`: its arguments, its help, its action. The environment and the terminal are
 //! read here and nowhere below.
 
+mod broker;
 mod command;
 mod context;
 mod duration;
@@ -18,6 +19,7 @@ mod input;
 mod logging;
 mod oneshot;
 mod output;
+mod remote;
 mod shell;
 mod signals;
 

@@ -1,31 +1,38 @@
-//! A command that does one thing with a manager and ends.
+//! A command that does one thing by a broker and ends.
 //!
-//! The hard problem is the end: a flight may be under way whose refresh token is spent by the time the answer comes.
-//! So whatever happens, an error or a signal included, the manager is stopped before the process ends, which waits for
-//! flights and saves what they bring.
+//! The hard problem is the end: where the broker is this process, a flight may be under way whose refresh token is spent
+//! by the time the answer comes. So whatever happens, an error or a signal included, the manager is stopped before the
+//! process ends, which waits for flights and saves what they bring. A server sees to that itself.
 
-use tokenkeep::{Error, TokenManager};
+use tokenkeep::Error;
 
+use crate::broker::Broker;
 use crate::command::GlobalArgs;
 use crate::context::Context;
 use crate::exit::{self, Failure};
 use crate::output;
+use crate::remote;
 use crate::signals::Signals;
 
-/// Does something with a manager of the configuration, without background work.
+/// Does something by the server that is named, else with a manager of the configuration, without background work.
 ///
 /// `Ok` holds what the manager says at its end: an error there means that a token is not saved.
 pub(crate) async fn run(
     global: &GlobalArgs,
-    action: impl AsyncFnOnce(&TokenManager) -> Result<(), Failure>,
+    action: impl AsyncFnOnce(Broker<'_>) -> Result<(), Failure>,
 ) -> Result<Result<(), Error>, Failure> {
     let mut signals = Signals::install()?;
+    if let Some(client) = remote::client(global)? {
+        tracing::debug!(server = %client.server(), "asking a server");
+        signals.or(action(Broker::Remote(&client))).await??;
+        return Ok(Ok(()));
+    }
     let context = signals.or(Context::load(global)).await??;
     if tracing::enabled!(tracing::Level::WARN) {
         context.config.warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
     }
     let manager = signals.or(context.manager()).await??;
-    let outcome = signals.or(action(&manager)).await;
+    let outcome = signals.or(action(Broker::Local(&manager))).await;
     let stopped = signals.finish(manager.close()).await?;
     let failure = match outcome {
         Ok(Ok(())) => return Ok(stopped),

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use tokenkeep::{Code, Error};
+use tokenkeep_api::TokenAnswer;
 
 use crate::exit::Failure;
 
@@ -72,6 +73,13 @@ pub(crate) fn next(advice: &str) {
 /// Says what is not as it should be, though it works.
 pub(crate) fn warning(what: &str) {
     labelled("warning", AnsiColor::Yellow, what);
+}
+
+/// Says what is not as it should be though there is this token.
+pub(crate) fn warnings_of(token: &TokenAnswer) {
+    for told in &token.warnings {
+        warning(&format!("{}: {}", token.key, told.detail));
+    }
 }
 
 fn labelled(label: &str, color: AnsiColor, text: &str) {

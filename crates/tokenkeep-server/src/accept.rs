@@ -5,41 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::connection::serve;
 use crate::listen::{Listener, Stream};
+use crate::peer::Peer;
+use crate::places::{Place, Places};
 use crate::server::Limits;
 use crate::tasks::Tasks;
 
 /// Accepts connections of one address. Ends, and gives up the address, when the server begins to stop.
-pub(crate) async fn accept(
-    listener: Listener,
-    router: Router,
-    tasks: Tasks,
-    connections: Arc<Semaphore>,
-    limits: Limits,
-) {
+pub(crate) async fn accept(listener: Listener, router: Router, tasks: Tasks, places: Arc<Places>, limits: Limits) {
     let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             () = tasks.stopping().cancelled() => return,
-            accepted = next(&listener, &connections) => accepted,
+            accepted = next(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, permit)) => {
+            Ok((stream, peer, Some(place))) => {
                 is_failing = false;
-                let (router, limits, inner) = (router.clone(), limits.clone(), tasks.clone());
-                tasks.spawn(async move {
-                    match stream {
-                        Stream::Tcp(stream) => serve(stream, router, inner, limits).await,
-                        #[cfg(unix)]
-                        Stream::Unix(stream) => serve(stream, router, inner, limits).await,
-                    }
-                    drop(permit);
-                });
+                tasks.spawn(connect(stream, peer, place, router.clone(), tasks.clone(), limits.clone()));
             }
+            Ok((_, peer, None)) => debug!(?peer, "an address has its part of the connections; one more is closed"),
             Err(error) if is_of_one_connection(&error) => {}
             // Mostly no file descriptors left; they come back as connections end.
             Err(error) => {
@@ -56,12 +44,35 @@ pub(crate) async fn accept(
     }
 }
 
-/// Waits for room after, not before: waiting for a connection must not take up room that another listener could use.
-/// So what cannot be served stays in the system's queue but for one.
-async fn next(listener: &Listener, connections: &Arc<Semaphore>) -> io::Result<(Stream, OwnedSemaphorePermit)> {
-    let stream = listener.accept().await?;
-    let permit = Arc::clone(connections).acquire_owned().await.map_err(io::Error::other)?;
-    Ok((stream, permit))
+/// Waits for a place after, not before: waiting for a connection must not take up what another could use. So what cannot
+/// be served stays in the system's queue but for one.
+async fn next(listener: &Listener, places: &Arc<Places>) -> io::Result<(Stream, Peer, Option<Place>)> {
+    let (stream, peer) = listener.accept().await?;
+    let place = places.take(peer.address).await?;
+    Ok((stream, peer, place))
+}
+
+/// A connection from its beginning, with TLS if it shall have it, to its end.
+async fn connect(stream: Stream, peer: Peer, place: Place, router: Router, tasks: Tasks, limits: Limits) {
+    match stream {
+        Stream::Tcp(stream, None) => serve(stream, peer, &place, router, tasks, &limits).await,
+        Stream::Tcp(stream, Some(tls)) => {
+            let handshake = tokio::select! {
+                () = tasks.stopping().cancelled() => return,
+                () = place.wanted() => return,
+                handshake = tokio::time::timeout(limits.head_timeout, tls.accept(stream)) => handshake,
+            };
+            match handshake {
+                Ok(Ok((stream, certificate))) => {
+                    serve(stream, Peer { certificate, ..peer }, &place, router, tasks, &limits).await;
+                }
+                Ok(Err(error)) => debug!(?peer, %error, "a TLS handshake failed"),
+                Err(_) => debug!(?peer, "a TLS handshake took too long"),
+            }
+        }
+        #[cfg(unix)]
+        Stream::Unix(stream) => serve(stream, peer, &place, router, tasks, &limits).await,
+    }
 }
 
 /// A connection that died in the queue says nothing about the next one.

@@ -12,6 +12,7 @@ use tokenkeep::{Code, Key, TokenHandle, TokenManager};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Caller, Callers};
+use crate::metrics::Metrics;
 use crate::problem::{Problem, shortened};
 use crate::routes::Health;
 
@@ -19,6 +20,7 @@ use crate::routes::Health;
 pub(crate) struct App {
     pub(crate) manager: TokenManager,
     pub(crate) stopping: CancellationToken,
+    pub(crate) metrics: Metrics,
     pub(crate) health: Health,
     access: ArcSwap<Access>,
 }
@@ -32,7 +34,13 @@ pub(crate) struct Access {
 
 impl App {
     pub(crate) fn new(manager: TokenManager, settings: &ServerSettings, stopping: CancellationToken) -> Self {
-        Self { manager, stopping, health: Health::default(), access: ArcSwap::from_pointee(Access::new(settings)) }
+        Self {
+            manager,
+            stopping,
+            metrics: Metrics::new(),
+            health: Health::default(),
+            access: ArcSwap::from_pointee(Access::new(settings)),
+        }
     }
 
     /// Who may ask now.

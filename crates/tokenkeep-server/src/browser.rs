@@ -20,6 +20,8 @@ use crate::problem::Problem;
 pub(crate) enum Reach {
     /// Everything on this machine, browsers too.
     Loopback,
+    /// Other machines, or this one by TLS: what DNS says of a name makes no page's origin of it.
+    Network,
     /// Who may open the file; no browser can.
     UnixSocket,
 }

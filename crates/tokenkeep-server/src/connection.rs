@@ -1,4 +1,4 @@
-//! One connection, HTTP/1.1 or HTTP/2 without TLS, from its first byte to its end.
+//! One connection, HTTP/1.1 or HTTP/2, from its first byte to its end.
 //!
 //! The hard problem is a client that connects and then does nothing, or little: it must not keep its place for ever,
 //! in whatever phase it stops. hyper's own timer covers the head of an HTTP/1 request only. So a connection is wound up
@@ -6,6 +6,7 @@
 //! clients that do not read their answer.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,16 +20,23 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tracing::debug;
 
+use crate::peer::Peer;
+use crate::places::Place;
 use crate::server::Limits;
+use crate::stall::WriteTimeout;
 use crate::tasks::Tasks;
 
-/// Answers the requests of a connection until either side ends it, it is idle for too long, or the server stops.
-pub(crate) async fn serve<I>(io: I, router: Router, tasks: Tasks, limits: Limits)
+/// Answers the requests of a connection until either side ends it, it is idle for too long, its place is wanted by
+/// another while it is idle, or the server stops.
+pub(crate) async fn serve<I>(io: I, peer: Peer, place: &Place, router: Router, tasks: Tasks, limits: &Limits)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let under_way = UnderWay::default();
-    let service = service_fn(|request: Request<Incoming>| {
+    place.watch(under_way.0.subscribe());
+    let peer = Arc::new(peer);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&peer));
         let counted = under_way.count();
         let answer = router.clone().oneshot(request);
         async move {
@@ -38,29 +46,41 @@ where
         }
     });
     let builder = builder(tasks.clone(), limits.head_timeout);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    tokio::select! {
+    let io = TokioIo::new(WriteTimeout::new(io, limits.write_timeout));
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let last_words = tokio::select! {
         ended = connection.as_mut() => {
             if let Err(error) = ended {
                 debug!(%error, "a connection broke off");
             }
             return;
         }
-        () = tasks.stopping().cancelled() => {}
-        () = under_way.none_for(limits.head_timeout) => {}
-    }
+        () = tasks.stopping().cancelled() => LAST_WORDS,
+        () = under_way.none_for(limits.head_timeout) => LAST_WORDS,
+        () = place.wanted() => Duration::ZERO,
+    };
     connection.as_mut().graceful_shutdown();
     tokio::select! {
+        biased;
         // How it ends no longer matters.
         _ = connection.as_mut() => {}
-        () = under_way.none_for(LAST_WORDS) => {}
+        () = under_way.none_for(last_words) => {}
     }
 }
 
 fn builder(tasks: Tasks, head_timeout: Duration) -> Builder<Tasks> {
     let mut builder = Builder::new(tasks);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout).max_buf_size(MAX_HEAD);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEADER_LIST).max_concurrent_streams(MAX_STREAMS);
+    // Streams that are reset as soon as they are opened end the connection; that is hyper's own limit.
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(WINDOW)
+        .max_send_buf_size(MAX_UNSENT);
     builder
 }
 
@@ -106,6 +126,12 @@ const MAX_HEAD: usize = 64 * 1024;
 /// The longest list of headers of an HTTP/2 request, in bytes.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// Requests at once on one HTTP/2 connection.
-const MAX_STREAMS: u32 = 250;
+const MAX_STREAMS: u32 = 128;
+/// What an HTTP/2 connection may send of bodies that nobody has read yet, in bytes.
+const WINDOW: u32 = 256 * 1024;
+/// What is kept of an answer that an HTTP/2 client does not take yet, in bytes.
+const MAX_UNSENT: usize = 64 * 1024;
+/// Finds out that the other end of an HTTP/2 connection is gone while it waits for an answer.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long an answer may take to be sent when the connection is wound up and nothing else is under way.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -1,8 +1,9 @@
-//! Hands out tokens over HTTP, on loopback ports and unix sockets.
+//! Hands out tokens over HTTP, on ports with TLS or without and on unix sockets.
 //!
 //! ```text
 //! server ─▶ listen ─▶ accept ─▶ connection ─▶ observe ─▶ browser ─▶ caller ─▶ routes ─▶ manager
-//!           (unix_socket)       (idle, drain)  (log,      (Host,     (who)       │ app: name ─▶ key, if allowed
+//!     (tls, unix_socket) (places)  (peer, idle,  (log,      (Host,     (who)       │ app: name ─▶ key, if allowed
+//!                                   drain, stall)
 //!                                              panic)     Origin)                ▼
 //!                                                                 answer ◀── or problem
 //! ```
@@ -17,15 +18,22 @@ mod server;
 mod accept;
 mod connection;
 mod listen;
+mod peer;
+mod places;
+mod stall;
 mod tasks;
+mod tls;
 #[cfg(unix)]
 mod unix_socket;
 
 mod app;
+mod audit;
 mod browser;
 mod caller;
+mod hand_out;
+mod metrics;
 mod observe;
-mod peer;
+mod request_id;
 mod routes;
 mod sight;
 mod sums;

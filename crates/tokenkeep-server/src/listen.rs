@@ -1,47 +1,76 @@
 //! Takes an address, or says why not and what to do about it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
-use tokenkeep::config::Listen;
+use tokenkeep::config::{Listen, ServerSettings};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::browser::Reach;
+use crate::peer::Peer;
+use crate::tls::Tls;
 #[cfg(unix)]
-use crate::unix_socket::{self, SocketFile};
+use crate::unix_socket::{self, SocketFile, SocketPlace};
 
 /// An address that is taken.
-#[derive(Debug)]
 pub(crate) struct Listener {
     address: Listen,
     socket: Socket,
 }
 
-#[derive(Debug)]
 enum Socket {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Option<Arc<Tls>>),
     #[cfg(unix)]
-    Unix(UnixListener, #[expect(dead_code, reason = "removes the file when it is dropped")] SocketFile),
+    /// With the file that is removed when it is dropped; none if somebody else made the socket.
+    Unix(UnixListener, Option<SocketFile>),
 }
 
 /// A connection that was accepted.
 pub(crate) enum Stream {
-    Tcp(TcpStream),
+    Tcp(TcpStream, Option<Arc<Tls>>),
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
+/// Who may connect to a unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// This user only.
+    Owner,
+    /// Every user of this machine: the kernel tells which.
+    Everybody,
+}
+
+impl Access {
+    /// Who may connect, where these are the callers.
+    pub(crate) fn of(settings: &ServerSettings) -> Self {
+        if settings.callers.iter().any(|caller| caller.uid.is_some()) { Self::Everybody } else { Self::Owner }
+    }
+
+    /// The mode of the file.
+    pub(crate) fn mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Everybody => 0o666,
+        }
+    }
+}
+
 impl Listener {
-    /// Takes an address.
-    pub(crate) async fn bind(address: &Listen) -> io::Result<Self> {
+    /// Takes an address. `tls` is for one with TLS, `access` for a unix socket.
+    pub(crate) async fn bind(address: &Listen, tls: Option<&Arc<Tls>>, access: Access) -> io::Result<Self> {
         let bound = match address {
-            Listen::Tcp(tcp) => bind_tcp(*tcp).await,
+            Listen::Tcp(tcp) => TcpListener::bind(tcp).await.and_then(|listener| Self::tcp(listener, None)),
+            Listen::Tls(tcp) => {
+                let listener = TcpListener::bind(tcp).await;
+                listener.and_then(|listener| Self::tcp(listener, tls.map(Arc::clone)))
+            }
             #[cfg(unix)]
-            Listen::Unix(path) => unix_socket::bind(path)
+            Listen::Unix(path) => unix_socket::bind(path, access)
                 .await
-                .map(|(listener, file)| Self { address: address.clone(), socket: Socket::Unix(listener, file) }),
+                .map(|(listener, file)| Self { address: address.clone(), socket: Socket::Unix(listener, Some(file)) }),
             #[cfg(not(unix))]
             Listen::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no unix sockets")),
         };
@@ -51,53 +80,64 @@ impl Listener {
         })
     }
 
+    /// One whose port is taken already.
+    pub(crate) fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let address = if tls.is_some() { Listen::Tls(address) } else { Listen::Tcp(address) };
+        Ok(Self { address, socket: Socket::Tcp(listener, tls) })
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> &Listen {
         &self.address
     }
 
+    /// The file of a unix socket that was made here.
+    #[cfg(unix)]
+    pub(crate) fn socket_file(&self) -> Option<&SocketPlace> {
+        match &self.socket {
+            Socket::Unix(_, file) => file.as_ref().map(SocketFile::place),
+            Socket::Tcp(..) => None,
+        }
+    }
+
     /// Who can connect to it.
     pub(crate) fn reach(&self) -> Reach {
-        match self.socket {
-            Socket::Tcp(_) => Reach::Loopback,
-            #[cfg(unix)]
-            Socket::Unix(..) => Reach::UnixSocket,
+        match &self.address {
+            Listen::Tcp(address) if address.ip().is_loopback() => Reach::Loopback,
+            Listen::Tcp(_) | Listen::Tls(_) => Reach::Network,
+            Listen::Unix(_) => Reach::UnixSocket,
         }
     }
 
     /// The next connection. Cancel safe.
-    pub(crate) async fn accept(&self) -> io::Result<Stream> {
+    pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match &self.socket {
-            Socket::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+            Socket::Tcp(listener, tls) => {
+                let (stream, peer) = listener.accept().await?;
                 // Without it answers are only later, not wrong.
                 stream.set_nodelay(true).ok();
-                Ok(Stream::Tcp(stream))
+                Ok((Stream::Tcp(stream, tls.clone()), Peer::at(peer.ip().to_canonical())))
             }
             #[cfg(unix)]
-            Socket::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+            Socket::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred()?.uid();
+                Ok((Stream::Unix(stream), Peer { uid: Some(uid), ..Peer::default() }))
+            }
         }
     }
-}
-
-async fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
-    if !address.ip().is_loopback() {
-        let why = "other machines could reach it; only loopback addresses and unix sockets are served";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-    }
-    let listener = TcpListener::bind(address).await?;
-    Ok(Listener { address: Listen::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener) })
 }
 
 fn advice(address: &Listen, kind: io::ErrorKind) -> Option<&'static str> {
     match (address, kind) {
-        (Listen::Tcp(_), io::ErrorKind::AddrInUse) => {
+        (Listen::Tcp(_) | Listen::Tls(_), io::ErrorKind::AddrInUse) => {
             Some("another process listens there: stop it, or choose another port with `listen` in [server]")
         }
-        (Listen::Tcp(_), io::ErrorKind::PermissionDenied) => {
+        (Listen::Tcp(_) | Listen::Tls(_), io::ErrorKind::PermissionDenied) => {
             Some("ports below 1024 need privileges: choose a higher one with `listen` in [server]")
         }
-        (Listen::Tcp(_), io::ErrorKind::AddrNotAvailable) => Some("this machine has no such address"),
+        (Listen::Tcp(_) | Listen::Tls(_), io::ErrorKind::AddrNotAvailable) => Some("this machine has no such address"),
         (Listen::Unix(_), io::ErrorKind::AddrInUse) => {
             Some("another process listens there: stop it, or choose another path with `listen` in [server]")
         }

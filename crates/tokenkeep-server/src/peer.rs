@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-/// What the operating system and TLS tell of the other end; a request cannot claim it.
+/// What the operating system and TLS tell of the other end; a request cannot claim it. Each request has it as an
+/// extension, an `Arc<Peer>`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Peer {
     /// Where it is; `None` on this machine's unix sockets.
@@ -11,4 +12,11 @@ pub(crate) struct Peer {
     pub(crate) uid: Option<u32>,
     /// The names in the certificate that it has shown, if one was asked for and it is good.
     pub(crate) certificate: Vec<String>,
+}
+
+impl Peer {
+    /// One of which nothing but its address is known.
+    pub(crate) fn at(address: IpAddr) -> Self {
+        Self { address: Some(address), ..Self::default() }
+    }
 }

@@ -77,6 +77,10 @@ impl Problem {
         Self::new(Code::Internal, "a fault of the server; its log says more".to_owned())
     }
 
+    pub(crate) fn code(&self) -> ProblemCode {
+        self.body.code
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -142,7 +146,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (retry_after, allow) = (self.body.retry_after, self.allow);
         let mut response = (self.status, Json(&self.body)).into_response();
-        // For a protocol that has words of its own.
+        // For the log, and for a protocol that has words of its own; else they would have to read the body.
         response.extensions_mut().insert(self.body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -1,4 +1,4 @@
-//! The file of a unix socket: for this user only, never somebody else's, gone at the end.
+//! The file of a unix socket: for those who may ask, never somebody else's, gone at the end.
 //!
 //! A process that was killed leaves its file behind, and the next one cannot bind until it is removed. Removed it may
 //! be only if nobody listens, which a connection attempt tells.
@@ -10,24 +10,52 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, fchmod};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
+use tracing::warn;
+
+use crate::listen::Access;
 
 /// Removes the file when it is dropped, unless another has taken its place.
 #[derive(Debug)]
-pub(crate) struct SocketFile {
+pub(crate) struct SocketFile(SocketPlace);
+
+/// Where the file is, and which one it is.
+#[derive(Debug, Clone)]
+pub(crate) struct SocketPlace {
     path: PathBuf,
     identity: (u64, u64),
 }
 
+impl SocketFile {
+    pub(crate) fn place(&self) -> &SocketPlace {
+        &self.0
+    }
+}
+
+impl SocketPlace {
+    /// Changes who may connect.
+    pub(crate) fn allow(&self, access: Access) {
+        if self.is_there()
+            && let Err(error) = fs::set_permissions(&self.path, Permissions::from_mode(access.mode()))
+        {
+            warn!(path = %self.path.display(), %error, "cannot change who may connect to the socket");
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        identity(&self.path).is_ok_and(|identity| identity == self.identity)
+    }
+}
+
 /// Listens at a path.
-pub(crate) async fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+pub(crate) async fn bind(path: &Path, access: Access) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path).await?;
     let socket = UnixSocket::new_stream()?;
     // On Linux the file gets the mode of the socket, so that there is no moment in which others could connect.
     // Elsewhere this fails, and the mode is set right after.
-    fchmod(&socket, Mode::RUSR | Mode::WUSR).ok();
+    fchmod(&socket, Mode::from_raw_mode(access.mode())).ok();
     socket.bind(path)?;
-    let file = SocketFile { path: path.to_owned(), identity: identity(path)? };
-    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    let file = SocketFile(SocketPlace { path: path.to_owned(), identity: identity(path)? });
+    fs::set_permissions(path, Permissions::from_mode(access.mode()))?;
     Ok((socket.listen(BACKLOG)?, file))
 }
 
@@ -52,9 +80,9 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+        if self.0.is_there() {
             // If it stays, the next one to listen there finds that nobody does.
-            fs::remove_file(&self.path).ok();
+            fs::remove_file(&self.0.path).ok();
         }
     }
 }

@@ -13,10 +13,8 @@
 //!
 //! Nothing ambient is read: variables come from the [`Environment`] that the caller passes.
 
-use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::task::Poll;
 
 use toml::de::DeTable;
@@ -27,7 +25,9 @@ use self::mask::Masked;
 use self::problem::Finding;
 pub use self::problem::{Color, Problem, Problems, Severity};
 pub use self::schema::schema;
+pub use self::server::{InvalidListen, Listen, ListenRefusal, TlsSettings};
 use self::syntax::Syntax;
+use crate::budget::Budget;
 use crate::environment::Environment;
 use crate::provider::Provider;
 use crate::seal::SealKey;
@@ -104,31 +104,14 @@ pub struct ServerSettings {
     pub callers: Vec<CallerSettings>,
     /// The provider whose accounts callers may name without it.
     pub default_provider: Option<String>,
-}
-
-/// An address that only this machine can reach.
-///
-/// ```
-/// use tokenkeep::config::Listen;
-///
-/// assert_eq!(Listen::Unix("/run/tokenkeep.sock".into()).to_string(), "unix:/run/tokenkeep.sock");
-/// assert_eq!(Listen::Tcp(([127, 0, 0, 1], 8640).into()).to_string(), "127.0.0.1:8640");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    /// A port of a loopback address.
-    Tcp(SocketAddr),
-    /// A unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
+    /// The certificate for addresses with TLS.
+    pub tls: Option<TlsSettings>,
+    /// Whether other machines may reach an address without TLS.
+    pub insecure: bool,
+    /// How many requests a caller may make in a time; `None`: any number.
+    pub requests: Option<Budget>,
+    /// How many connections a listener serves at once; `None` leaves it to the server.
+    pub max_connections: Option<usize>,
 }
 
 /// Reads a configuration file. Relative paths in it are taken from its folder.

@@ -1,6 +1,7 @@
 //! `tokenkeep cleanup`: throws out tokens that are long over.
 
 use clap::Args;
+use tokenkeep_api::CleanupAnswer;
 
 use super::GlobalArgs;
 use crate::exit::Failure;
@@ -20,10 +21,10 @@ pub(super) struct CleanupArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: CleanupArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
-        let removed = manager.cleanup().await?;
+    let stopped = oneshot::run(global, async |broker| {
+        let removed = broker.cleanup().await?;
         if args.json {
-            return output::json(&serde_json::json!({ "removed": removed }));
+            return output::json(&CleanupAnswer { removed });
         }
         output::talk(&format!("threw out {}", output::counted(removed, "token")));
         Ok(())

@@ -22,13 +22,12 @@ pub(super) struct ClearArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: ClearArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
-        let handle = manager.handle(&args.key)?;
-        handle.clear().await?;
+    let stopped = oneshot::run(global, async |broker| {
+        broker.clear(&args.key).await?;
         if args.json {
-            return output::json(&tokenkeep_server::answer::status(&handle.status().await));
+            return output::json(&broker.status(&args.key).await?);
         }
-        output::talk(&format!("{}: cleared; the next get obtains a new token", handle.key()));
+        output::talk(&format!("{}: cleared; the next get obtains a new token", args.key));
         Ok(())
     })
     .await?;

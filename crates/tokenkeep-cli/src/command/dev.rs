@@ -72,7 +72,7 @@ impl World {
         loop {
             attempts += 1;
             folder.write_config(&sandbox, world::free_port()?)?;
-            let context = Context::load(&GlobalArgs { config: Some(folder.config()) }).await?;
+            let context = Context::load(&GlobalArgs { config: Some(folder.config()), server: None }).await?;
             let manager = context.manager().await?;
             match serve::bind(&context.config.server, &manager).await {
                 Ok(server) => {

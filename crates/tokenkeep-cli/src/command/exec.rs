@@ -6,9 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use clap::Args;
-use tokenkeep::{Code, Demand, Error};
+use tokenkeep::{Code, Error};
 
 use super::GlobalArgs;
+use crate::broker::Need;
 use crate::duration;
 use crate::exit::Failure;
 use crate::oneshot;
@@ -42,13 +43,11 @@ pub(super) async fn prepare(global: &GlobalArgs, args: ExecArgs) -> Result<Comma
     let (name, arguments) = args.program.split_first().ok_or_else(|| Failure::usage("no program is named", NO_NAME))?;
     let mut program = Command::new(name);
     program.args(arguments);
-    let stopped = oneshot::run(global, async |manager| {
-        let handle = manager.handle(&args.key)?;
-        let answer = handle.get(Demand::default().with_min_valid(args.min_valid).with_max_wait(args.max_wait)).await?;
-        for warning in &answer.warnings {
-            output::warning(&format!("{}: {warning}", handle.key()));
-        }
-        program.env(&args.env, answer.token.expose_secret());
+    let stopped = oneshot::run(global, async |broker| {
+        let need = Need { min_valid: args.min_valid, max_wait: args.max_wait };
+        let token = broker.get(&args.key, need).await?;
+        output::warnings_of(&token);
+        program.env(&args.env, &token.access_token);
         Ok(())
     })
     .await?;

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokenkeep::{Answer, Code, Demand, Error, Token, TokenHandle};
+use reqwest::header::{HeaderName, HeaderValue};
+use tokenkeep::{Code, Error, Key};
+use tokenkeep_api::TokenAnswer;
 
 use super::GlobalArgs;
+use crate::broker::{Broker, Need, Way};
 use crate::duration;
 use crate::exit::Failure;
 use crate::oneshot;
@@ -56,13 +59,14 @@ enum Format {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: GetArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
-        let handle = manager.handle(&args.key)?;
-        let answer = answer(&handle, &args).await?;
-        for warning in &answer.warnings {
-            output::warning(&format!("{}: {warning}", handle.key()));
+    let stopped = oneshot::run(global, async |broker| {
+        if args.refresh || args.fallback {
+            refresh(broker, &args).await?;
         }
-        print(&handle, &answer, if args.json { Format::Json } else { args.format })
+        let need = Need { min_valid: args.min_valid, max_wait: args.max_wait };
+        let token = broker.get(&args.key, need).await?;
+        output::warnings_of(&token);
+        print(broker, &token, if args.json { Format::Json } else { args.format }).await
     })
     .await?;
     // The token is good all the same, and it has been printed.
@@ -70,31 +74,28 @@ pub(super) async fn run(global: &GlobalArgs, args: GetArgs) -> Result<(), Failur
     Ok(())
 }
 
-async fn answer(handle: &TokenHandle, args: &GetArgs) -> Result<Answer, Error> {
-    if args.refresh || args.fallback {
-        let refreshing =
-            async { if args.fallback { handle.refresh_by_fallback().await } else { handle.refresh().await } };
-        tokio::time::timeout(args.max_wait, refreshing).await.unwrap_or_else(|_| {
-            Err(Error::new(Code::Unavailable, format!("no new token within {}", duration::short(args.max_wait)))
-                .with_key(handle.key())
-                .with_next("try again, or allow a longer --max-wait"))
-        })?;
-    }
-    handle.get(Demand::default().with_min_valid(args.min_valid).with_max_wait(args.max_wait)).await
+async fn refresh(broker: Broker<'_>, args: &GetArgs) -> Result<(), Failure> {
+    let way = if args.fallback { Way::Fallback } else { Way::Usual };
+    let refreshed = tokio::time::timeout(args.max_wait, broker.refresh(&args.key, way)).await;
+    let in_time = refreshed.map_err(|_| {
+        let what = format!("no new token within {}", duration::short(args.max_wait));
+        let error = Error::new(Code::Unavailable, what).with_next("try again, or allow a longer --max-wait");
+        Failure::Error(Key::parse(&args.key).map_or(error.clone(), |key| error.with_key(&key)))
+    });
+    in_time?.map(drop)
 }
 
-fn print(handle: &TokenHandle, answer: &Answer, format: Format) -> Result<(), Failure> {
-    let token = &answer.token;
+async fn print(broker: Broker<'_>, token: &TokenAnswer, format: Format) -> Result<(), Failure> {
+    let secret = &token.access_token;
     match format {
-        Format::Token => output::data(token.expose_secret()),
-        Format::Header => output::data(&header(handle, token)?),
-        Format::Json => output::json(&tokenkeep_server::answer::token(handle.key(), answer)),
-        Format::Env => output::data(&format!("export TOKENKEEP_TOKEN={}", shell::word(token.expose_secret()))),
+        Format::Token => output::data(secret),
+        Format::Header => output::data(&line(&broker.header(token).await?)?),
+        Format::Json => output::json(token),
+        Format::Env => output::data(&format!("export TOKENKEEP_TOKEN={}", shell::word(secret))),
     }
 }
 
-fn header(handle: &TokenHandle, token: &Token) -> Result<String, Failure> {
-    let (name, value) = handle.header(token);
+fn line((name, value): &(HeaderName, HeaderValue)) -> Result<String, Failure> {
     let text = value.to_str().map_err(|error| Failure::internal("the token does not fit into a header", &error))?;
     let name = if name.as_str() == "authorization" { "Authorization" } else { name.as_str() };
     Ok(format!("{name}: {text}"))

@@ -1,8 +1,11 @@
 //! `tokenkeep refresh KEY`: obtains a new token now.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::GlobalArgs;
+use crate::broker::Way;
 use crate::duration;
 use crate::exit::Failure;
 use crate::oneshot;
@@ -26,16 +29,16 @@ pub(super) struct RefreshArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: RefreshArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
-        let handle = manager.handle(&args.key)?;
-        let token = if args.fallback { handle.refresh_by_fallback().await? } else { handle.refresh().await? };
+    let stopped = oneshot::run(global, async |broker| {
+        let status = broker.refresh(&args.key, if args.fallback { Way::Fallback } else { Way::Usual }).await?;
         if args.json {
-            return output::json(&tokenkeep_server::answer::status(&handle.status().await));
+            return output::json(&status);
         }
-        let life = token
-            .expires_in()
-            .map_or_else(|| "does not end".into(), |left| format!("good for {}", duration::short(left)));
-        output::talk(&format!("{}: obtained generation {}, {life}", handle.key(), token.generation()));
+        let life = match status.expires_in {
+            Some(left) => format!("good for {}", duration::short(Duration::from_secs(left))),
+            None => "does not end".to_owned(),
+        };
+        output::talk(&format!("{}: obtained generation {}, {life}", status.key, status.generation));
         Ok(())
     })
     .await?;

@@ -1,16 +1,17 @@
 //! `tokenkeep request KEY METHOD PATH`: sends a request to the API that a token is for.
 
+mod by_server;
 mod call;
 
 use std::time::Duration;
 
 use clap::Args;
 use reqwest::{Method, Response};
-use tokenkeep::provider::ApiBase;
-use tokenkeep::{Code, Demand, Error, Token, TokenHandle};
+use tokenkeep::{Code, Demand, Error, Token, TokenHandle, TokenManager};
 
 use self::call::Call;
 use super::GlobalArgs;
+use crate::broker::Broker;
 use crate::duration;
 use crate::exit::Failure;
 use crate::oneshot;
@@ -20,7 +21,9 @@ use crate::output;
 ///
 /// The path is added to the provider's `api_base`, and no other place is ever asked: redirects are printed, not
 /// followed. If the API refuses the token (with a status of `reject_on`), a new one takes its place for all who share
-/// the store, and the request is sent once more, unless the token is one that stays the same. The body of the answer goes to stdout as it comes, its status to stderr.
+/// the store, and the request is sent once more, unless the token is one that stays the same. The body of the answer goes
+/// to stdout as it comes, its status to stderr. With --server all of this is done by the server, in whose configuration
+/// `api_base` stands.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct RequestArgs {
@@ -52,15 +55,16 @@ pub(super) struct RequestArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: RequestArgs) -> Result<(), Failure> {
-    let demand = Demand::default().with_max_wait(args.max_wait);
-    let call = Call::new(args.method, &args.headers, args.data.as_deref(), args.json.as_deref())?;
-    let stopped = oneshot::run(global, async |manager| {
-        let handle = manager.handle(&args.key)?;
-        let base = handle.api().base.ok_or_else(|| no_base(&handle))?;
-        let url = base.join(&args.path).map_err(|error| Failure::usage(format!("the path {error}"), PATH_FORM))?;
-        let api = call::Api::new(&base, url, args.timeout)?;
-        let (answer, without_token) = Box::pin(ask(&handle, &api, &call, demand)).await?;
-        let printed = print(answer, &base, args.include).await;
+    let call = Call::new(args.method.clone(), &args.headers, args.data.as_deref(), args.json.as_deref())?;
+    let stopped = oneshot::run(global, async |broker| {
+        let (answer, host, without_token) = match broker {
+            Broker::Local(manager) => Box::pin(here(manager, &args, &call)).await?,
+            Broker::Remote(client) => {
+                let (answer, host) = by_server::ask(client, &args, &call).await?;
+                (answer, host, None)
+            }
+        };
+        let printed = print(answer, &host, &args).await;
         match (printed, without_token) {
             // That there is no token says more than that the API refused the one before.
             (Ok(()) | Err(Failure::Answered(_)), Some(failure)) => Err(failure),
@@ -71,6 +75,21 @@ pub(super) async fn run(global: &GlobalArgs, args: RequestArgs) -> Result<(), Fa
     // The request has been sent all the same.
     oneshot::warn_of(stopped);
     Ok(())
+}
+
+/// The API's answer, which API that is, and why it was not asked with another token, if the first was refused and there is
+/// none.
+async fn here(
+    manager: &TokenManager,
+    args: &RequestArgs,
+    call: &Call,
+) -> Result<(Response, String, Option<Failure>), Failure> {
+    let handle = manager.handle(&args.key)?;
+    let base = handle.api().base.ok_or_else(|| no_base(&handle))?;
+    let url = base.join(&args.path).map_err(|error| Failure::usage(format!("the path {error}"), PATH_FORM))?;
+    let api = call::Api::new(&base, url, args.timeout)?;
+    let (answer, without_token) = ask(&handle, &api, call, Demand::default().with_max_wait(args.max_wait)).await?;
+    Ok((answer, base.host(), without_token))
 }
 
 /// Asks once, and once more with another token if the API refuses the first. If there is none, it is
@@ -114,11 +133,11 @@ async fn token(handle: &TokenHandle, demand: Demand) -> Result<Token, Failure> {
     Ok(answer.token)
 }
 
-async fn print(mut answer: Response, base: &ApiBase, include: bool) -> Result<(), Failure> {
+async fn print(mut answer: Response, host: &str, args: &RequestArgs) -> Result<(), Failure> {
     let status = answer.status();
     let line = format!("{:?} {} {}", answer.version(), status.as_u16(), status.canonical_reason().unwrap_or_default());
     let line = line.trim_end();
-    if include {
+    if args.include {
         let mut head = format!("{line}\r\n").into_bytes();
         for (name, value) in answer.headers() {
             head.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
@@ -127,8 +146,8 @@ async fn print(mut answer: Response, base: &ApiBase, include: bool) -> Result<()
     } else {
         output::talk(line);
     }
-    while let Some(chunk) = answer.chunk().await.map_err(|error| call::broken_off(&error, base))? {
-        output::bytes(&chunk)?;
+    while let Some(piece) = call::piece(&mut answer, host, args.timeout).await? {
+        output::bytes(&piece)?;
     }
     if status.as_u16() >= 400 { Err(Failure::Answered(status.as_u16())) } else { Ok(()) }
 }

@@ -2,13 +2,12 @@
 
 mod reload;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::pin;
 
 use clap::Args;
 use tokenkeep::TokenManager;
-use tokenkeep::config::{Listen, ServerSettings};
+use tokenkeep::config::{InvalidListen, Listen, ServerSettings};
 use tokenkeep_server::Server;
 use tokio::sync::oneshot;
 
@@ -28,7 +27,7 @@ use crate::signals::Signals;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ServeArgs {
-    /// Where to listen instead of what the configuration says: IP:PORT of this machine, or unix:PATH; can be repeated
+    /// Where to listen instead of what the configuration says: IP:PORT, https://IP:PORT or unix:PATH; can be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = listen)]
     listen: Vec<Listen>,
     /// How the log on stderr looks
@@ -91,27 +90,22 @@ pub(super) async fn bind(settings: &ServerSettings, manager: &TokenManager) -> R
 pub(super) fn addresses(server: &Server) -> Vec<String> {
     let shown = |address: &Listen| match address {
         Listen::Tcp(address) => format!("http://{address}"),
-        Listen::Unix(_) => address.to_string(),
+        Listen::Tls(_) | Listen::Unix(_) => address.to_string(),
     };
     server.local_addrs().map(shown).collect()
 }
 
-fn listen(text: &str) -> Result<Listen, String> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return if path.is_empty() { Err("unix: needs a path".into()) } else { Ok(Listen::Unix(PathBuf::from(path))) };
-    }
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
-        Ok(_) => Err("other machines could reach this address; only loopback and unix sockets are served".into()),
-        Err(_) => Err("write e.g. 127.0.0.1:8640, [::1]:8640 or unix:/run/tokenkeep.sock".into()),
-    }
+fn listen(text: &str) -> Result<Listen, InvalidListen> {
+    Listen::parse(text, Path::new(""))
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep serve
   tokenkeep serve --listen 127.0.0.1:8640 --listen unix:/run/tokenkeep.sock
+  tokenkeep serve --listen https://0.0.0.0:8443
   tokenkeep serve --log-format json
   curl http://127.0.0.1:8640/tokens/graph
 
-Without an address in the configuration it listens on 127.0.0.1:8640.";
+Without an address in the configuration it listens on 127.0.0.1:8640. Addresses that other machines can reach need
+[[server.keys]] and `tls` in [server].";

@@ -19,10 +19,10 @@ pub(super) struct StatsArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: StatsArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
-        let stats = manager.stats(args.provider.as_deref()).await?;
+    let stopped = oneshot::run(global, async |broker| {
+        let stats = broker.stats(args.provider.as_deref()).await?;
         if args.json {
-            return output::json(&tokenkeep_server::answer::stats(&stats));
+            return output::json(&stats);
         }
         let counts = [stats.total_cached, stats.valid_tokens, stats.expiring_soon, stats.expired_tokens];
         output::table(&["TOKENS", "GOOD", "TO BE RENEWED", "OVER"], [counts.map(|count| count.to_string()).to_vec()])

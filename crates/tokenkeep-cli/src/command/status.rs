@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use tokenkeep::{KeyState, Status, TokenManager};
-use tokenkeep_api::StatusAnswer;
+use tokenkeep_api::{State, StatusAnswer};
 
 use super::GlobalArgs;
+use crate::broker::Broker;
 use crate::duration;
 use crate::exit::Failure;
 use crate::oneshot;
@@ -16,7 +16,7 @@ use crate::output;
 /// Show the state of each token, and why.
 ///
 /// Asks the store and no issuer. What a running `tokenkeep serve` did is seen here, because it keeps its tokens in the
-/// same store.
+/// same store; with --server it tells itself.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct StatusArgs {
@@ -31,11 +31,11 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
+    let stopped = oneshot::run(global, async |broker| {
         if args.watch {
-            return watch(manager, &args).await;
+            return watch(broker, &args).await;
         }
-        let statuses = of(manager, args.key.as_deref()).await?;
+        let statuses = of(broker, args.key.as_deref()).await?;
         if args.json { output::json(&answer(&args, &statuses)) } else { print(&statuses) }
     })
     .await?;
@@ -44,9 +44,9 @@ pub(super) async fn run(global: &GlobalArgs, args: StatusArgs) -> Result<(), Fai
 }
 
 /// Ends when a signal does, or whoever reads.
-async fn watch(manager: &TokenManager, args: &StatusArgs) -> Result<(), Failure> {
+async fn watch(broker: Broker<'_>, args: &StatusArgs) -> Result<(), Failure> {
     loop {
-        let statuses = of(manager, args.key.as_deref()).await?;
+        let statuses = of(broker, args.key.as_deref()).await?;
         if args.json {
             output::json_line(&answer(args, &statuses))?;
         } else {
@@ -60,42 +60,29 @@ async fn watch(manager: &TokenManager, args: &StatusArgs) -> Result<(), Failure>
 /// What is printed as JSON.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Shown {
-    One(Box<StatusAnswer>),
-    All(Vec<StatusAnswer>),
+enum Shown<'a> {
+    One(&'a StatusAnswer),
+    All(&'a [StatusAnswer]),
 }
 
-fn answer(args: &StatusArgs, statuses: &[Status]) -> Shown {
+fn answer<'a>(args: &StatusArgs, statuses: &'a [StatusAnswer]) -> Shown<'a> {
     match (&args.key, statuses) {
-        (Some(_), [status]) => Shown::One(Box::new(tokenkeep_server::answer::status(status))),
-        _ => Shown::All(statuses.iter().map(tokenkeep_server::answer::status).collect()),
+        (Some(_), [status]) => Shown::One(status),
+        _ => Shown::All(statuses),
     }
 }
 
-async fn of(manager: &TokenManager, key: Option<&str>) -> Result<Vec<Status>, Failure> {
+async fn of(broker: Broker<'_>, key: Option<&str>) -> Result<Vec<StatusAnswer>, Failure> {
     match key {
-        Some(key) => Ok(vec![manager.handle(key)?.status().await]),
-        None => Ok(all(manager).await),
+        Some(key) => Ok(vec![broker.status(key).await?]),
+        None => broker.statuses().await,
     }
 }
 
-async fn all(manager: &TokenManager) -> Vec<Status> {
-    let mut statuses: Vec<Status> = Vec::new();
-    loop {
-        let after = statuses.last().map(|status| status.key.clone());
-        let page = manager.statuses(after.as_ref(), PAGE).await;
-        let is_last = page.len() < PAGE;
-        statuses.extend(page);
-        if is_last {
-            return statuses;
-        }
-    }
-}
-
-fn print(statuses: &[Status]) -> Result<(), Failure> {
+fn print(statuses: &[StatusAnswer]) -> Result<(), Failure> {
     let rows = statuses.iter().map(|status| {
         vec![
-            status.key.to_string(),
+            status.key.clone(),
             status.state.as_str().to_owned(),
             expires_in(status),
             status.generation.to_string(),
@@ -107,41 +94,44 @@ fn print(statuses: &[Status]) -> Result<(), Failure> {
     output::table(&["KEY", "STATE", "EXPIRES IN", "GENERATION", "FAILURES", "WHY", "NEXT"], rows)
 }
 
-fn expires_in(status: &Status) -> String {
+fn expires_in(status: &StatusAnswer) -> String {
     match (status.expires_in, status.state) {
-        (Some(left), _) => duration::short(left),
-        (None, KeyState::Fresh | KeyState::Due) => "never".into(),
+        (Some(left), _) => seconds(left),
+        (None, State::Fresh | State::Due) => "never".into(),
         (None, _) => "-".into(),
     }
 }
 
-fn why(status: &Status) -> String {
+fn why(status: &StatusAnswer) -> String {
     // Some warnings are the reason already.
-    let more =
-        status.warnings.iter().map(ToString::to_string).filter(|warning| !warning.starts_with("refresh failing"));
-    std::iter::once(status.reason.clone()).chain(more).collect::<Vec<_>>().join("; ")
+    let more = status.warnings.iter().filter(|warning| warning.code != "refresh_failing");
+    let more = more.map(|warning| &*warning.detail);
+    std::iter::once(&*status.reason).chain(more).collect::<Vec<_>>().join("; ")
 }
 
 /// What happens next by itself, or what a person can do.
-fn next(status: &Status) -> String {
+fn next(status: &StatusAnswer) -> String {
     let failure = status.failure.as_ref();
-    let again = failure.and_then(|failure| failure.retry_in).map(|after| match duration::seconds_to_wait(after) {
+    let again = failure.and_then(|failure| failure.retry_in).map(|wait| match wait {
         0 => "asked again on the next get".to_owned(),
-        wait => format!("asked again in {}", duration::short(Duration::from_secs(wait))),
+        wait => format!("asked again in {}", seconds(wait)),
     });
     let advice = failure.and_then(|failure| failure.next.clone());
     match (advice, again) {
         (Some(advice), Some(again)) => format!("{advice}; {again}"),
         (Some(next), None) | (None, Some(next)) => next,
         (None, None) => match (status.state, status.refresh_in, status.obstacle) {
-            (KeyState::Fresh, Some(left), _) => format!("renewed in {}", duration::short(left)),
-            (KeyState::Fresh, None, _) | (_, _, Some(_)) => "-".into(),
+            (State::Fresh, Some(left), _) => format!("renewed in {}", seconds(left)),
+            (State::Fresh, None, _) | (_, _, Some(_)) => "-".into(),
             (_, _, None) => "obtained on the next get".into(),
         },
     }
 }
 
-const PAGE: usize = 1000;
+fn seconds(seconds: u64) -> String {
+    duration::short(Duration::from_secs(seconds))
+}
+
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 const AFTER_HELP: &str = "\

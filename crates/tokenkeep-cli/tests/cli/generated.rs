@@ -2,7 +2,7 @@
 
 use crate::world::{World, ended};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "get",
     "exec",
     "status",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 15] = [
     "credentials",
     "config",
     "store",
+    "key",
     "serve",
     "dev",
     "completions",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers outside of test functions may fail a test too")]
 
+mod by_server;
 mod config;
 mod credentials;
 mod dev;
@@ -10,6 +11,7 @@ mod ends;
 mod exec;
 mod faults;
 mod generated;
+mod key;
 mod kills;
 mod get;
 mod manage;

@@ -9,7 +9,7 @@ use tokenkeep_sandbox::Fault;
 use crate::world::{Running, World, is_free_of};
 
 /// A running `serve`, and its URL.
-async fn serve(world: &World, args: &[&str]) -> (Running, String) {
+pub(crate) async fn serve(world: &World, args: &[&str]) -> (Running, String) {
     let args: Vec<_> = ["serve", "--listen", "127.0.0.1:0"].iter().chain(args).copied().collect();
     let mut serve = world.spawn(&args);
     let line = serve.hear("listening on http").await;

@@ -60,7 +60,7 @@ async fn a_test_that_fails_shows_how_far_it_came_and_ends_like_any_other_failure
     let failed = ended(command).await;
     assert_eq!((failed.code, &*failed.stderr), (Some(6), ""), "{failed:?}");
     let json: serde_json::Value = serde_json::from_str(&failed.stdout).unwrap();
-    assert_eq!((&json["error"]["code"], &json["token"]), (&"refused".into(), &serde_json::Value::Null));
+    assert_eq!((&json["problem"]["code"], &json["token"]), (&"refused".into(), &serde_json::Value::Null));
     assert_eq!(json["steps"][0]["name"], "login");
     // What failed here is no reason for others to wait.
     world.run(&["get", "vendor"]).await.data();

@@ -22,6 +22,7 @@ use tokenkeep_api::ProblemCode;
 
 use super::no_store;
 use crate::app::App;
+use crate::audit::Who;
 use crate::caller::{Caller, require_caller};
 use crate::problem::Problem;
 
@@ -33,18 +34,17 @@ pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .layer(from_fn_with_state(Arc::clone(app), require_caller))
 }
 
-async fn auth(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Response {
-    match header(&app, &caller, request.uri().path()).await {
+async fn auth(State(app): State<Arc<App>>, caller: Caller, who: Who, request: Request) -> Response {
+    match header(&app, (&who, &caller), request.uri().path()).await {
         Ok(header) => no_store([header]),
         Err(problem) => refusal(problem),
     }
 }
 
 /// The header that the API of this path's key takes a token in.
-async fn header(app: &App, caller: &Caller, path: &str) -> Result<(HeaderName, HeaderValue), Problem> {
-    let handle = app.handle(caller, Action::Get, &key(path)?)?;
-    let token = handle.get(Demand::default()).await?.token;
-    Ok(handle.header(&token))
+async fn header(app: &App, who: (&Who, &Caller), path: &str) -> Result<(HeaderName, HeaderValue), Problem> {
+    let (handle, had) = app.hand_out(who, (Action::Get, "auth"), &key(path)?, Demand::default()).await?;
+    Ok(handle.header(&had.token))
 }
 
 /// By hand: what comes after the key is somebody else's and may be no UTF-8.

@@ -28,6 +28,7 @@ use self::form::Form;
 use self::refusal::{Refusal, Word};
 use super::{MAX_BODY, no_store, only, only_get, refuse_large_body};
 use crate::app::App;
+use crate::audit::Who;
 use crate::browser::{self, Reach};
 use crate::problem::Problem;
 
@@ -47,6 +48,7 @@ pub(super) fn routes(reach: Reach) -> Router<Arc<App>> {
 
 async fn token(
     State(app): State<Arc<App>>,
+    who: Who,
     request: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
@@ -59,9 +61,10 @@ async fn token(
         None => return Err(Word::InvalidRequest.because("grant_type is missing; send client_credentials")),
     }
     let name = key(&client, &form)?;
-    let handle = app.handle(&client.caller, Action::Get, name).map_err(Refusal::of_key)?;
-    let token = handle.get(Demand::default()).await.map_err(|error| Refusal::of_key(error.into()))?.token;
-    let mut answer = no_store(Json(answer(&token, &form)));
+    let who = who.with_caller(&client.caller);
+    let asked = app.hand_out((&who, &client.caller), (Action::Get, "oauth2_token"), name, Demand::default()).await;
+    let (_, had) = asked.map_err(Refusal::of_key)?;
+    let mut answer = no_store(Json(answer(&had.token, &form)));
     answer.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     Ok(answer)
 }

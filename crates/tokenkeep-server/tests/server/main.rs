@@ -3,22 +3,32 @@
 #![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
 
 mod addresses;
+mod audits;
 mod auth;
 mod browsers;
 mod callers;
+mod certificates;
+mod client_certificates;
+mod client;
 mod connections;
 mod fakes;
 mod forward_auth;
+mod floods;
 mod health;
 mod interop;
 mod lists;
+mod metrics;
 mod manage;
+mod peers;
 mod oauth2;
 mod oauth2_clients;
 mod permissions;
 mod problems;
 mod raw;
+mod request_ids;
 mod secrets;
 mod stopping;
+mod tls;
+mod tls_reload;
 mod tokens;
 mod world;

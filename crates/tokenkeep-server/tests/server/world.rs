@@ -106,7 +106,10 @@ impl Setup {
             .unwrap();
         manager.start();
         let server = Server::bind(&config.server, manager.clone()).await.unwrap().with_limits(self.limits);
-        let tcp = |address: &Listen| if let Listen::Tcp(address) = address { Some(*address) } else { None };
+        let tcp = |address: &Listen| match address {
+            Listen::Tcp(address) | Listen::Tls(address) => Some(*address),
+            Listen::Unix(_) => None,
+        };
         let address = server.local_addrs().find_map(tcp).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9)));
         let control = server.control();
         let stop = CancellationToken::new();

@@ -247,11 +247,13 @@ const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "f
 const URLS: [&str; 3] = ["api_base", "store", "token_url"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 25] = [
+const SHOWN_OPTIONS: [&str; 29] = [
     "accounts",
     "api_base",
     "budget",
+    "certificate",
     "client_auth",
+    "client_ca",
     "client_id",
     "env",
     "every",
@@ -263,10 +265,12 @@ const SHOWN_OPTIONS: [&str; 25] = [
     "jwt_expiry",
     "lifetime",
     "listen",
+    "max_connections",
     "max_failures",
     "refresh",
     "refresh_before",
     "reject_on",
+    "requests",
     "scope",
     "store",
     "timeout",

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::caller::Action;
 use super::login::schema as login;
 use super::provider::{GRANTS, GrantName, MAX_MAX_FAILURES, REFRESH, RESERVED};
+use super::server::MAX_MAX_CONNECTIONS;
 use crate::provider::ClientAuth;
 
 /// The JSON Schema of a configuration file.
@@ -182,7 +183,7 @@ fn header() -> Value {
 }
 
 fn server() -> Value {
-    let address = json!({ "type": "string", "pattern": or_reference("^unix:.|:[0-9]+$") });
+    let address = json!({ "type": "string", "pattern": or_reference("^unix:.|:[0-9]+/?$") });
     let hash = json!({ "type": "string", "pattern": or_reference("^[0-9A-Fa-f]{64}$") });
     let pattern = json!({ "type": "string", "pattern": or_reference(r"^(\*|[A-Za-z0-9_.-]+)(:[^\s/?#%]+)?$") });
     let actions = Action::ALL.map(|(word, _)| word);
@@ -201,10 +202,21 @@ fn server() -> Value {
         .default(json!(Action::DEFAULT.map(Action::as_str))),
     ]);
     let listen = json!({ "type": "array", "minItems": 1, "items": address });
+    let tls = table(&[
+        option("certificate", text(&["server.pem"]), "The file of the server's certificate and its chain.").required(),
+        option("key", text(&["server.key"]), "The file of the certificate's private key.").required(),
+        option("client_ca", text(&["clients.pem"]), "The file of those who sign clients' certificates."),
+    ]);
+    let connections = json!({ "type": "integer", "minimum": 1, "maximum": MAX_MAX_CONNECTIONS });
     table(&[
-        option("listen", listen, "Loopback addresses, and sockets.").default(json!(["127.0.0.1:8640"])),
+        option("listen", listen, "Ports, those with TLS as https://, and sockets.").default(json!(["127.0.0.1:8640"])),
+        option("tls", tls, "The certificate of the addresses that begin with https://; taken over when it changes."),
+        option("insecure", json!({ "type": "boolean" }), "Allows addresses beyond loopback without TLS.")
+            .default(false),
         option("keys", json!({ "type": "array", "items": keys }), "Who may ask, and for what."),
         option("default_provider", text(&[]), "The provider whose accounts callers name without it."),
+        option("requests", text(&["100/1s"]), "Requests that one caller may make in a time."),
+        option("max_connections", connections, "Connections that one listener serves at once.").default(1024),
     ])
 }
 

@@ -1,20 +1,39 @@
 //! The table `[server]`.
 
 mod keys;
+mod listen;
+mod tls;
 
-use std::net::SocketAddr;
-
+pub use self::listen::{InvalidListen, Listen, ListenRefusal};
+pub use self::tls::TlsSettings;
 use super::document::{Field, Table, Text};
 use super::problem::Finding;
-use super::{Listen, ServerSettings, suggest};
+use super::{ServerSettings, suggest};
+use crate::budget::Budget;
 
 /// Reads the table `[server]` of a file with these providers.
 pub(super) fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
-    let listen = table.take("listen").and_then(|field| listen(&field)).unwrap_or_default();
-    let callers = table.take("keys").map(|field| keys::read(&field, providers)).unwrap_or_default();
-    let default_provider = table.text("default_provider").and_then(|text| provider(&text, providers));
+    let addresses = table.take("listen").and_then(|field| listen::read(&field)).unwrap_or_default();
+    let (has_keys, tls) = (table.has("keys"), table.take("tls"));
+    let max_connections = table.take("max_connections").and_then(|field| field.number(1..=MAX_MAX_CONNECTIONS));
+    let settings = ServerSettings {
+        listen: addresses.iter().map(|(_, address)| address.clone()).collect(),
+        callers: table.take("keys").map(|field| keys::read(&field, providers)).unwrap_or_default(),
+        default_provider: table.text("default_provider").and_then(|text| provider(&text, providers)),
+        tls: tls.as_ref().and_then(tls::read),
+        insecure: table.flag("insecure").unwrap_or(false),
+        requests: table.take("requests").and_then(|field| requests(&field)),
+        max_connections: max_connections.and_then(|number| usize::try_from(number).ok()),
+    };
     table.finish(|_| None);
-    ServerSettings { listen, callers, default_provider }
+    listen::judge(&addresses, &settings, has_keys, tls.is_some());
+    if let Some(tls) = tls
+        && !settings.listen.iter().any(|address| matches!(address, Listen::Tls(_)))
+    {
+        let finding = Finding::warning("`tls` is for addresses that begin with https://, and `listen` has none");
+        tls.report_name(finding);
+    }
+    settings
 }
 
 fn provider(text: &Text<'_>, providers: &[&str]) -> Option<String> {
@@ -29,28 +48,12 @@ fn provider(text: &Text<'_>, providers: &[&str]) -> Option<String> {
     None
 }
 
-fn listen(field: &Field<'_>) -> Option<Vec<Listen>> {
-    let texts = field.each_text()?;
-    if texts.is_empty() {
-        field.report(Finding::error("`listen` is empty").help(LISTEN_FORMS));
-    }
-    Some(texts.iter().flatten().filter_map(address).collect())
+/// A rate of requests.
+fn requests(field: &Field<'_>) -> Option<Budget> {
+    let text = field.text()?;
+    let rate = Budget::parse(&text.value);
+    rate.map_err(|_| text.report(Finding::error("`requests` is not a rate").help("write e.g. \"100/1s\""))).ok()
 }
 
-fn address(text: &Text<'_>) -> Option<Listen> {
-    let finding = match text.value.strip_prefix("unix:") {
-        Some("") => Finding::error("`unix:` needs a path"),
-        Some(path) => return Some(Listen::Unix(text.context().base.join(path))),
-        None => match text.value.parse::<SocketAddr>() {
-            Ok(address) if address.ip().is_loopback() => return Some(Listen::Tcp(address)),
-            Ok(_) => {
-                Finding::error("other machines could reach this address; only loopback and unix sockets are served")
-            }
-            Err(_) => Finding::error("this is not an address to listen at"),
-        },
-    };
-    text.report(finding.help(LISTEN_FORMS));
-    None
-}
-
-const LISTEN_FORMS: &str = "write e.g. \"127.0.0.1:8640\", \"[::1]:8640\" or \"unix:/run/tokenkeep.sock\"";
+/// More than a process may have open nearly everywhere.
+pub(super) const MAX_MAX_CONNECTIONS: u32 = 1_000_000;

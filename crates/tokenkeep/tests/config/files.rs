@@ -30,32 +30,6 @@ error: `store` is not the URL of a store
 }
 
 #[tokio::test]
-async fn a_server_listens_only_where_no_other_machine_can_reach_it() {
-    let hash = "0f".repeat(32);
-    let config = config(&format!(
-        "[server]\nlisten = ['127.0.0.1:8640', '[::1]:0', 'unix:/run/keep.sock', 'unix:keep.sock']\n\
-         [[server.keys]]\nname = 'all'\nsha256 = '{hash}'\ntokens = ['*']"
-    ))
-    .await;
-    assert_eq!(
-        config.server.listen,
-        [
-            Listen::Tcp("127.0.0.1:8640".parse().unwrap()),
-            Listen::Tcp("[::1]:0".parse().unwrap()),
-            Listen::Unix("/run/keep.sock".into()),
-            Listen::Unix("/etc/keep/keep.sock".into()),
-        ]
-    );
-    assert_eq!(config.server.callers[0].key.as_ref().unwrap().as_bytes(), &[0x0f; 32]);
-
-    let text =
-        "listen = ['0.0.0.0:1', '[::]:1', '192.0.2.1:1', '[::ffff:127.0.0.1]:1', 'localhost:1', '8640', 'unix:']";
-    let problems = faults(&format!("[server]\n{text}")).await;
-    assert_eq!(problems.iter().count(), 7, "{problems}");
-    assert!(report("[server]\nlisten = []").await.contains("`listen` is empty"));
-}
-
-#[tokio::test]
 async fn an_empty_file_leaves_everything_to_the_caller() {
     let config = config("").await;
     assert!(config.store.is_none() && config.providers.is_empty() && config.server.listen.is_empty());

@@ -1,6 +1,7 @@
 //! The laws of the configuration file.
 #![expect(clippy::unwrap_used, reason = "the helpers of these tests are tests too")]
 
+mod addresses;
 mod callers;
 mod files;
 mod login;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokenkeep::Secret;
-use tokenkeep::config::{self, Color, Config, Listen, Problems, Severity};
+use tokenkeep::config::{self, Color, Config, Problems, Severity};
 use tokenkeep::environment::Environment;
 use tokenkeep::expiry::Refresh;
 use tokenkeep::provider::{Accounts, ClientAuth, Grant};

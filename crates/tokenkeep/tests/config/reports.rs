@@ -25,7 +25,7 @@ username = "me"
 grant = "implicit"
 
 [server]
-listen = ["0.0.0.0:80", "${NOBODY}"]
+listen = ["0.0.0.0", "${NOBODY}"]
 key = "hunter2"
 "#,
     )
@@ -48,8 +48,8 @@ key = "hunter2"
             (15, 1, "`username` does not belong to grant client_credentials"),
             (17, 12, "a provider's name has ASCII letters, digits, '_', '-' and '.', and does not start with '.'"),
             (18, 9, "unknown grant"),
-            (21, 11, "other machines could reach this address; only loopback and unix sockets are served"),
-            (21, 26, "the environment variable `NOBODY` is not set"),
+            (21, 11, "this is not an address to listen at"),
+            (21, 23, "the environment variable `NOBODY` is not set"),
             (22, 1, "unknown option `key`"),
         ]
     );

@@ -19,8 +19,8 @@ pub(super) struct RemoveArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: RemoveArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
-        let removed = manager.remove_credentials(&args.key).await?;
+    let stopped = oneshot::run(global, async |broker| {
+        let removed = broker.remove_credentials(&args.key).await?;
         if args.json {
             return output::json(&serde_json::json!({ "key": args.key, "removed": removed }));
         }

@@ -34,13 +34,13 @@ pub(super) struct SetArgs {
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: SetArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
+    let stopped = oneshot::run(global, async |broker| {
         // Before anybody types what nobody wants.
-        let names = manager.wanted_credentials(&args.key)?;
+        let names = broker.wanted_credentials(&args.key).await?;
         let credentials = given::read(args.username.as_deref(), &names).await?;
         let lifetime = args.lifetime.or(credentials.lifetime());
         let credentials = credentials.with_lifetime(lifetime).map_err(given::invalid)?;
-        manager.set_credentials(&args.key, credentials).await?;
+        broker.set_credentials(&args.key, credentials).await?;
         if args.json {
             return output::json(&serde_json::json!({ "key": args.key, "stored": true }));
         }

@@ -1,11 +1,10 @@
 //! `tokenkeep credentials test KEY`: logs in once and shows how that went.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
-use tokenkeep::source::TrialStep;
-use tokenkeep::{Error, Trial, TrialLife, TrialToken};
+use tokenkeep_api::{ProblemCode, TrialAnswer, TrialStep, TrialToken};
 
 use super::given;
 use crate::command::GlobalArgs;
@@ -32,30 +31,30 @@ pub(in crate::command) struct TestArgs {
 }
 
 pub(in crate::command) async fn run(global: &GlobalArgs, args: TestArgs) -> Result<(), Failure> {
-    let stopped = oneshot::run(global, async |manager| {
+    let stopped = oneshot::run(global, async |broker| {
         let given = if args.stdin {
-            let names = manager.wanted_credentials(&args.key)?;
+            let names = broker.wanted_credentials(&args.key).await?;
             Some(given::read(None, &names).await?)
         } else {
             None
         };
-        let trial = manager.try_login(&args.key, given.as_ref()).await?;
+        let (trial, failure) = broker.try_login(&args.key, given.as_ref()).await?;
         if args.json {
-            output::json(&Shown::from(&trial))?;
+            output::json(&trial)?;
         } else {
             output::data(told(&trial).trim_end())?;
         }
-        match trial.outcome {
-            Ok(_) => Ok(()),
-            Err(error) if args.json => Err(Failure::Reported(error.code())),
-            Err(error) => Err(error.into()),
+        match failure {
+            Some(Failure::Error(error)) if args.json => Err(Failure::Reported(error.code())),
+            Some(failure) => Err(failure),
+            None => Ok(()),
         }
     })
     .await?;
     Ok(stopped?)
 }
 
-fn told(trial: &Trial) -> String {
+fn told(trial: &TrialAnswer) -> String {
     let mut text = format!("{}: the login at {}\n", trial.key, trial.issuer);
     for step in &trial.steps {
         tell_step(&mut text, step).unwrap_or_default();
@@ -63,7 +62,7 @@ fn told(trial: &Trial) -> String {
     if let Some(how) = unanswered(trial) {
         writeln!(text, "  {how}").unwrap_or_default();
     }
-    if let Ok(token) = &trial.outcome {
+    if let Some(token) = &trial.token {
         writeln!(text, "{}: {}", trial.key, verdict(token)).unwrap_or_default();
     }
     text
@@ -87,123 +86,20 @@ fn tell_step(text: &mut String, step: &TrialStep) -> std::fmt::Result {
 
 /// What became of the last request, if there is no answer to it. An issuer that is asked and says nothing is
 /// unavailable; all else is known before anything is sent.
-fn unanswered(trial: &Trial) -> Option<&'static str> {
-    let error = trial.outcome.as_ref().err()?;
+fn unanswered(trial: &TrialAnswer) -> Option<&'static str> {
+    let problem = trial.problem.as_ref()?;
     let is_answered = trial.steps.last()?.answer.is_some();
-    (!is_answered).then(|| if error.is_transient() { "no answer" } else { "not sent" })
+    (!is_answered).then(|| if problem.code == ProblemCode::Unavailable { "no answer" } else { "not sent" })
 }
 
 fn verdict(token: &TrialToken) -> String {
-    let life = match token.life {
-        TrialLife::Stated(life) => format!("it lives {}", duration::short(life)),
-        TrialLife::Assumed(life) => {
-            format!("how long it lives is not said; {} is assumed (lifetime)", duration::short(life))
-        }
-        TrialLife::Endless => "it does not end".to_owned(),
+    let life = match token.life.map(|life| duration::short(Duration::from_secs(life))) {
+        Some(life) if token.life_is_stated => format!("it lives {life}"),
+        Some(life) => format!("how long it lives is not said; {life} is assumed (lifetime)"),
+        None => "it does not end".to_owned(),
     };
     let refresh = if token.has_refresh_token { "; a refresh token came with it" } else { "" };
     format!("good, a {} token; {life}{refresh}", token.token_type)
-}
-
-/// A trial as JSON.
-#[derive(Serialize)]
-struct Shown<'a> {
-    key: &'a str,
-    issuer: &'a str,
-    steps: Vec<ShownStep<'a>>,
-    token: Option<ShownToken<'a>>,
-    error: Option<ShownError<'a>>,
-}
-
-#[derive(Serialize)]
-struct ShownStep<'a> {
-    name: &'a str,
-    method: &'a str,
-    url: &'a str,
-    headers: &'a [String],
-    body: Option<&'a str>,
-    answer: Option<ShownAnswer<'a>>,
-    found: &'a [String],
-}
-
-#[derive(Serialize)]
-struct ShownAnswer<'a> {
-    status: u16,
-    content_type: Option<&'a str>,
-    bytes: usize,
-    kind: &'a str,
-}
-
-#[derive(Serialize)]
-struct ShownToken<'a> {
-    token_type: &'a str,
-    scope: Option<&'a str>,
-    /// In seconds; `null` for a token that does not end.
-    expires_in: Option<u64>,
-    /// Whether the issuer says so, or the configuration.
-    expiry_is_stated: bool,
-    has_refresh_token: bool,
-}
-
-#[derive(Serialize)]
-struct ShownError<'a> {
-    code: &'a str,
-    detail: &'a str,
-    next: Option<&'a str>,
-}
-
-impl<'a> From<&'a Trial> for Shown<'a> {
-    fn from(trial: &'a Trial) -> Self {
-        Self {
-            key: trial.key.as_str(),
-            issuer: &trial.issuer,
-            steps: trial.steps.iter().map(ShownStep::from).collect(),
-            token: trial.outcome.as_ref().ok().map(ShownToken::from),
-            error: trial.outcome.as_ref().err().map(ShownError::from),
-        }
-    }
-}
-
-impl<'a> From<&'a TrialStep> for ShownStep<'a> {
-    fn from(step: &'a TrialStep) -> Self {
-        Self {
-            name: &step.name,
-            method: step.method,
-            url: &step.url,
-            headers: &step.headers,
-            body: step.body.as_deref(),
-            answer: step.answer.as_ref().map(|answer| ShownAnswer {
-                status: answer.status,
-                content_type: answer.content_type.as_deref(),
-                bytes: answer.bytes,
-                kind: &answer.kind,
-            }),
-            found: &step.found,
-        }
-    }
-}
-
-impl<'a> From<&'a TrialToken> for ShownToken<'a> {
-    fn from(token: &'a TrialToken) -> Self {
-        let (life, is_stated) = match token.life {
-            TrialLife::Stated(life) => (Some(life), true),
-            TrialLife::Assumed(life) => (Some(life), false),
-            TrialLife::Endless => (None, true),
-        };
-        Self {
-            token_type: &token.token_type,
-            scope: token.scope.as_deref(),
-            expires_in: life.map(|life| life.as_secs()),
-            expiry_is_stated: is_stated,
-            has_refresh_token: token.has_refresh_token,
-        }
-    }
-}
-
-impl<'a> From<&'a Error> for ShownError<'a> {
-    fn from(error: &'a Error) -> Self {
-        Self { code: error.code().as_str(), detail: error.what(), next: error.next() }
-    }
 }
 
 const AFTER_HELP: &str = "\

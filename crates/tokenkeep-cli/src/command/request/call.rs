@@ -3,13 +3,14 @@
 use std::error::Error as _;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::time::Duration;
 
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
     TRANSFER_ENCODING,
 };
-use reqwest::{Client, Method, Response, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde::de::IgnoredAny;
 use tokenkeep::provider::ApiBase;
 use tokenkeep::{Code, Error};
@@ -48,6 +49,24 @@ impl Call {
         }
         Ok(Self { method, headers: sent, body })
     }
+
+    pub(super) fn method(&self) -> Method {
+        self.method.clone()
+    }
+
+    /// Whether it has a header of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    /// Puts its headers and its body into a request.
+    pub(super) fn fill(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = request.headers(self.headers.clone());
+        match &self.body {
+            Some(body) => request.body(body.clone()),
+            None => request,
+        }
+    }
 }
 
 /// An address of an API, and the way there.
@@ -67,7 +86,6 @@ impl Api {
             // The body is printed as it comes.
             .no_gzip()
             .connect_timeout(timeout)
-            .read_timeout(timeout)
             .user_agent(concat!("tokenkeep/", env!("CARGO_PKG_VERSION")));
         // On this machine there is no proxy, and CA certificates would only take time to load.
         let builder = if base.is_local() { builder.no_proxy().tls_certs_only([]) } else { builder };
@@ -76,23 +94,43 @@ impl Api {
     }
 
     /// Sends a request with this header that carries the token; comes back when the head of the answer is there.
-    pub(super) async fn send(&self, call: &Call, token: (HeaderName, HeaderValue)) -> Result<Response, Failure> {
-        let mut headers = call.headers.clone();
-        headers.insert(token.0, token.1);
-        let mut request = self.client.request(call.method.clone(), self.url.clone()).headers(headers);
-        if let Some(body) = &call.body {
-            request = request.body(body.clone());
-        }
-        let answer = request.send().await;
-        answer.map_err(|error| {
-            if error.is_timeout() {
-                let what = format!("{} did not answer within {}", self.host, duration::short(self.timeout));
-                let error = Error::new(Code::Unavailable, what);
-                return Failure::Error(error.with_next("try again, or allow a longer --timeout"));
-            }
-            unavailable(&self.host, if error.is_connect() { "cannot be reached" } else { "did not answer" }, &error)
-        })
+    pub(super) async fn send(
+        &self,
+        call: &Call,
+        (name, value): (HeaderName, HeaderValue),
+    ) -> Result<Response, Failure> {
+        let request = call.fill(self.client.request(call.method(), self.url.clone())).header(name, value);
+        head(request, &self.host, self.timeout).await
     }
+}
+
+/// Sends a request; comes back when the head of the answer is there.
+pub(super) async fn head(request: RequestBuilder, host: &str, timeout: Duration) -> Result<Response, Failure> {
+    match tokio::time::timeout(timeout, request.send()).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) if !error.is_timeout() => {
+            Err(unavailable(host, if error.is_connect() { "cannot be reached" } else { "did not answer" }, &error))
+        }
+        _ => {
+            let error =
+                Error::new(Code::Unavailable, format!("{host} did not answer within {}", duration::short(timeout)));
+            Err(Failure::Error(error.with_next("try again, or allow a longer --timeout")))
+        }
+    }
+}
+
+/// The next piece of a body; `None` at its end.
+pub(super) async fn piece(
+    response: &mut Response,
+    host: &str,
+    timeout: Duration,
+) -> Result<Option<impl Deref<Target = [u8]> + use<>>, Failure> {
+    let piece = tokio::time::timeout(timeout, response.chunk()).await;
+    let piece = piece.map_err(|_| {
+        let what = format!("{host} broke off its answer: nothing came for {}", duration::short(timeout));
+        Failure::Error(Error::new(Code::Unavailable, what).with_next("try again, or allow a longer --timeout"))
+    });
+    piece?.map_err(|error| unavailable(host, "broke off its answer", &error))
 }
 
 /// A method of HTTP, in capitals.
@@ -101,11 +139,6 @@ pub(super) fn method(text: &str) -> Result<Method, String> {
         Ok(method) if method != Method::CONNECT => Ok(method),
         _ => Err("write e.g. GET or POST".to_owned()),
     }
-}
-
-/// The answer ended before its end.
-pub(super) fn broken_off(error: &reqwest::Error, base: &ApiBase) -> Failure {
-    unavailable(&base.host(), "broke off its answer", error)
 }
 
 fn unavailable(host: &str, what: &str, error: &reqwest::Error) -> Failure {

@@ -79,6 +79,8 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("store", before.store != after.store),
         ("seal_keys", before.seal_keys != after.seal_keys),
         ("listen in [server]", before.server.listen != after.server.listen),
+        ("tls in [server]", before.server.tls != after.server.tls),
+        ("max_connections in [server]", before.server.max_connections != after.server.max_connections),
     ];
     changes.into_iter().filter(|(_, changed)| *changed).map(|(what, _)| what).collect()
 }

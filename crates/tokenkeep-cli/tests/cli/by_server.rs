@@ -1,0 +1,263 @@
+//! Commands that a running server does: the same words, the same exit codes, and nothing but its address and a key.
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokenkeep_sandbox::Fault;
+use tokio::process::Command;
+
+use crate::credentials::{self, fed};
+use crate::serve::serve;
+use crate::world::{Ended, PASSWORD, Running, World, ended};
+
+/// A program elsewhere: without a configuration, a store or a secret of the world's.
+struct Elsewhere {
+    world: World,
+    server: String,
+}
+
+impl Elsewhere {
+    async fn new(server: &str) -> Self {
+        Self { world: World::without_config().await, server: server.to_owned() }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.world.command(args);
+        command.env("TOKENKEEP_SERVER", &self.server);
+        for secret in ["CLIENT_SECRET", "PASSWORD", "SEED", "STATIC_TOKEN"] {
+            command.env_remove(secret);
+        }
+        command
+    }
+
+    async fn run(&self, args: &[&str]) -> Ended {
+        ended(self.command(args)).await
+    }
+}
+
+async fn stop(serve: Running) {
+    serve.signal(Signal::TERM);
+    assert_eq!(serve.end().await.code, Some(0));
+}
+
+/// What was printed, but for how long things last: time goes by between two commands.
+fn timeless(printed: &str) -> String {
+    if let Ok(mut json) = serde_json::from_str(printed) {
+        forget_times(&mut json);
+        return json.to_string();
+    }
+    let is_length = |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && word.ends_with(['s', 'm']);
+    // Such as `good for 598 s`.
+    let words: Vec<_> =
+        printed.replace(" s ", "s ").replace(" s,", "s ").split_whitespace().map(ToOwned::to_owned).collect();
+    words.iter().map(|word| if is_length(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+fn forget_times(json: &mut Value) {
+    match json {
+        Value::Array(all) => all.iter_mut().for_each(forget_times),
+        Value::Object(members) => {
+            for name in ["expires_in", "obtained_at", "refresh_in", "reason"] {
+                members.remove(name);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_the_same_from_a_server_and_from_the_store() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &["--listen", "unix:broker.sock"]).await;
+    let socket = format!("unix:{}", world.path("broker.sock").display());
+    world.run(&["get", "graph"]).await.data();
+    world.run(&["get", "billing"]).await.data();
+    for server in [url, socket] {
+        let elsewhere = Elsewhere::new(&server).await;
+        for args in [
+            &["get", "graph"][..],
+            &["get", "graph", "--format", "env", "--min-valid", "5m", "--max-wait", "5s"],
+            &["get", "graph", "--json"],
+            &["get", "billing", "--json"],
+            &["exec", "graph", "--", "sh", "-c", "echo $TOKENKEEP_TOKEN; exit 0"],
+            &["status"],
+            &["status", "--json"],
+            &["status", "graph"],
+            &["status", "graph", "--json"],
+            &["stats"],
+            &["stats", "graph", "--json"],
+            &["cleanup", "--json"],
+        ] {
+            let (here, there) = (world.run(args).await, elsewhere.run(args).await);
+            assert_eq!(timeless(here.data()), timeless(there.data()), "{args:?}");
+        }
+        for (args, code) in
+            [(&["get", "nobody"][..], 4), (&["status", "nobody"], 4), (&["get", "graph", "--min-valid", "2h"], 2)]
+        {
+            world.run(args).await.failure(code);
+            elsewhere.run(args).await.failure(code);
+        }
+    }
+    assert_eq!(world.requests("graph"), 1);
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn what_is_changed_is_changed_at_the_server() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url).await;
+    let refreshed = elsewhere.run(&["refresh", "graph"]).await;
+    assert_eq!((refreshed.code, &*refreshed.stdout), (Some(0), ""), "{refreshed:?}");
+    assert!(refreshed.stderr.starts_with("graph: obtained generation 1, good for "), "{refreshed:?}");
+    assert_eq!(elsewhere.run(&["get", "graph", "--refresh", "--json"]).await.json()["generation"], 2);
+    assert_eq!(elsewhere.run(&["refresh", "graph", "--json"]).await.json()["generation"], 3);
+    let cleared = elsewhere.run(&["clear", "graph"]).await;
+    assert_eq!(cleared.stderr, "graph: cleared; the next get obtains a new token\n");
+    assert_eq!(elsewhere.run(&["clear", "graph", "--json"]).await.json()["state"], "absent");
+    assert_eq!(elsewhere.run(&["cleanup"]).await.stderr, "threw out 0 tokens\n");
+    assert_eq!(world.run(&["status", "graph", "--json"]).await.json()["generation"], 3);
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn credentials_are_given_tried_and_removed_at_the_server() {
+    let world = credentials::world().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url).await;
+    let given = json!({ "username": "backend", "password": PASSWORD, "lifetime": "20m" }).to_string();
+    let to_server = |args: &[&'static str]| {
+        [&["--server", url.as_str()], args].concat().iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()
+    };
+    let send = async |args: &[&'static str], input: &str| {
+        let args = to_server(args);
+        fed(&elsewhere.world, &args.iter().map(String::as_str).collect::<Vec<_>>(), input).await
+    };
+
+    let tried = send(&["credentials", "test", "tenants:7", "--stdin"], &given).await;
+    assert!(tried.data().contains("tenants:7: good, a Bearer token; it lives 10m"), "{tried:?}");
+    elsewhere.run(&["get", "tenants:7"]).await.failure(4);
+    let set = send(&["credentials", "set", "tenants:7"], &given).await;
+    assert_eq!((set.code, &*set.stderr), (Some(0), "tenants:7: the credentials are kept; the next get uses them\n"));
+    elsewhere.run(&["get", "tenants:7"]).await.data();
+    let (here, there) = (
+        world.run(&["credentials", "test", "tenants:7", "--json"]).await,
+        elsewhere.run(&["credentials", "test", "tenants:7", "--json"]).await,
+    );
+    assert_eq!(here.json(), there.json());
+
+    let wrong = json!({ "username": "backend", "password": "planted-guess" }).to_string();
+    let failed = send(&["credentials", "test", "tenants:7", "--stdin", "--json"], &wrong).await;
+    assert_eq!((failed.code, &*failed.stderr), (Some(6), ""), "{failed:?}");
+    assert_eq!(serde_json::from_str::<Value>(&failed.stdout).unwrap()["problem"]["code"], "refused");
+    let failed = send(&["credentials", "test", "tenants:7", "--stdin"], &wrong).await;
+    assert!(failed.code == Some(6) && failed.stderr.contains("check username and password"), "{failed:?}");
+    let unusable = send(&["credentials", "set", "tenants:7"], &json!({ "pin": "planted" }).to_string()).await;
+    assert!(unusable.failure(2).contains("this provider logs in with: password, username"), "{unusable:?}");
+
+    let removed = elsewhere.run(&["credentials", "remove", "tenants:7"]).await;
+    assert_eq!(removed.stderr, "tenants:7: the credentials are removed\n");
+    let again = elsewhere.run(&["credentials", "remove", "tenants:7", "--json"]).await;
+    assert_eq!(again.json(), json!({ "key": "tenants:7", "removed": false }));
+    elsewhere.run(&["credentials", "remove", "nobody"]).await.failure(4);
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn a_failure_has_the_exit_code_that_it_has_without_a_server() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url).await;
+    world.sandbox.set_fault_for("graph", Fault::InvalidClient);
+    let refused = elsewhere.run(&["get", "graph"]).await;
+    assert!(refused.failure(6).contains("check client_id, client_secret and client_auth"), "{refused:?}");
+    world.sandbox.set_fault_for("people", Fault::Status { status: 503, body: String::new() });
+    let unavailable = elsewhere.run(&["refresh", "people"]).await;
+    assert!(unavailable.failure(7).contains("answered 503\nnext: try again in "), "{unavailable:?}");
+    elsewhere.run(&["exec", "graph", "--", "echo", "never"]).await.failure(6);
+    let row = elsewhere.run(&["status", "graph"]).await;
+    assert!(row.data().contains("check client_id, client_secret and client_auth; asked again in "), "{row:?}");
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_with_what_to_look_at() {
+    let elsewhere = Elsewhere::new("unix:/nowhere/broker.sock").await;
+    let told = elsewhere.run(&["get", "graph"]).await;
+    assert!(told.failure(7).starts_with("error: unix:/nowhere/broker.sock cannot be reached: "), "{told:?}");
+    assert!(told.stderr.contains("\nnext: look whether `tokenkeep serve` runs there, "), "{told:?}");
+}
+
+#[tokio::test]
+async fn the_server_is_told_who_asks_by_a_key_in_a_variable_or_a_file() {
+    let world = World::start().await;
+    let made = world.run(&["key", "new", "--name", "few", "--tokens", "graph", "--allow", "get"]).await;
+    let key = made.stdout.trim_end();
+    let table = made.stderr.split("\n\n").find(|part| part.starts_with("[[server.keys]]")).unwrap();
+    world.write_config(&format!("{}{table}\n", world.usual_config()));
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url).await;
+    let stranger = elsewhere.run(&["get", "graph"]).await;
+    assert!(stranger.failure(9).contains("\nnext: set TOKENKEEP_API_KEY, or TOKENKEEP_API_KEY_FILE, "), "{stranger:?}");
+
+    let with = |variables: &[(&str, &str)], args: &[&str]| {
+        let mut command = elsewhere.command(args);
+        command.envs(variables.iter().copied()).env("RUST_LOG", "trace");
+        ended(command)
+    };
+    std::fs::write(elsewhere.world.path("key"), format!("{key}\n")).unwrap();
+    let by_variable = with(&[("TOKENKEEP_API_KEY", key)], &["get", "graph"]).await;
+    let by_file = with(&[("TOKENKEEP_API_KEY_FILE", "key")], &["get", "graph"]).await;
+    let token = world.run(&["get", "graph"]).await;
+    for ended in [&by_variable, &by_file] {
+        assert_eq!((ended.code, ended.stdout.trim_end()), (Some(0), token.data()), "{ended:?}");
+        assert!(ended.stderr.contains("asking a server") && !ended.stderr.contains(&key[3..]), "{ended:?}");
+    }
+    for (args, code) in [(&["clear", "graph"][..], 8), (&["get", "people"], 4), (&["cleanup"], 8)] {
+        assert_eq!(with(&[("TOKENKEEP_API_KEY", key)], args).await.code, Some(code), "{args:?}");
+    }
+    let listed = with(&[("TOKENKEEP_API_KEY", key)], &["status", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&listed.stdout).unwrap().as_array().unwrap().len(), 1);
+
+    let both = [("TOKENKEEP_API_KEY", key), ("TOKENKEEP_API_KEY_FILE", "key")];
+    assert_eq!(with(&both, &["get", "graph"]).await.code, Some(2));
+    assert_eq!(with(&[("TOKENKEEP_API_KEY_FILE", "none")], &["get", "graph"]).await.code, Some(2));
+    std::fs::write(elsewhere.world.path("key"), "\n").unwrap();
+    assert_eq!(with(&[("TOKENKEEP_API_KEY_FILE", "key")], &["get", "graph"]).await.code, Some(2));
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn which_server_is_meant_is_never_guessed() {
+    let world = World::start().await;
+    for (args, expected) in [
+        (&["get", "graph", "--server", "broker.example"][..], "write http://…, https://… or unix:/path"),
+        (&["get", "graph", "--server", "http://broker.example"], "use https://, or allow it"),
+        (&["get", "graph", "--server", "https://planted@broker.example"], "goes beside it, not into it"),
+        (&["get", "..", "--server", "http://127.0.0.1:1"], "that is no key"),
+        (&["serve", "--server", "http://127.0.0.1:1"], "this command asks no server"),
+        (&["get", "graph", "--server", "http://127.0.0.1:1", "--config", "tokenkeep.toml"], "cannot be used with"),
+    ] {
+        let refused = world.run(args).await;
+        let said = refused.failure(2);
+        assert!(said.contains(expected) && !said.contains("planted"), "{args:?}: {said}");
+    }
+    let mut by_config = world.command(&["get", "billing", "--config", "tokenkeep.toml"]);
+    by_config.env("TOKENKEEP_SERVER", "http://127.0.0.1:1");
+    ended(by_config).await.data();
+    let mut not_for_this = world.command(&["config", "check"]);
+    not_for_this.env("TOKENKEEP_SERVER", "http://127.0.0.1:1");
+    assert_eq!(ended(not_for_this).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_watched_status_shows_what_happens_at_the_server() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let mut watch = world.spawn(&["status", "graph", "--watch", "--server", &url]);
+    watch.read_to("absent").await;
+    world.run(&["get", "graph", "--server", &url]).await.data();
+    watch.read_to("fresh").await;
+    watch.signal(Signal::INT);
+    assert_eq!(watch.end().await.code, Some(130));
+    stop(serve).await;
+}

@@ -1,0 +1,247 @@
+//! The places that a listener has for connections, and who gives up one when all are taken.
+//!
+//! Whoever opens connections and sends nothing must not shut out those who do. So when all places are taken, a
+//! connection without a request under way ends for the newcomer: first those that never sent one, the oldest first.
+//! Only when a request is under way on all of them does a newcomer wait. And one address has a part of the places only,
+//! unless it is this machine, where everybody may come through the same proxy.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::server::Limits;
+
+/// The places of a listener.
+pub(crate) struct Places {
+    free: Arc<Semaphore>,
+    per_address: usize,
+    taken: Mutex<BTreeMap<u64, Occupant>>,
+}
+
+/// A connection's place; free again when it is dropped.
+pub(crate) struct Place {
+    places: Arc<Places>,
+    number: u64,
+    leave: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+}
+
+struct Occupant {
+    /// `None`: of this machine.
+    address: Option<IpAddr>,
+    leave: CancellationToken,
+    /// How many requests are under way; `None` until it can have any.
+    under_way: Option<watch::Receiver<usize>>,
+}
+
+/// What a connection does, in the order in which they give up their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Activity {
+    /// It never had a request.
+    None,
+    /// It had some, and none now.
+    Idle,
+    /// It has one, or is leaving already.
+    Busy,
+}
+
+impl Places {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(limits.max_connections)),
+            per_address: limits.max_connections_per_address,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// How many connections have a place now.
+    pub(crate) fn taken(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// A place for a connection from this address, `None`: a unix socket. Waits while requests are under way on all;
+    /// `None` if this address has its part.
+    pub(crate) async fn take(self: &Arc<Self>, address: Option<IpAddr>) -> io::Result<Option<Place>> {
+        let address = address.and_then(counted);
+        if address.is_some() && !self.has_room_for(address) {
+            return Ok(None);
+        }
+        loop {
+            if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
+                return Ok(Some(self.occupied(address, permit)));
+            }
+            make_one_leave(self.lock().values());
+            // What is busy now may be idle soon, and keeps its place then.
+            let permit = Arc::clone(&self.free).acquire_owned();
+            if let Ok(permit) = tokio::time::timeout(PAUSE, permit).await {
+                return Ok(Some(self.occupied(address, permit.map_err(io::Error::other)?)));
+            }
+        }
+    }
+
+    /// Whether an address has less than its part, or gives up a connection for a new one.
+    fn has_room_for(&self, address: Option<IpAddr>) -> bool {
+        let taken = self.lock();
+        let its_own =
+            || taken.values().filter(|occupant| occupant.address == address && !occupant.leave.is_cancelled());
+        its_own().count() < self.per_address || make_one_leave(its_own())
+    }
+
+    fn occupied(self: &Arc<Self>, address: Option<IpAddr>, permit: OwnedSemaphorePermit) -> Place {
+        let leave = CancellationToken::new();
+        let mut taken = self.lock();
+        let number = taken.last_key_value().map_or(0, |(last, _)| last + 1);
+        taken.insert(number, Occupant { address, leave: leave.clone(), under_way: None });
+        Place { places: Arc::clone(self), number, leave, _permit: permit }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Occupant>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// From now on the connection can have requests; these are under way.
+    pub(crate) fn watch(&self, under_way: watch::Receiver<usize>) {
+        if let Some(occupant) = self.places.lock().get_mut(&self.number) {
+            occupant.under_way = Some(under_way);
+        }
+    }
+
+    /// Resolves when the place is wanted by another: the connection shall end as soon as no request is under way.
+    pub(crate) async fn wanted(&self) {
+        self.leave.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.lock().remove(&self.number);
+    }
+}
+
+impl Occupant {
+    fn activity(&self) -> Activity {
+        match &self.under_way {
+            _ if self.leave.is_cancelled() => Activity::Busy,
+            None => Activity::None,
+            Some(under_way) if *under_way.borrow() > 0 => Activity::Busy,
+            // Nobody looked at it in a way that marks a change as seen.
+            Some(under_way) if under_way.has_changed().unwrap_or(true) => Activity::Idle,
+            Some(_) => Activity::None,
+        }
+    }
+}
+
+/// Ends the one that is missed least, and says whether there was any.
+fn make_one_leave<'o>(occupants: impl Iterator<Item = &'o Occupant>) -> bool {
+    let least = occupants.map(|occupant| (occupant.activity(), occupant)).min_by_key(|(activity, _)| *activity);
+    match least {
+        Some((Activity::None | Activity::Idle, occupant)) => {
+            occupant.leave.cancel();
+            true
+        }
+        Some((Activity::Busy, _)) | None => false,
+    }
+}
+
+/// The address under which connections are counted; `None` for this machine. Whoever has IPv6 has 2⁶⁴ addresses.
+fn counted(address: IpAddr) -> Option<IpAddr> {
+    match address.to_canonical() {
+        address if address.is_loopback() => None,
+        IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => Some(address),
+    }
+}
+
+/// Until it is looked again whether a connection has become idle.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(max_connections: usize, max_connections_per_address: usize) -> Arc<Places> {
+        let limits = Limits { max_connections, max_connections_per_address, ..Limits::default() };
+        Arc::new(Places::new(&limits))
+    }
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    async fn take(places: &Arc<Places>, from: &str) -> Option<Place> {
+        places.take(address(from)).await.unwrap()
+    }
+
+    /// As a connection that has so many requests under way.
+    fn busy(place: &Place, count: usize) -> watch::Sender<usize> {
+        let requests = watch::Sender::new(0);
+        place.watch(requests.subscribe());
+        requests.send_replace(count);
+        requests
+    }
+
+    #[tokio::test]
+    async fn one_address_gets_its_part_and_others_the_rest() {
+        let places = places(4, 2);
+        let (first, second) = (take(&places, "192.0.2.1").await.unwrap(), take(&places, "192.0.2.1").await.unwrap());
+        let _under_way = [busy(&first, 1), busy(&second, 1)];
+        assert!(take(&places, "192.0.2.1").await.is_none());
+        assert!(take(&places, "::ffff:192.0.2.1").await.is_none(), "the same address in other words");
+        let _other = take(&places, "192.0.2.2").await.unwrap();
+        drop(first);
+        assert!(take(&places, "192.0.2.1").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_address_gives_up_its_own_idle_connection_for_a_new_one() {
+        let places = places(4, 1);
+        let other = take(&places, "192.0.2.2").await.unwrap();
+        let first = take(&places, "192.0.2.1").await.unwrap();
+        let _second = take(&places, "192.0.2.1").await.unwrap();
+        first.wanted().await;
+        assert!(!other.leave.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_network_of_ipv6_is_one_address_and_this_machine_is_none() {
+        let places = places(8, 1);
+        let first = take(&places, "2001:db8::1").await.unwrap();
+        let _under_way = busy(&first, 1);
+        assert!(take(&places, "2001:db8::ffff:1").await.is_none());
+        let _neighbour = take(&places, "2001:db8:0:1::1").await.unwrap();
+        for here in ["127.0.0.1", "::1", "127.0.0.1", "::ffff:127.0.0.1"] {
+            let place = take(&places, here).await.unwrap();
+            drop(busy(&place, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn those_leave_first_that_never_asked_then_those_that_are_idle_and_never_the_busy() {
+        let places = places(3, 3);
+        let working = take(&places, "127.0.0.1").await.unwrap();
+        let idle = take(&places, "127.0.0.1").await.unwrap();
+        let silent = take(&places, "127.0.0.1").await.unwrap();
+        let (_under_way, was_under_way) = (busy(&working, 1), busy(&idle, 1));
+        was_under_way.send_replace(0);
+        let leaving = async {
+            silent.wanted().await;
+            assert!(!idle.leave.is_cancelled());
+            drop(silent);
+        };
+        let (newcomer, ()) = tokio::join!(take(&places, "127.0.0.1"), leaving);
+        let _under_way_too = busy(newcomer.as_ref().unwrap(), 1);
+        let leaving = async {
+            idle.wanted().await;
+            drop(idle);
+        };
+        tokio::join!(take(&places, "127.0.0.1"), leaving).0.unwrap();
+        assert!(!working.leave.is_cancelled());
+    }
+}

@@ -1,0 +1,212 @@
+//! Very many connections, and clients that send too much and read too little.
+
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokenkeep_sandbox::Fault;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::raw;
+use crate::world::{Setup, World, client};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+/// GET / of localhost, as HPACK writes it.
+const HEADERS: &[u8] = b"\x82\x86\x84\x41\x09localhost";
+
+async fn connections(world: &World, count: usize, beginning: &[u8]) -> Vec<TcpStream> {
+    let mut all = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut client = TcpStream::connect(world.address).await.unwrap();
+        // It may be closed already.
+        client.write_all(beginning).await.ok();
+        all.push(client);
+    }
+    all
+}
+
+/// How many the server has not closed.
+fn open(clients: &[TcpStream]) -> usize {
+    let is_open = |client: &&TcpStream| matches!(client.try_read(&mut [0; 1024]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+    clients.iter().filter(is_open).count()
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// What a client gets that sends the same again and again until it is cut.
+async fn until_cut(world: &World, beginning: &[u8], mut next: impl FnMut(u32) -> Vec<u8>) -> usize {
+    let mut client = TcpStream::connect(world.address).await.unwrap();
+    client.write_all(beginning).await.unwrap();
+    let mut sent = 0;
+    for number in 0.. {
+        let part = next(number);
+        if client.write_all(&part).await.is_err() {
+            break;
+        }
+        sent += part.len();
+    }
+    sent
+}
+
+#[tokio::test]
+async fn two_thousand_connections_that_send_nothing_or_half_a_head_keep_no_caller_waiting() {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let world = Setup::open().start().await;
+    // As long as a client of this test waits, none of these is closed for being slow.
+    let places = 1024;
+    let mut slow = connections(&world, 1000, b"").await;
+    slow.extend(connections(&world, 1000, b"GET /livez HTTP/1.1\r\nHost: localh").await);
+    for _ in 0..20 {
+        let http = client().build().unwrap();
+        assert_eq!(http.get(world.url("/tokens/fixed")).send().await.unwrap().status(), 200);
+    }
+    let open = open(&slow);
+    assert!((1..places).contains(&open), "{open} of them have a place");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_caller_with_a_request_under_way_keeps_its_place_in_a_flood() {
+    let mut setup = Setup::open();
+    setup.limits.max_connections = 2;
+    let world = setup.start().await;
+    world.sandbox.set_fault(Fault::Latency { millis: 500 });
+    let url = world.url("/tokens/reports");
+    let request = client().build().unwrap().get(url).send();
+    let flood = async {
+        while world.sandbox.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        connections(&world, 100, b"GET / HTTP/1.1\r\n").await
+    };
+    let (answer, flood) = tokio::join!(request, flood);
+    assert_eq!(answer.unwrap().status(), 200);
+    drop(flood);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_was_served_keeps_its_connection_longer_than_those_that_never_asked() {
+    let mut setup = Setup::open();
+    setup.limits.max_connections = 3;
+    let world = setup.start().await;
+    let mut served = TcpStream::connect(world.address).await.unwrap();
+    let ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for _ in 0..10 {
+        served.write_all(ask).await.unwrap();
+        let mut answer = vec![0; 12];
+        served.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, b"HTTP/1.1 200");
+        while !answer.ends_with(b"\r\n\r\nok") {
+            assert_ne!(served.read_buf(&mut answer).await.unwrap(), 0, "it was sent away");
+        }
+        connections(&world, 5, b"").await;
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_their_order() {
+    let world = Setup::open().start().await;
+    let paths = ["/livez", "/tokens/unknown", "/tokens/fixed/status", "/nowhere", "/livez", "/tokens/vendor:1"];
+    let mut requests = String::new();
+    for path in paths {
+        requests += &format!("GET {path} HTTP/1.1\nHost: localhost\n\n");
+    }
+    requests += "GET /readyz HTTP/1.1\nHost: localhost\nConnection: close\n\n";
+    let answers = raw::send(world.address, &requests).await;
+    let statuses: Vec<_> = answers.match_indices("HTTP/1.1 ").map(|(at, _)| &answers[at + 9..at + 12]).collect();
+    assert_eq!(statuses, ["200", "404", "200", "404", "200", "200", "200"]);
+    let (fixed, vendor) = (answers.find("\"fixed\"").unwrap(), answers.find("\"vendor:1\"").unwrap());
+    assert!(fixed < vendor);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_and_asks_and_never_reads_is_cut_after_a_few_megabytes() {
+    let mut setup = Setup::open();
+    setup.limits.head_timeout = Duration::from_secs(1);
+    setup.limits.write_timeout = Duration::from_secs(1);
+    let world = setup.start().await;
+    let request = b"GET /tokens/fixed/status HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    let sent = until_cut(&world, b"", |_| request.clone()).await;
+    assert!(sent < 32 * 1024 * 1024, "{sent} bytes were taken");
+    assert_eq!(world.get("/livez").await.status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn streams_that_are_opened_and_reset_for_ever_end_the_connection() {
+    let world = Setup::open().start().await;
+    let beginning = [PREFACE, &SETTINGS].concat();
+    let sent = until_cut(&world, &beginning, |number| {
+        let stream = 2 * number + 1;
+        [frame(1, 5, stream, HEADERS), frame(3, 0, stream, &8u32.to_be_bytes())].concat()
+    });
+    assert!(sent.await < 32 * 1024 * 1024);
+    assert_eq!(world.get("/livez").await.status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_head_that_goes_on_for_ever_in_frames_ends_the_connection() {
+    let world = Setup::open().start().await;
+    let beginning = [PREFACE, &SETTINGS, &frame(1, 1, 1, HEADERS)].concat();
+    let header = [b"\x00\x01x\x7f\x81\x7e".as_slice(), &[b'x'; 255]].concat();
+    let sent = until_cut(&world, &beginning, |_| frame(9, 0, 1, &header)).await;
+    assert!(sent < 32 * 1024 * 1024, "{sent} bytes were taken");
+    assert_eq!(world.get("/livez").await.status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_refused_and_harms_nobody() {
+    let mut setup = Setup::open();
+    setup.limits.head_timeout = Duration::from_secs(1);
+    let world = setup.start().await;
+    for garbage in [
+        b"\x00\x00\x00\x00\r\n\r\n".as_slice(),
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /livez\r\n\r\n",
+        b"GET /livez HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        b"GET  /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n : x\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nA\x00B: x\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"GET /livez HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    ] {
+        let mut client = TcpStream::connect(world.address).await.unwrap();
+        client.write_all(garbage).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.ok();
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(!answer.contains("200 OK"), "{:?} was answered {answer}", String::from_utf8_lossy(garbage));
+    }
+    assert_eq!(world.get("/livez").await.status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_has_closed_its_half_leaves_its_place() {
+    let mut setup = Setup::open();
+    setup.limits.max_connections = 1;
+    let world = setup.start().await;
+    for beginning in ["", "GET /liv", "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+        let mut half = TcpStream::connect(world.address).await.unwrap();
+        half.write_all(beginning.as_bytes()).await.unwrap();
+        half.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        half.read_to_end(&mut answer).await.ok();
+        assert_eq!(answer.starts_with(b"HTTP/1.1 200"), beginning.ends_with("\r\n\r\n"), "{beginning:?}");
+    }
+    world.end().await;
+}
