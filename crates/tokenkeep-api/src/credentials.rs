@@ -17,12 +17,15 @@ use zeroize::Zeroizing;
 /// assert!(!format!("{credentials:?}").contains("ann-secret"));
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CredentialsRequest {
     /// The life of this account's tokens where the issuer states none, e.g. `2h`; left out if it is that of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", extend("pattern" = "^[1-9][0-9]{0,5}(s|m|h)$")))]
     pub lifetime: Option<String>,
     /// The secrets, e.g. `username` and `password`.
     #[serde(flatten)]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, String>"))]
     pub values: BTreeMap<String, Zeroizing<String>>,
 }
 
@@ -54,6 +57,7 @@ impl fmt::Debug for CredentialsRequest {
 
 /// `POST /tokens/credentials/{account}`: the credentials are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StoredAnswer {
     /// Whose: `provider:account`.
     pub key: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What may be told of a token to whoever looks for trouble. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DebugTokenAnswer {
     /// Always `success`.
     pub status: String,
@@ -15,6 +16,7 @@ pub struct DebugTokenAnswer {
 
 /// What is known of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DebugTokenInfo {
     /// Whether there is a token, good or not.
     pub has_token: bool,
@@ -30,6 +32,7 @@ pub struct DebugTokenInfo {
 
 /// How a token is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DebugTokenMetrics {
     /// How many tokens of this key were obtained.
     pub token_generations: u64,

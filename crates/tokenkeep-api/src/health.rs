@@ -7,6 +7,7 @@ use crate::warning::WarningAnswer;
 
 /// How the broker, or one key, is. With [`HealthState::Unhealthy`] the HTTP status is 503.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthAnswer {
     /// The verdict.
     pub status: HealthState,
@@ -21,6 +22,7 @@ pub struct HealthAnswer {
 
 /// The verdict on the health of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthState {
     /// Tokens can be had.
@@ -29,11 +31,13 @@ pub enum HealthState {
     Unhealthy,
     /// A word that this version does not know.
     #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown,
 }
 
 /// The tokens that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthTokens {
     /// Whether there is one that can be handed out.
     pub has_token: bool,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A token, as RFC 6749 section 5.1 has it. Its `Debug` does not show the token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OAuthToken {
     /// The token. A secret.
     pub access_token: String,
@@ -31,6 +32,7 @@ impl fmt::Debug for OAuthToken {
 
 /// Why there is no token, as RFC 6749 section 5.2 has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OAuthError {
     /// A word of the RFC, e.g. `invalid_client`.
     pub error: String,
@@ -41,6 +43,7 @@ pub struct OAuthError {
 
 /// Where tokens are asked for and how, as RFC 8414 section 2 has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OAuthMetadata {
     /// Who issues: the URL at which the metadata was found, without its path.
     pub issuer: String,

@@ -6,6 +6,7 @@ use crate::warning::WarningAnswer;
 
 /// The broker does its work. One that does not answers a problem instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Readiness {
     /// Always `true`.
     pub ready: bool,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Says that a resource server refused a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RejectRequest {
     /// Which token of the key was refused: the `generation` that came with it.
     pub generation: u64,
@@ -11,6 +12,7 @@ pub struct RejectRequest {
 
 /// What became of a rejection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RejectAnswer {
     /// Which key: `provider` or `provider:account`.
     pub key: String,

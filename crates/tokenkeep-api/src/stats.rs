@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How many tokens are kept; each is one of the last three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatsAnswer {
     /// All of them.
     pub total_cached: usize,

@@ -6,6 +6,7 @@ use crate::warning::WarningAnswer;
 
 /// All that an operator may know of a key. It holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusAnswer {
     /// Which key: `provider` or `provider:account`.
     pub key: String,
@@ -20,8 +21,10 @@ pub struct StatusAnswer {
     /// Seconds of life that are left of the present token; `null` if there is none or it does not end.
     pub expires_in: Option<u64>,
     /// The end of the present token; `null` if there is none or it does not end.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub expires_at: Option<String>,
     /// When the present token was asked for; `null` if there is none.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub obtained_at: Option<String>,
     /// Seconds of the present token's whole life; `null` if there is none or it does not end.
     pub life: Option<u64>,
@@ -39,6 +42,7 @@ pub struct StatusAnswer {
 
 /// What a key is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// There is a good token, and nothing to do.
@@ -59,6 +63,7 @@ pub enum State {
     LoginRequired,
     /// A word that this version does not know.
     #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown,
 }
 
@@ -93,6 +98,7 @@ impl State {
 
 /// Why there is no token, beside a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// There are no credentials of this account.
@@ -101,11 +107,13 @@ pub enum Obstacle {
     Unreadable,
     /// A word that this version does not know.
     #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown,
 }
 
 /// The failure that is in force for a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FailureAnswer {
     /// What will be done about it: `unavailable`, `rate_limited`, `refused` or `login_required`.
     pub kind: String,
@@ -114,6 +122,7 @@ pub struct FailureAnswer {
     /// What a person could try; `null` if nothing but waiting.
     pub next: Option<String>,
     /// When the first of the attempts in a row failed.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub since: Option<String>,
     /// Seconds until the issuer may be asked again, rounded up; `null` if it is not asked again by itself.
     pub retry_in: Option<u64>,
@@ -121,6 +130,7 @@ pub struct FailureAnswer {
 
 /// One page of statuses, in the order of their keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenPage {
     /// The statuses.
     pub tokens: Vec<StatusAnswer>,

@@ -8,6 +8,7 @@ use crate::warning::WarningAnswer;
 
 /// A token that can be used now. Its `Debug` does not show the token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenAnswer {
     /// Which key: `provider` or `provider:account`.
     pub key: String,
@@ -18,6 +19,7 @@ pub struct TokenAnswer {
     /// Seconds of life that were left when this was answered, rounded down; `null` for a token that does not end.
     pub expires_in: Option<u64>,
     /// When it ends; `null` for a token that does not end.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub expires_at: Option<String>,
     /// The scope that the issuer granted, words separated by spaces; `null` if it named none.
     pub scope: Option<String>,

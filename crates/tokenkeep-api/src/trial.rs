@@ -6,6 +6,7 @@ use crate::problem::Problem;
 
 /// What a login that was tried out came to. It holds no secret: `‹name›` stands where a value was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrialAnswer {
     /// Whose login it was: `provider` or `provider:account`.
     pub key: String,
@@ -23,6 +24,7 @@ pub struct TrialAnswer {
 
 /// One request of a login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrialStep {
     /// Which one it is: `step 1`, `login`, `refresh`.
     pub name: String,
@@ -42,6 +44,7 @@ pub struct TrialStep {
 
 /// What is told of the answer to one request of a login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrialReply {
     /// The HTTP status.
     pub status: u16,
@@ -55,6 +58,7 @@ pub struct TrialReply {
 
 /// What is told of the token of a login that was tried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrialToken {
     /// `Bearer`, or what the issuer said instead.
     pub token_type: String,

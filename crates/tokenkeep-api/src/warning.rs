@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that is not as it should be, though tokens flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WarningAnswer {
     /// One word for programs: `refresh_failing`, `buffer_clamped`, `unusual_life`, `on_fallback`, `unsaved` or
     /// `store_failing`; there may be more.

@@ -10,6 +10,7 @@ mod exec;
 mod get;
 mod key;
 mod man;
+mod openapi;
 mod refresh;
 mod request;
 mod serve;
@@ -66,6 +67,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
+    Openapi(openapi::OpenapiArgs),
     Man(man::ManArgs),
 }
 
@@ -107,6 +109,7 @@ impl Cli {
                 block_on(Builder::new_multi_thread(), dev::run(global, args))
             }
             Command::Completions(args) => completions::run(&args),
+            Command::Openapi(args) => openapi::run(&args),
             Command::Man(args) => man::run(&args),
         }
     }

@@ -33,6 +33,7 @@ mod caller;
 mod hand_out;
 mod metrics;
 mod observe;
+mod openapi;
 mod request_id;
 mod routes;
 mod sight;
@@ -42,4 +43,5 @@ pub mod answer;
 mod problem;
 mod query;
 
+pub use openapi::{OPENAPI, openapi_page};
 pub use server::{DEFAULT_LISTEN, Limits, Server, ServerControl};

@@ -199,6 +199,13 @@ fn title(code: Code) -> &'static str {
     }
 }
 
+/// What travels of a problem that says this.
+#[cfg(test)]
+pub(crate) fn example(code: Code, detail: &str, key: Option<String>) -> tokenkeep_api::Problem {
+    let problem = Problem::new(code, detail.to_owned());
+    tokenkeep_api::Problem { key, ..problem.into_body() }
+}
+
 /// When to try again if nobody said it.
 const SOON: Duration = Duration::from_secs(1);
 const MAX_REPEATED: usize = 40;

@@ -5,6 +5,7 @@ mod cleanup;
 mod clear;
 mod credentials;
 mod debug_token;
+mod description;
 mod health;
 mod list;
 mod metrics;
@@ -66,6 +67,8 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
         )
         .route("/metrics", only_get(metrics::metrics))
         .route("/api/debug/token", only_get(debug_token::debug_token))
+        .route("/openapi.json", only_get(description::openapi))
+        .route("/docs", only_get(description::docs))
         .fallback(async || Problem::no_route())
         .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
     let for_everybody = Router::new()

@@ -17,6 +17,7 @@ const COMMANDS: [&str; 16] = [
     "key",
     "serve",
     "dev",
+    "openapi",
     "completions",
     "man",
 ];
@@ -92,4 +93,12 @@ async fn what_stands_behind_a_hash_in_the_example_is_right_too() {
     check.env("TOKENKEEP_SEAL_KEY", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=");
     let checked = ended(check).await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
+}
+
+#[tokio::test]
+async fn the_api_is_described_for_programs_and_as_a_page() {
+    let world = World::without_config().await;
+    let description = world.run(&["openapi"]).await.json();
+    assert_eq!(description["openapi"], "3.1.0");
+    assert!(world.run(&["openapi", "--html"]).await.data().starts_with("<!doctype html>"));
 }

@@ -11,6 +11,7 @@ mod certificates;
 mod client_certificates;
 mod client;
 mod connections;
+mod described;
 mod fakes;
 mod floods;
 mod health;

@@ -194,12 +194,8 @@ fn server() -> Value {
         option("certificate", text(&["billing.internal"]), "A name in its client certificate."),
         option("tokens", json!({ "type": "array", "minItems": 1, "items": pattern }), "The keys that it may see.")
             .required(),
-        option(
-            "allow",
-            json!({ "type": "array", "minItems": 1, "items": one_of(&actions) }),
-            "What it may do with them.",
-        )
-        .default(json!(Action::DEFAULT.map(Action::as_str))),
+        option("allow", json!({ "type": "array", "items": one_of(&actions) }), "What it may do with them.")
+            .default(json!(Action::DEFAULT.map(Action::as_str))),
     ]);
     let listen = json!({ "type": "array", "minItems": 1, "items": address });
     let tls = table(&[

@@ -41,7 +41,6 @@ async fn what_is_wrong_with_a_caller_is_said_where_it_stands() {
         ("name = 'a'\nuid = 1\ntokens = ['bluestakes:1*']", "no pattern of keys"),
         ("name = 'a'\nuid = 1\ntokens = ['a:b/c']", "no pattern of keys"),
         ("name = 'a'\nuid = -1\ntokens = ['*']", "`uid` is out of range"),
-        ("name = 'a'\nuid = 1\ntokens = ['*']\nallow = []", "`allow` is empty"),
         ("name = 'a'\nuid = 1\ntokens = ['*']\nallow = ['refesh']", "did you mean `refresh`?"),
         ("name = 'a'\nsha256 = 'abc'\ntokens = ['*']", "not a SHA-256"),
     ] {
@@ -66,6 +65,14 @@ async fn a_pattern_of_a_misspelt_provider_is_warned_of() {
     let config = config(&format!("[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['bluestake:*']\n{PROVIDERS}")).await;
     let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
     assert!(warnings.iter().any(|warning| warning.contains("did you mean `bluestakes`?")), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn a_caller_who_may_do_nothing_sees_all_the_same() {
+    let config = config("[[server.keys]]\nname = 'monitoring'\nuid = 1\ntokens = ['*']\nallow = []").await;
+    let monitoring = &config.server.callers[0];
+    assert!(monitoring.may_see(&Key::parse("graph").unwrap()));
+    assert!(Action::ALL.iter().all(|(_, action)| !monitoring.allows(*action)));
 }
 
 #[tokio::test]

@@ -101,13 +101,7 @@ fn pattern(text: &Text<'_>, providers: &[&str]) -> Option<KeyPattern> {
 }
 
 fn actions(field: &Field<'_>) -> Option<Vec<Action>> {
-    let elements = field.items()?;
-    if elements.is_empty() {
-        let finding = Finding::error("`allow` is empty").help("leave it out for get and proxy, or leave out the table");
-        field.report(finding);
-        return None;
-    }
-    elements.iter().map(|element| element.choice(&Action::ALL)).collect()
+    field.items()?.iter().map(|element| element.choice(&Action::ALL)).collect()
 }
 
 fn parse_hex(text: &str) -> Option<[u8; 32]> {
