@@ -133,6 +133,7 @@ impl Command {
             | Self::Key(_)
             | Self::Serve(_)
             | Self::Dev(_)
+            | Self::Openapi(_)
             | Self::Completions(_)
             | Self::Man(_) => false,
         }
