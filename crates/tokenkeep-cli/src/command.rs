@@ -135,6 +135,7 @@ impl Command {
             | Self::Dev(_)
             | Self::Openapi(_)
             | Self::Completions(_)
+            | Self::Openapi(_)
             | Self::Man(_) => false,
         }
     }
