@@ -133,7 +133,6 @@ impl Command {
             | Self::Key(_)
             | Self::Serve(_)
             | Self::Dev(_)
-            | Self::Openapi(_)
             | Self::Completions(_)
             | Self::Openapi(_)
             | Self::Man(_) => false,

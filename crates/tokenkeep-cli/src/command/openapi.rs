@@ -5,7 +5,7 @@ use clap::Args;
 use crate::exit::Failure;
 use crate::output;
 
-/// Print the description of the HTTP API: OpenAPI 3.1, for programs that make clients of it.
+/// Print the description of the HTTP API (`OpenAPI` 3.1), for programs that make clients
 ///
 /// A running broker answers the same at /openapi.json and /docs.
 #[derive(Debug, Args)]
