@@ -138,7 +138,6 @@ impl Command {
             | Self::Dev(_)
             | Self::Openapi(_)
             | Self::Completions(_)
-            | Self::Openapi(_)
             | Self::Man(_) => false,
         }
     }
@@ -179,7 +178,8 @@ The configuration is the first of these that is there:
 
 With --server or $TOKENKEEP_SERVER a running `tokenkeep serve` does what these commands ask for, and no
 configuration is read: get, exec, status, refresh, request, clear, cleanup, stats, credentials. The key
-for it is $TOKENKEEP_API_KEY, or stands in the file $TOKENKEEP_API_KEY_FILE. $TOKENKEEP_CA_FILE names
+for it is $TOKENKEEP_API_KEY, or stands in the file $TOKENKEEP_API_KEY_FILE; the file
+$TOKENKEEP_CLIENT_CERTIFICATE has a certificate with its key (PEM) to show. $TOKENKEEP_CA_FILE names
 certificates (PEM) to trust in place of the system's; TOKENKEEP_INSECURE=true allows http:// to other
 machines.
 

@@ -27,6 +27,9 @@ pub(crate) fn client(global: &GlobalArgs) -> Result<Option<Client>, Failure> {
     if let Some(path) = environment::path("TOKENKEEP_CA_FILE") {
         builder = builder.ca_pem(read(&path, "TOKENKEEP_CA_FILE")?.as_slice());
     }
+    if let Some(path) = environment::path("TOKENKEEP_CLIENT_CERTIFICATE") {
+        builder = builder.identity_pem(read(&path, "TOKENKEEP_CLIENT_CERTIFICATE")?.as_slice());
+    }
     let client = builder.build().map_err(|error| Failure::usage(error.to_string(), SETTINGS))?;
     Ok(Some(client))
 }
@@ -124,7 +127,8 @@ fn code(code: ProblemCode, status: Option<u16>) -> Code {
 
 const UNREACHABLE: &str = "look whether `tokenkeep serve` runs there, and what --server or TOKENKEEP_SERVER says";
 const INTERRUPTED: &str = "look at the state with tokenkeep status before you try again";
-const SETTINGS: &str = "mend --server, or the variable TOKENKEEP_SERVER, TOKENKEEP_API_KEY or TOKENKEEP_CA_FILE; \
+const SETTINGS: &str = "mend --server, or the variable TOKENKEEP_SERVER, TOKENKEEP_API_KEY, \
+                        TOKENKEEP_CA_FILE or TOKENKEEP_CLIENT_CERTIFICATE; \
                        TOKENKEEP_INSECURE=true allows http:// to other machines";
 const WITH_A_KEY: &str = "set TOKENKEEP_API_KEY, or TOKENKEEP_API_KEY_FILE, to a key that the server knows";
 const WITH_PERMISSION: &str = "use the key of a caller who may, or have `allow` and `tokens` of this one extended";

@@ -1,9 +1,11 @@
 //! From settings to a client.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Certificate, redirect, retry};
+use reqwest::{Certificate, Identity, redirect, retry};
+use zeroize::Zeroizing;
 
 use super::Client;
 use super::api_key::ApiKey;
@@ -12,18 +14,20 @@ use super::server_url::ServerUrl;
 use super::transport::Transport;
 
 /// The settings of a [`Client`]. Only the server must be said.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientBuilder {
     server: String,
     api_key: Option<ApiKey>,
     certificates: Option<Vec<u8>>,
+    identity: Option<Zeroizing<Vec<u8>>>,
     timeout: Duration,
     is_insecure: bool,
 }
 
 impl ClientBuilder {
     pub(super) fn new(server: &str) -> Self {
-        Self { server: server.to_owned(), api_key: None, certificates: None, timeout: TIMEOUT, is_insecure: false }
+        let (api_key, certificates, identity) = (None, None, None);
+        Self { server: server.to_owned(), api_key, certificates, identity, timeout: TIMEOUT, is_insecure: false }
     }
 
     /// What the caller proves itself with.
@@ -37,6 +41,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn ca_pem(self, certificates: impl Into<Vec<u8>>) -> Self {
         Self { certificates: Some(certificates.into()), ..self }
+    }
+
+    /// A certificate and its private key as PEM, one after the other, with which the caller proves itself over
+    /// `https://`, beside an API key or instead of one.
+    #[must_use]
+    pub fn identity_pem(self, identity: impl Into<Vec<u8>>) -> Self {
+        Self { identity: Some(Zeroizing::new(identity.into())), ..self }
     }
 
     /// How long the broker may take over an answer, beside the time that a call has it wait for a token. 10 s if it is
@@ -77,11 +88,23 @@ impl ClientBuilder {
             (Some(pem), true) => builder.tls_certs_only(certificates(pem)?),
             (None, true) => builder,
         };
+        if let (Some(pem), true) = (&self.identity, server.is_encrypted()) {
+            builder = builder.identity(identity(pem)?);
+        }
         if let Some(path) = server.socket() {
             builder = at_socket(builder, path)?;
         }
         let http = builder.build().map_err(|error| ClientError::Invalid(unusable(&error)))?;
         Ok(Client { transport: Transport::new(http, server, self.timeout) })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("server", &self.server.parse::<ServerUrl>().map(|server| server.to_string()))
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,6 +138,12 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ClientError> {
         return Err(ClientError::Invalid("there is no certificate as PEM among those to be trusted".to_owned()));
     }
     Ok(certificates)
+}
+
+fn identity(pem: &[u8]) -> Result<Identity, ClientError> {
+    // What the parser says could repeat a part of the key.
+    let identity = Identity::from_pem(pem).ok();
+    identity.ok_or_else(|| ClientError::Invalid("there is no certificate with its private key as PEM".to_owned()))
 }
 
 fn unusable(error: &reqwest::Error) -> String {

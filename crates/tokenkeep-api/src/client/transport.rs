@@ -141,7 +141,8 @@ impl Transport {
             Err(error) => error,
             Ok(body) => match serde_json::from_slice::<Problem>(&body) {
                 Ok(problem) => ClientError::Answered { status, problem },
-                Err(_) => self.unexpected(&response),
+                Err(_) => problem_in_head(&response)
+                    .map_or_else(|| self.unexpected(&response), |problem| ClientError::Answered { status, problem }),
             },
         }
     }
@@ -169,6 +170,14 @@ impl fmt::Debug for Transport {
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
+}
+
+/// What an answer without a body says in one word.
+fn problem_in_head(response: &Response) -> Option<Problem> {
+    let word = response.headers().get("tokenkeep-problem")?.to_str().ok()?;
+    let code = serde_json::from_value(word.into()).ok()?;
+    let (title, detail) = (word.to_owned(), format!("the broker says {word}"));
+    Some(Problem { code, title, detail, key: None, retry_after: None })
 }
 
 /// Adds a body. A body of this crate's types is always JSON.

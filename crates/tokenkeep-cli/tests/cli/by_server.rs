@@ -67,6 +67,8 @@ fn forget_times(json: &mut Value) {
 #[tokio::test]
 async fn what_is_asked_for_is_the_same_from_a_server_and_from_the_store() {
     let world = World::start().await;
+    let header = "header = { name = \"X-Auth-Token\", format = \"v1 {token}\" }\ngrant = \"static\"";
+    world.write_config(&world.usual_config().replace("grant = \"static\"", header));
     let (serve, url) = serve(&world, &["--listen", "unix:broker.sock"]).await;
     let socket = format!("unix:{}", world.path("broker.sock").display());
     world.run(&["get", "graph"]).await.data();
@@ -77,6 +79,8 @@ async fn what_is_asked_for_is_the_same_from_a_server_and_from_the_store() {
             &["get", "graph"][..],
             &["get", "graph", "--format", "env", "--min-valid", "5m", "--max-wait", "5s"],
             &["get", "graph", "--json"],
+            &["get", "graph", "--format", "header"],
+            &["get", "billing", "--format", "header"],
             &["get", "billing", "--json"],
             &["exec", "graph", "--", "sh", "-c", "echo $TOKENKEEP_TOKEN; exit 0"],
             &["status"],

@@ -1,6 +1,7 @@
 //! The typed client against a running server, and against brokers that behave as the test says.
 
 mod calls;
+mod encrypted;
 mod refusals;
 mod scripted;
 mod subscriptions;

@@ -23,6 +23,29 @@ async fn a_token_comes_as_the_engine_has_it() {
 }
 
 #[tokio::test]
+async fn the_header_for_a_token_is_the_one_that_its_api_takes() {
+    let mut setup = Setup::keyed();
+    setup.providers = "[providers.own]\ngrant = \"static\"\ntoken = \"own-token-7\"\n\
+                       header = { name = \"X-Auth-Token\", format = \"v1 {token}\" }\n";
+    let world = setup.start().await;
+    let client = client(&world);
+    for (key, name, value) in [
+        ("own", "x-auth-token", "v1 own-token-7".to_owned()),
+        ("vendor", "authorization", format!("Bearer {VENDOR_TOKEN}")),
+    ] {
+        let token = client.token(key).await.unwrap();
+        let (found, header) = client.header(&token).await.unwrap();
+        assert_eq!((found.as_str(), header.to_str().unwrap()), (name, &*value));
+        assert!(header.is_sensitive());
+    }
+    let token = client.token("reports").await.unwrap();
+    world.clock.advance(Duration::from_secs(2));
+    client.refresh("reports").await.unwrap();
+    assert!(client.header(&token).await.unwrap_err().to_string().contains("it has another token by now"));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_demanded_reaches_the_engine() {
     let world = Setup::keyed().start().await;
     let client = client(&world);
