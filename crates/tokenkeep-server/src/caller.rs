@@ -118,6 +118,17 @@ impl Callers {
         found.map(|caller| Caller(Some(Arc::clone(caller))))
     }
 
+    /// Who somebody is now who came earlier: whoever is recognised by all the same. `None`: it must come again.
+    pub(crate) fn still(&self, caller: &Caller) -> Option<Caller> {
+        let Some(before) = &caller.0 else { return self.0.is_empty().then_some(Caller(None)) };
+        let recognised_by = |caller: &CallerSettings| {
+            let key = caller.key.as_ref().map(|key| *key.as_bytes());
+            (caller.name.clone(), key, caller.uid, caller.certificate.clone())
+        };
+        let is_same = |now: &&Arc<CallerSettings>| recognised_by(now) == recognised_by(before);
+        self.0.iter().find(is_same).map(|caller| Caller(Some(Arc::clone(caller))))
+    }
+
     /// Who is at the other end of a connection, as the operating system and TLS tell it.
     fn at(&self, peer: &Peer) -> Option<Caller> {
         let is_there = |caller: &&Arc<CallerSettings>| {

@@ -92,6 +92,11 @@ impl Problem {
         Self::new(Code::Internal, "a fault of the server; its log says more".to_owned())
     }
 
+    /// What the caller will do about it.
+    pub(crate) fn code(&self) -> ProblemCode {
+        self.body.code
+    }
+
     /// What travels of it.
     pub(crate) fn into_body(self) -> tokenkeep_api::Problem {
         self.body

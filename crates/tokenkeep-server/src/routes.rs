@@ -4,6 +4,7 @@ mod health;
 mod list;
 mod status;
 mod token;
+mod watch;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach) -> Router
         .route("/tokens", only_get(list::list))
         .route("/tokens/{key}", only_get(token::token))
         .route("/tokens/{key}/status", only_get(status::status))
+        .route("/tokens/{key}/watch", only_get(watch::watch))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(refuse_large_body))
         .merge(proxy::routes(app, proxy))
@@ -74,6 +76,7 @@ fn no_store(body: impl IntoResponse) -> Response {
     ([(CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-const ROUTES: &str = "GET /tokens, /tokens/{key}, /tokens/{key}/status, /livez and /readyz; ANY /proxy/{key}/{path}";
+const ROUTES: &str = "GET /tokens, /tokens/{key}, /tokens/{key}/status, /tokens/{key}/watch, /livez and /readyz; \
+                      ANY /proxy/{key}/{path}";
 /// In bytes.
 const MAX_BODY: usize = 64 * 1024;

@@ -14,4 +14,7 @@ mod raw;
 mod secrets;
 mod stopping;
 mod tokens;
+mod watch;
+mod watch_ends;
+mod watcher;
 mod world;

@@ -14,7 +14,7 @@ use tokenkeep::expiry::{Policy, Refresh};
 use tokenkeep::provider::{Grant, Provider, TokenEndpointSettings, TokenUrl, Transport};
 use tokenkeep::{Accounts, ManagerBuilder, Secret, SourceSettings, TokenManager};
 use tokenkeep_sandbox::{Client, Sandbox};
-use tokenkeep_server::{Limits, Server};
+use tokenkeep_server::{Limits, Server, ServerControl};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) manager: TokenManager,
     pub(crate) address: SocketAddr,
+    pub(crate) control: ServerControl,
     pub(crate) http: reqwest::Client,
     key: Option<&'static str>,
     stop: CancellationToken,
@@ -93,11 +94,12 @@ impl Setup {
         let server = Server::bind(&settings(&self.toml).await, manager.clone()).await.unwrap().with_limits(self.limits);
         let tcp = |address: &Listen| if let Listen::Tcp(address) = address { Some(*address) } else { None };
         let address = server.local_addrs().find_map(tcp).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9)));
+        let control = server.control();
         let stop = CancellationToken::new();
         let mut running = JoinSet::new();
         running.spawn(server.run(stop.clone().cancelled_owned()));
         let http = client().build().unwrap();
-        World { sandbox, clock, manager, address, http, key: self.key, stop, running }
+        World { sandbox, clock, manager, address, control, http, key: self.key, stop, running }
     }
 }
 
