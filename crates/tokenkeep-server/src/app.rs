@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Caller, Callers};
 use crate::problem::{Problem, shortened};
+use crate::routes::Health;
 
 /// What the handlers share.
 pub(crate) struct App {
@@ -21,6 +22,7 @@ pub(crate) struct App {
     pub(crate) stopping: CancellationToken,
     /// Tells this process from others, and from itself before it was started again.
     pub(crate) run: u32,
+    pub(crate) health: Health,
     access: ArcSwap<Access>,
     changes: watch::Sender<()>,
 }
@@ -38,6 +40,7 @@ impl App {
             manager,
             stopping,
             run: fastrand::u32(..),
+            health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings)),
             changes: watch::Sender::new(()),
         }

@@ -49,6 +49,11 @@ impl Caller {
         })
     }
 
+    /// Whether it may do everything with all keys.
+    pub(crate) fn administers_all(&self) -> bool {
+        self.sight().is_none() && self.0.as_ref().is_none_or(|settings| settings.allows(Action::Admin))
+    }
+
     /// What it may see; `None`: everything.
     pub(crate) fn sight(&self) -> Option<&[KeyPattern]> {
         let patterns = &self.0.as_ref()?.tokens;

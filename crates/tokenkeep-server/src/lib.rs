@@ -29,6 +29,7 @@ mod peer;
 mod proxy;
 mod routes;
 mod sight;
+mod sums;
 
 pub mod answer;
 mod problem;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
+use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -41,8 +41,8 @@ impl Problem {
     }
 
     /// Nothing is at this path.
-    pub(crate) fn no_route(routes: &str) -> Self {
-        Self::invalid(format!("there is no such route; there are {routes}")).with_status(StatusCode::NOT_FOUND)
+    pub(crate) fn no_route() -> Self {
+        Self::invalid("there is no such route; /docs shows those that there are").with_status(StatusCode::NOT_FOUND)
     }
 
     /// The route has other methods.
@@ -136,6 +136,15 @@ impl From<Error> for Problem {
         problem.body.key = error.key().map(ToString::to_string);
         problem.body.retry_after = error.retry_after().map(seconds_up).or(problem.body.retry_after);
         problem
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
+            _ => Self::invalid("the body of the request broke off"),
+        }
     }
 }
 

@@ -1,7 +1,13 @@
 //! The routes, and what a request passes on its way to them.
 
+mod cleanup;
+mod clear;
+mod credentials;
 mod health;
 mod list;
+mod refresh;
+mod reject;
+mod stats;
 mod status;
 mod token;
 mod watch;
@@ -24,20 +30,32 @@ use crate::observe::observe;
 use crate::problem::Problem;
 use crate::proxy::{self, Proxy};
 
+pub(crate) use self::health::Health;
+
 /// All routes, for a listener of this reach.
 pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach) -> Router {
     let for_callers = Router::new()
         .route("/tokens", only_get(list::list))
-        .route("/tokens/{key}", only_get(token::token))
+        .route("/tokens/stats", only_get(stats::stats))
+        .route("/tokens/cleanup", only("POST").post(cleanup::cleanup))
+        .route("/tokens/credentials/test", only("POST").post(credentials::test_at_default))
+        .route("/tokens/credentials/{account}", only("POST").post(credentials::store_of_default))
+        .route("/tokens/{key}", only_get_and("GET, DELETE", token::token).delete(clear::clear))
         .route("/tokens/{key}/status", only_get(status::status))
         .route("/tokens/{key}/watch", only_get(watch::watch))
+        .route("/tokens/{key}/refresh", only("POST").post(refresh::refresh))
+        .route("/tokens/{key}/reject", only("POST").post(reject::reject))
+        .route("/tokens/{key}/credentials", only("PUT, DELETE").put(credentials::put).delete(credentials::delete))
+        .route("/tokens/{key}/credentials/test", only("POST").post(credentials::test))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(refuse_large_body))
         .merge(proxy::routes(app, proxy))
-        .fallback(async || Problem::no_route(ROUTES))
+        .fallback(async || Problem::no_route())
         .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
-    let for_everybody =
-        Router::new().route("/livez", only_get(health::livez)).route("/readyz", only_get(health::readyz));
+    let for_everybody = Router::new()
+        .route("/livez", only_get(health::livez))
+        .route("/readyz", only_get(health::readyz))
+        .route("/health", only_get(health::health));
     // The last layer is the first that a request passes.
     for_callers
         .merge(for_everybody)
@@ -52,7 +70,16 @@ where
     H: Handler<T, Arc<App>>,
     T: 'static,
 {
-    only("GET").get(handler).head(async || Problem::wrong_method("GET"))
+    only_get_and("GET", handler)
+}
+
+/// A route for GET and the methods that are added to it.
+fn only_get_and<H, T>(allow: &'static str, handler: H) -> MethodRouter<Arc<App>>
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    only(allow).get(handler).head(async move || Problem::wrong_method(allow))
 }
 
 /// A route that answers a problem to each method that is not added to it. By itself axum would let GET answer HEAD too,
@@ -76,7 +103,5 @@ fn no_store(body: impl IntoResponse) -> Response {
     ([(CACHE_CONTROL, "no-store")], body).into_response()
 }
 
-const ROUTES: &str = "GET /tokens, /tokens/{key}, /tokens/{key}/status, /tokens/{key}/watch, /livez and /readyz; \
-                      ANY /proxy/{key}/{path}";
 /// In bytes.
 const MAX_BODY: usize = 64 * 1024;

@@ -38,6 +38,11 @@ impl Sight {
         Self { stretches, read_to }
     }
 
+    /// Of everything.
+    pub(crate) fn whole() -> Self {
+        Self { stretches: [Stretch::All].into(), read_to: None }
+    }
+
     /// The next statuses, about `limit` of them; none when there are no more.
     pub(crate) async fn next(&mut self, manager: &TokenManager, limit: usize) -> Vec<Status> {
         while let Some(stretch) = self.stretches.front() {

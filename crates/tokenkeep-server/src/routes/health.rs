@@ -1,23 +1,32 @@
-//! `GET /livez` and `GET /readyz`, for whoever watches over this process. Both are open to everybody.
+//! `GET /livez`, `GET /readyz` and `GET /health`, for whoever watches over this process. All are open to everybody.
 //!
 //! Ready means that it makes sense to send callers here: the background work runs, and the server is not about to stop.
 //! A store that fails is a warning and not more, because tokens go on flowing from memory and from the issuers; were
 //! such a broker taken out of service, the store's outage would become everybody's. Nor does an issuer's outage count:
-//! the other providers' tokens flow.
+//! the other providers' tokens flow. That is what `/health` is for: it says how the tokens are.
+//!
+//! To say it all statuses are gone through, and everybody may ask. So an answer is kept for a while that grows with the
+//! time that it took.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use tokenkeep::Warning;
-use tokenkeep_api::Readiness;
+use http::StatusCode;
+use tokenkeep::{TokenManager, Warning};
+use tokenkeep_api::{HealthAnswer, HealthState, HealthTokens, Readiness, WarningAnswer};
+use tokio::sync::Mutex;
 
 use super::no_store;
 use crate::answer;
 use crate::app::App;
 use crate::caller::MaybeCaller;
 use crate::problem::Problem;
+use crate::query::Query;
+use crate::sight::Sight;
+use crate::sums::Sums;
 
 pub(super) async fn livez() -> Response {
     no_store("ok")
@@ -29,9 +38,75 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, MaybeCaller(caller): May
     if let Some(why) = why_not(&app) {
         return Err(Problem::not_ready(if is_caller { why } else { "not ready" }));
     }
-    let store = app.manager.store_trouble().filter(|_| is_caller);
-    let warnings = store.map(|what| answer::warning(&Warning::StoreFailing { what })).into_iter().collect();
+    let warnings = if is_caller { warnings(&app) } else { Vec::new() };
     Ok(no_store(Json(Readiness { ready: true, warnings })))
+}
+
+/// `GET /health?key=`: 503 if the attempts to get a token fail again and again. Names nothing to those who are no
+/// callers.
+pub(super) async fn health(
+    State(app): State<Arc<App>>,
+    MaybeCaller(caller): MaybeCaller,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let query = Query::parse(query.as_deref(), &["key"])?;
+    let sums = match query.text("key") {
+        Some(key) => {
+            let caller = caller.as_ref().ok_or_else(Problem::unauthenticated)?;
+            Sums::over(&[app.visible(caller, key)?.status().await])
+        }
+        None => app.health.sums(&app.manager).await,
+    };
+    let is_healthy = sums.consecutive_failures <= TOLERATED_FAILURES;
+    let answer = HealthAnswer {
+        status: if is_healthy { HealthState::Healthy } else { HealthState::Unhealthy },
+        token_info: HealthTokens {
+            has_token: sums.has_good,
+            expires_in: sums.expires_in.map(|left| left.as_secs()),
+            stats: sums.stats,
+        },
+        consecutive_failures: sums.consecutive_failures,
+        warnings: if caller.is_some() { warnings(&app) } else { Vec::new() },
+    };
+    let status = if is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok(no_store((status, Json(answer))))
+}
+
+/// The sums over all keys, as they were a moment ago.
+#[derive(Debug, Default)]
+pub(crate) struct Health(Mutex<Option<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    sums: Sums,
+    until: Instant,
+}
+
+impl Health {
+    /// One at a time works them out, for all who ask meanwhile.
+    async fn sums(&self, manager: &TokenManager) -> Sums {
+        let mut known = self.0.lock().await;
+        let started = now();
+        match &*known {
+            Some(known) if started < known.until => known.sums,
+            _ => {
+                let sums = Sums::of(manager, Sight::whole()).await;
+                let kept = started.elapsed().saturating_mul(KEPT_FOR_ITS_TIME).max(KEPT_AT_LEAST);
+                *known = Some(Known { sums, until: now() + kept });
+                sums
+            }
+        }
+    }
+}
+
+fn warnings(app: &App) -> Vec<WarningAnswer> {
+    let store = app.manager.store_trouble();
+    store.map(|what| answer::warning(&Warning::StoreFailing { what })).into_iter().collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "says how old sums are; nothing else is decided by it")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 fn why_not(app: &App) -> Option<&'static str> {
@@ -43,3 +118,9 @@ fn why_not(app: &App) -> Option<&'static str> {
         None
     }
 }
+
+/// More than so many failures in a row are no passing trouble.
+const TOLERATED_FAILURES: u32 = 5;
+const KEPT_AT_LEAST: Duration = Duration::from_secs(1);
+/// So at most a twentieth of the time goes into working them out.
+const KEPT_FOR_ITS_TIME: u32 = 20;

@@ -9,6 +9,8 @@ mod connections;
 mod fakes;
 mod health;
 mod lists;
+mod manage;
+mod permissions;
 mod problems;
 mod raw;
 mod secrets;

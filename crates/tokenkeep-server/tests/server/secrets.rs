@@ -11,6 +11,7 @@ use crate::raw;
 use crate::world::{Setup, client};
 
 pub(crate) const API_KEY: &str = "planted-api-key";
+pub(crate) const PASSWORD: &str = "planted-password";
 pub(crate) const CLIENT_SECRET: &str = "planted-client-secret";
 pub(crate) const STATIC_TOKEN: &str = "planted-static-token";
 pub(crate) const VENDOR_TOKEN: &str = "planted-vendor-token";

@@ -27,8 +27,8 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) manager: TokenManager,
-    pub(crate) address: SocketAddr,
     pub(crate) control: ServerControl,
+    pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
     key: Option<&'static str>,
     stop: CancellationToken,
@@ -38,6 +38,8 @@ pub(crate) struct World {
 /// What differs from the usual.
 pub(crate) struct Setup {
     pub(crate) toml: String,
+    /// More providers; `LOGIN` in it is the address of the sandbox's login.
+    pub(crate) providers: &'static str,
     pub(crate) key: Option<&'static str>,
     pub(crate) limits: Limits,
     pub(crate) manager: ManagerBuilder,
@@ -48,33 +50,44 @@ impl Setup {
     pub(crate) fn open() -> Self {
         Self {
             toml: "[server]\nlisten = [\"127.0.0.1:0\"]\n".to_owned(),
+            providers: "",
             key: None,
             limits: Limits::default(),
             manager: TokenManager::builder(),
         }
     }
 
-    /// The same with the API key [`secrets::API_KEY`].
+    /// The same with the API key [`secrets::API_KEY`], which may everything.
     pub(crate) fn keyed() -> Self {
-        let hash = Sha256::digest(secrets::API_KEY).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        let open = Self::open();
-        Self {
-            toml: format!(
-                "{}[[server.keys]]\nname = \"all\"\nsha256 = \"{hash}\"\ntokens = [\"*\"]\nallow = [\"admin\"]\n",
-                open.toml
-            ),
-            key: Some(secrets::API_KEY),
-            ..open
-        }
+        let open = Self::open().caller("all", secrets::API_KEY, "\"*\"", "\"admin\"");
+        Self { key: Some(secrets::API_KEY), ..open }
+    }
+
+    /// With one more caller.
+    pub(crate) fn caller(mut self, name: &str, key: &str, tokens: &str, allow: &str) -> Self {
+        self.toml += &caller(name, key, tokens, allow);
+        self
+    }
+
+    /// With the provider `bluestakes`, whose accounts are stored; it is the default one.
+    pub(crate) fn with_accounts(mut self) -> Self {
+        self.toml = self.toml.replacen("[server]\n", "[server]\ndefault_provider = \"bluestakes\"\n", 1);
+        self.providers = "[providers.bluestakes]\ngrant = \"login\"\naccounts = \"stored\"\nlifetime = \"1h\"\n\
+                          [providers.bluestakes.login]\npost = \"LOGIN\"\ntoken = \"/Authorization\"\n\
+                          json = { username = \"{username}\", password = \"{password}\" }\n";
+        self
     }
 
     pub(crate) async fn start(self) -> World {
         secrets::capture_log();
         let sandbox = Sandbox::builder()
             .client(Client::new("reports", secrets::CLIENT_SECRET).life(Duration::from_mins(5)).scope("read"))
+            .user("ann", secrets::PASSWORD)
             .start()
             .await
             .unwrap();
+        let toml = format!("{}{}", self.toml, self.providers.replace("LOGIN", &sandbox.login_url()));
+        let config = config::parse(&toml, "test.toml", Path::new("/"), &HashMap::new()).await.unwrap();
         let clock = Arc::new(TestClock::default());
         let on_demand = Policy { refresh: Refresh::OnDemand, ..Policy::default() };
         let manager = self
@@ -87,11 +100,12 @@ impl Setup {
                 Arc::new(Vendor),
                 SourceSettings::default().with_policy(on_demand).with_accounts(Accounts::Any),
             )
+            .providers(config.providers)
             .build()
             .await
             .unwrap();
         manager.start();
-        let server = Server::bind(&settings(&self.toml).await, manager.clone()).await.unwrap().with_limits(self.limits);
+        let server = Server::bind(&config.server, manager.clone()).await.unwrap().with_limits(self.limits);
         let tcp = |address: &Listen| if let Listen::Tcp(address) = address { Some(*address) } else { None };
         let address = server.local_addrs().find_map(tcp).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9)));
         let control = server.control();
@@ -99,14 +113,19 @@ impl Setup {
         let mut running = JoinSet::new();
         running.spawn(server.run(stop.clone().cancelled_owned()));
         let http = client().build().unwrap();
-        World { sandbox, clock, manager, address, control, http, key: self.key, stop, running }
+        World { sandbox, clock, manager, control, address, http, key: self.key, stop, running }
     }
 }
 
 impl World {
     /// A request for a path, with the API key if one is configured.
     pub(crate) fn ask(&self, path: &str) -> RequestBuilder {
-        let request = self.http.get(self.url(path));
+        self.send("GET", path)
+    }
+
+    /// The same by another method.
+    pub(crate) fn send(&self, method: &str, path: &str) -> RequestBuilder {
+        let request = self.http.request(method.parse().unwrap(), self.url(path));
         match self.key {
             Some(key) => request.header("x-api-key", key),
             None => request,
@@ -152,6 +171,12 @@ impl World {
         self.sandbox.stop().await;
         secrets::assert_none_in_log();
     }
+}
+
+/// A table `[[server.keys]]`.
+pub(crate) fn caller(name: &str, key: &str, tokens: &str, allow: &str) -> String {
+    let hash = Sha256::digest(key).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    format!("[[server.keys]]\nname = \"{name}\"\nsha256 = \"{hash}\"\ntokens = [{tokens}]\nallow = [{allow}]\n")
 }
 
 pub(crate) fn client() -> reqwest::ClientBuilder {

@@ -108,7 +108,14 @@ impl Shared {
         let record = Record { token: None, ..stored.record.clone() };
         let saved = self.store.save(key, &record, Some(stored.version)).await;
         self.note_store(StoreTask::Save, &saved);
-        Ok(matches!(saved?, SaveOutcome::Saved(_)))
+        let is_out = matches!(saved?, SaveOutcome::Saved(_));
+        if is_out && let Some(slot) = self.slots.find(key.as_str()) {
+            let mut state = slot.lock();
+            if slot.live().is_some_and(|live| live.generation() <= record.generation) {
+                slot.set_aside(&mut state);
+            }
+        }
+        Ok(is_out)
     }
 }
 

@@ -294,7 +294,8 @@ impl TokenHandle {
         self.reject_generation(token.generation());
     }
 
-    /// As [`TokenHandle::reject`], for a caller that has only the generation.
+    /// As [`TokenHandle::reject`], for a caller that has only the generation. Whether it was the present one, as far as
+    /// is known here.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
@@ -303,12 +304,13 @@ impl TokenHandle {
     /// # let (_sandbox, manager) = example().await?;
     /// # let graph = manager.handle("graph")?;
     /// let generation = graph.token().await?.generation(); // all that another process was told, say
-    /// graph.reject_generation(generation);
+    /// assert!(graph.reject_generation(generation));
+    /// assert!(!graph.reject_generation(generation)); // it is no longer the present one
     /// assert!(graph.current().is_none());
     /// # Ok(())
     /// # }
     /// ```
-    pub fn reject_generation(&self, generation: u64) {
+    pub fn reject_generation(&self, generation: u64) -> bool {
         let mut state = self.slot.lock();
         let current = match self.slot.live() {
             Some(live) => live.generation() == generation,
@@ -324,6 +326,7 @@ impl TokenHandle {
             drop(state);
             self.shared.emit(Event::Rejected { key: self.key().clone(), generation });
         }
+        current
     }
 
     /// Forgets the token and the failure in force, here and in the store; the next who asks has a new token obtained.

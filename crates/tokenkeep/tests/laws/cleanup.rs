@@ -27,6 +27,16 @@ async fn only_tokens_that_have_been_over_for_five_minutes_are_thrown_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_was_thrown_out_is_counted_no_more() {
+    let world = world(MINUTE).await;
+    world.get().await.unwrap();
+    pass(MINUTE + CLEANUP_GRACE).await;
+    assert_eq!(world.manager.stats(None).await.unwrap().expired_tokens, 1);
+    assert_eq!(world.manager.cleanup().await.unwrap(), 1);
+    assert_eq!(world.manager.stats(None).await.unwrap().total_cached, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_work_is_said_by_cleaning_up() {
     let world = world(MINUTE).await;
     world.get().await.unwrap();
