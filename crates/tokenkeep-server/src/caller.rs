@@ -126,11 +126,14 @@ impl Callers {
     /// Who somebody is now who came earlier: whoever is recognised by all the same. `None`: it must come again.
     pub(crate) fn still(&self, caller: &Caller) -> Option<Caller> {
         let Some(before) = &caller.0 else { return self.0.is_empty().then_some(Caller(None)) };
-        let recognised_by = |caller: &CallerSettings| {
-            let key = caller.key.as_ref().map(|key| *key.as_bytes());
-            (caller.name.clone(), key, caller.uid, caller.certificate.clone())
+        let hash = |caller: &CallerSettings| caller.key.as_ref().map(|key| *key.as_bytes());
+        let is_same = |now: &&Arc<CallerSettings>| {
+            Arc::ptr_eq(now, before)
+                || (now.name == before.name
+                    && hash(now) == hash(before)
+                    && now.uid == before.uid
+                    && now.certificate == before.certificate)
         };
-        let is_same = |now: &&Arc<CallerSettings>| recognised_by(now) == recognised_by(before);
         self.0.iter().find(is_same).map(|caller| Caller(Some(Arc::clone(caller))))
     }
 

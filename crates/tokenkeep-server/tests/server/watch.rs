@@ -59,6 +59,24 @@ async fn a_hundred_watchers_of_a_key_without_a_token_cost_the_issuer_one_request
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hundred_watchers_of_a_key_that_fails_cost_the_issuer_one_request() {
+    let world = Setup::open().start().await;
+    world.sandbox.set_fault(Fault::Status { status: 503, body: "down".to_owned() });
+    let mut watchers = Vec::new();
+    for _ in 0..100 {
+        watchers.push(Watcher::open(&world, "reports").await);
+    }
+    for watcher in &mut watchers {
+        assert_eq!(watcher.problem().await["code"], "unavailable");
+        for _ in 0..5 {
+            assert_eq!(watcher.piece().await, Some(Event::Comment));
+        }
+    }
+    assert_eq!(world.sandbox.counters_of("reports").token_requests, 1);
+    world.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watched_key_is_renewed_though_nobody_asks_and_one_no_longer_watched_is_not() {
     let (setup, source) = counting(Setup::open(), 0);
     let world = setup.start().await;

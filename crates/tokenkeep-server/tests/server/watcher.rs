@@ -59,7 +59,9 @@ impl Watcher {
                 self.buffer = rest.to_owned();
                 return Some(event);
             }
-            let Some(bytes) = self.response.chunk().await.unwrap() else {
+            // Four times as long as a server is silent.
+            let chunk = tokio::time::timeout(Duration::from_mins(1), self.response.chunk()).await;
+            let Some(bytes) = chunk.unwrap().unwrap() else {
                 assert_eq!(self.buffer, "", "the last event is whole");
                 return None;
             };
