@@ -2,6 +2,10 @@
 //!
 //! `bare ADDRESS KEY TOKEN` answers `GET /tokens/fixed` as tokenkeep does, and does nothing for it but look at the API
 //! key: what axum can do at best. `upstream ADDRESS TOKEN` is an API that wants a bearer token and answers 1 KiB.
+//! `start BINARY KEYS ROUNDS` measures how long the binary takes from its start until it is ready, with so many keys in its
+//! store, and what memory it has then.
+
+mod start;
 
 use std::sync::Arc;
 
@@ -23,7 +27,8 @@ async fn main() -> anyhow::Result<()> {
     let (address, router) = match words[..] {
         ["bare", address, key, token] => (address, bare(key, token)),
         ["upstream", address, token] => (address, upstream(token)),
-        _ => bail!("say bare ADDRESS KEY TOKEN, or upstream ADDRESS TOKEN"),
+        ["start", binary, keys, rounds] => return start::measure(binary, keys.parse()?, rounds.parse()?).await,
+        _ => bail!("say bare ADDRESS KEY TOKEN, upstream ADDRESS TOKEN, or start BINARY KEYS ROUNDS"),
     };
     let listener =
         tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;

@@ -90,7 +90,7 @@ impl Cli {
                     LogFormat::Text => "info,tokenkeep_server::server=warn",
                     LogFormat::Json => "info",
                 };
-                logging::init(default, args.log_format);
+                let _log_end = logging::init_in_background(default, args.log_format);
                 block_on(Builder::new_multi_thread(), serve::run(global, args))
             }
             Command::Dev(args) => {

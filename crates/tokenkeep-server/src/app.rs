@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Caller, Callers};
+use crate::metrics::Metrics;
 use crate::problem::{Problem, shortened};
 use crate::routes::Health;
 
@@ -22,6 +23,7 @@ pub(crate) struct App {
     pub(crate) stopping: CancellationToken,
     /// Tells this process from others, and from itself before it was started again.
     pub(crate) run: u32,
+    pub(crate) metrics: Metrics,
     pub(crate) health: Health,
     access: ArcSwap<Access>,
     changes: watch::Sender<()>,
@@ -40,6 +42,7 @@ impl App {
             manager,
             stopping,
             run: fastrand::u32(..),
+            metrics: Metrics::new(),
             health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings)),
             changes: watch::Sender::new(()),

@@ -22,11 +22,15 @@ mod tasks;
 mod unix_socket;
 
 mod app;
+mod audit;
 mod browser;
 mod caller;
+mod hand_out;
+mod metrics;
 mod observe;
 mod peer;
 mod proxy;
+mod request_id;
 mod routes;
 mod sight;
 mod sums;

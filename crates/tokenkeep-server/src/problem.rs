@@ -156,13 +156,14 @@ impl From<PathRejection> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (retry_after, allow) = (self.body.retry_after, self.allow);
-        let code = HeaderValue::from_static(self.body.code.as_str());
+        let (code, retry_after, allow) = (self.body.code, self.body.retry_after, self.allow);
         let mut response = (self.status, Json(self.body)).into_response();
+        // For the log, which would otherwise have to read the body.
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(TOKENKEEP_PROBLEM, code);
+        headers.insert(TOKENKEEP_PROBLEM, HeaderValue::from_static(code.as_str()));
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }

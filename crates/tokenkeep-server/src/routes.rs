@@ -3,8 +3,10 @@
 mod cleanup;
 mod clear;
 mod credentials;
+mod debug_token;
 mod health;
 mod list;
+mod metrics;
 mod refresh;
 mod reject;
 mod stats;
@@ -24,6 +26,7 @@ use axum::routing::{MethodRouter, any};
 use http::header::CACHE_CONTROL;
 
 use crate::app::App;
+use crate::audit;
 use crate::browser::{self, Reach};
 use crate::caller;
 use crate::observe::observe;
@@ -34,19 +37,36 @@ pub(crate) use self::health::Health;
 
 /// All routes, for a listener of this reach.
 pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach) -> Router {
+    let audited = |action| from_fn_with_state((Arc::clone(app), action), audit::audited);
     let for_callers = Router::new()
         .route("/tokens", only_get(list::list))
         .route("/tokens/stats", only_get(stats::stats))
-        .route("/tokens/cleanup", only("POST").post(cleanup::cleanup))
-        .route("/tokens/credentials/test", only("POST").post(credentials::test_at_default))
-        .route("/tokens/credentials/{account}", only("POST").post(credentials::store_of_default))
-        .route("/tokens/{key}", only_get_and("GET, DELETE", token::token).delete(clear::clear))
+        .route("/tokens/cleanup", only("POST").post(cleanup::cleanup.layer(audited("cleanup"))))
+        .route(
+            "/tokens/credentials/test",
+            only("POST").post(credentials::test_at_default.layer(audited("test_credentials"))),
+        )
+        .route(
+            "/tokens/credentials/{account}",
+            only("POST").post(credentials::store_of_default.layer(audited("store_credentials"))),
+        )
+        .route("/tokens/{key}", only_get_and("GET, DELETE", token::token).delete(clear::clear.layer(audited("clear"))))
         .route("/tokens/{key}/status", only_get(status::status))
         .route("/tokens/{key}/watch", only_get(watch::watch))
-        .route("/tokens/{key}/refresh", only("POST").post(refresh::refresh))
-        .route("/tokens/{key}/reject", only("POST").post(reject::reject))
-        .route("/tokens/{key}/credentials", only("PUT, DELETE").put(credentials::put).delete(credentials::delete))
-        .route("/tokens/{key}/credentials/test", only("POST").post(credentials::test))
+        .route("/tokens/{key}/refresh", only("POST").post(refresh::refresh.layer(audited("refresh"))))
+        .route("/tokens/{key}/reject", only("POST").post(reject::reject.layer(audited("reject"))))
+        .route(
+            "/tokens/{key}/credentials",
+            only("PUT, DELETE")
+                .put(credentials::put.layer(audited("store_credentials")))
+                .delete(credentials::delete.layer(audited("remove_credentials"))),
+        )
+        .route(
+            "/tokens/{key}/credentials/test",
+            only("POST").post(credentials::test.layer(audited("test_credentials"))),
+        )
+        .route("/metrics", only_get(metrics::metrics))
+        .route("/api/debug/token", only_get(debug_token::debug_token))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(refuse_large_body))
         .merge(proxy::routes(app, proxy))
@@ -60,7 +80,7 @@ pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach) -> Router
     for_callers
         .merge(for_everybody)
         .layer(from_fn_with_state(reach, browser::refuse_foreign))
-        .layer(from_fn(observe))
+        .layer(from_fn_with_state(Arc::clone(app), observe))
         .with_state(Arc::clone(app))
 }
 

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::accept::accept;
 use crate::app::App;
 use crate::listen::Listener;
+use crate::metrics::Room;
 use crate::proxy::Proxy;
 use crate::routes;
 use crate::tasks::Tasks;
@@ -120,15 +121,19 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { app, listeners, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
         let proxy = Arc::new(Proxy::new(tasks.clone(), &limits));
+        let mut rooms = Vec::with_capacity(listeners.len());
         for listener in listeners {
             // Each has its own, so that whoever fills a port does not shut out those who come by the socket.
             let connections = Arc::new(Semaphore::new(limits.max_connections));
             info!(address = %listener.address(), "listening");
+            let (address, left) = (listener.address().to_string(), Arc::clone(&connections));
+            rooms.push(Room { address, most: limits.max_connections, left });
             let router = routes::router(&app, &proxy, listener.reach());
             tasks.spawn(accept(listener, router, tasks.clone(), connections, limits.clone()));
         }
         // Its connections are to end with the last request.
         drop(proxy);
+        app.metrics.listening(rooms);
         shutdown.await;
         info!("stopping: requests under way are finished, new ones are not accepted");
         if !tasks.stop(limits.drain_timeout).await {

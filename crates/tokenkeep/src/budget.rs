@@ -108,17 +108,29 @@ pub(crate) struct Window(VecDeque<i64>);
 impl Window {
     /// Counts a request, unless as many as the budget allows lie within its window.
     pub(crate) fn spend(&mut self, budget: Budget, now: Moment) -> Spending {
+        let window_ms = self.slide(budget, now);
         let Self(counted) = self;
-        let window_ms = i64::try_from(budget.window.as_millis()).unwrap_or(i64::MAX);
-        while counted.front().is_some_and(|at| now.boot_ms.saturating_sub(*at) >= window_ms) {
-            counted.pop_front();
-        }
         if let Some(at) = counted.len().checked_sub(budget.requests() as usize).and_then(|over| counted.get(over)) {
             let left_ms = at.saturating_add(window_ms).saturating_sub(now.boot_ms);
             return Spending::Exhausted(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)));
         }
         counted.push_back(now.boot_ms);
         Spending::Counted
+    }
+
+    /// How many requests it leaves room for.
+    pub(crate) fn left(&mut self, budget: Budget, now: Moment) -> u32 {
+        self.slide(budget, now);
+        budget.requests().saturating_sub(u32::try_from(self.0.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Forgets what lies before the window that ends now; how long that is.
+    fn slide(&mut self, budget: Budget, now: Moment) -> i64 {
+        let window_ms = i64::try_from(budget.window.as_millis()).unwrap_or(i64::MAX);
+        while self.0.front().is_some_and(|at| now.boot_ms.saturating_sub(*at) >= window_ms) {
+            self.0.pop_front();
+        }
+        window_ms
     }
 
     /// Takes back the last request.

@@ -8,6 +8,8 @@
 //! clocks instead (a few nanoseconds each) and looks at the exact boot clock only when the distance between wall and
 //! monotonic time has changed, which is what a suspend or a clock change does to it.
 
+pub(crate) mod stopwatch;
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 

@@ -67,6 +67,8 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    pub(crate) const ALL: [Self; 4] = [Self::Unavailable, Self::RateLimited, Self::Refused, Self::LoginRequired];
+
     /// Its name in status, logs and stores.
     ///
     /// ```
@@ -90,8 +92,6 @@ impl FailureKind {
     /// assert_eq!(FailureKind::parse("of a later version"), None);
     /// ```
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Unavailable, Self::RateLimited, Self::Refused, Self::LoginRequired]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }

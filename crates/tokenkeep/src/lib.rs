@@ -102,6 +102,7 @@ mod manager;
 mod subscriber;
 pub mod status;
 pub mod event;
+pub mod measurements;
 pub mod error;
 
 pub use clock::{Clock, Moment};

@@ -15,6 +15,7 @@ mod flight;
 mod guarded_store;
 mod handle;
 mod keep_always;
+mod meters;
 #[cfg(test)]
 mod model;
 mod provider;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
+use self::meters::StoreMeters;
 use self::provider::ProviderRuntime;
 use self::reload::Providers;
 use self::scheduler::Scheduler;
@@ -355,6 +357,7 @@ impl TokenManager {
 pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     store: Arc<dyn Store>,
+    store_meters: Arc<StoreMeters>,
     /// Whether somebody chose it.
     store_is_named: bool,
     providers: ArcSwap<Providers>,

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `tokenkeep` may name of the others, and why no more. Comments may point anywhere.
-const MODULES: [(&str, &[&str], &str); 21] = [
+const MODULES: [(&str, &[&str], &str); 22] = [
     ("secret", &[], "is a text and nothing else"),
     ("credentials", &["expiry", "secret"], "is a set of secrets, with the life that goes with them"),
     ("budget", &["clock"], "is a number of requests in a time"),
@@ -21,6 +21,7 @@ const MODULES: [(&str, &[&str], &str); 21] = [
     ("token", &["clock", "expiry", "secret"], "is a value that is stored, with the windows that were fixed for it"),
     ("expiry", &["clock", "failure", "token"], "is pure policy: moments come in, decisions go out"),
     ("event", &["failure", "key"], "tells what happened to whoever listens"),
+    ("measurements", &["budget", "failure"], "is numbers; what is counted is the manager's matter"),
     (
         "provider",
         &["budget", "credentials", "expiry", "fingerprint", "key", "secret"],
@@ -59,6 +60,7 @@ const MODULES: [(&str, &[&str], &str); 21] = [
             "failure",
             "fingerprint",
             "key",
+            "measurements",
             "provider",
             "seal",
             "secret",

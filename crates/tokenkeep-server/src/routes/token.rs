@@ -14,6 +14,7 @@ use tokenkeep::expiry::MAX_LIFE;
 use super::no_store;
 use crate::answer;
 use crate::app::App;
+use crate::audit::Who;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -21,13 +22,13 @@ use crate::query::Query;
 pub(super) async fn token(
     State(app): State<Arc<App>>,
     caller: Caller,
+    who: Who,
     key: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let Path(key) = key?;
     let demand = demand(query.as_deref())?;
-    let handle = app.handle(&caller, Action::Get, &key)?;
-    let answer = handle.get(demand).await?;
+    let (handle, answer) = app.hand_out((&who, &caller), (Action::Get, "get"), &key, demand).await?;
     Ok(no_store(Json(answer::token(handle.key(), &answer))))
 }
 

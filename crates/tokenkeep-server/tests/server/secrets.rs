@@ -38,7 +38,8 @@ pub(crate) fn assert_none_in_log() {
     }
 }
 
-fn log() -> String {
+/// All that this process logged so far.
+pub(crate) fn log() -> String {
     String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, watch};
 
 use super::guarded_store::GuardedStore;
+use super::meters::StoreMeters;
 use super::provider::ProviderRuntime;
 use super::scheduler::Scheduler;
 use super::slots::Slots;
@@ -462,10 +463,12 @@ impl ManagerBuilder {
         // Closed from the start, so that it can be waited for at any time, by several; that keeps no task out.
         let tasks = TaskTracker::new();
         tasks.close();
-        let store = Arc::new(GuardedStore::new(store, Arc::clone(&clock)));
+        let store_meters = Arc::new(StoreMeters::default());
+        let store = Arc::new(GuardedStore::new(store, Arc::clone(&clock), Arc::clone(&store_meters)));
         let shared = Shared {
             clock,
             store,
+            store_meters,
             store_is_named,
             providers: ArcSwap::from_pointee(providers),
             sources,

@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use self::turn::Ready;
 use super::account::Identity;
+use super::meters::Entered;
 use super::provider::ProviderRuntime;
 use super::record::{Stored, normalized};
 use super::slot::{FlightReceiver, FlightResult, Slot, State};
@@ -90,9 +91,12 @@ impl Shared {
     ) -> FlightReceiver {
         let (sender, receiver) = watch::channel(None);
         state.busy().flight = Some(receiver.clone());
-        let landing = Landing { shared: Arc::clone(self), slot: Arc::clone(slot), sender, landed: false };
+        let provider = slot.provider();
+        let under_way = provider.meters.flights.enter();
+        let landing =
+            Landing { shared: Arc::clone(self), slot: Arc::clone(slot), sender, landed: false, _under_way: under_way };
         let (shared, slot) = (Arc::clone(self), Arc::clone(slot));
-        let flight = Flight { shared, provider: slot.provider(), slot, identity: None, start, leased: false };
+        let flight = Flight { shared, provider, slot, identity: None, start, leased: false };
         self.tasks.spawn(flight.run(landing, permit));
         receiver
     }
@@ -154,6 +158,7 @@ struct Landing {
     slot: Arc<Slot>,
     sender: watch::Sender<Option<FlightResult>>,
     landed: bool,
+    _under_way: Entered,
 }
 
 impl Landing {

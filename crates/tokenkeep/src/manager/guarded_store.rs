@@ -14,8 +14,10 @@ use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::poll_immediate;
 
+use super::meters::StoreMeters;
 use super::sync::time;
 use crate::budget::{Budget, Spending};
+use crate::clock::stopwatch::Stopwatch;
 use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
 use crate::key::Key;
@@ -29,12 +31,25 @@ pub(super) struct GuardedStore {
     label: Box<str>,
     /// Until when, on the boot clock, calls have less time.
     hurried_until_ms: AtomicI64,
+    meters: Arc<StoreMeters>,
 }
 
 impl GuardedStore {
-    pub(super) fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>, meters: Arc<StoreMeters>) -> Self {
         let label = unless_it_panics(|| inner.label().into(), NO_LABEL.into());
-        Self { inner, clock, label, hurried_until_ms: AtomicI64::new(i64::MIN) }
+        Self { inner, clock, label, hurried_until_ms: AtomicI64::new(i64::MIN), meters }
+    }
+
+    /// What the call gives, and how long that took.
+    async fn measure<T>(
+        &self,
+        operation: &str,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let stopwatch = Stopwatch::start();
+        let outcome = self.guard(call).await;
+        self.meters.called(operation, stopwatch.read(), &outcome);
+        outcome
     }
 
     /// What the call gives, or that it gave nothing. One that is cut off may be done or not, as after a kill.
@@ -70,7 +85,7 @@ impl GuardedStore {
 /// Has the store do it, within its time.
 macro_rules! guarded {
     ($self:ident.$method:ident($($argument:expr),*)) => {
-        $self.guard(async { $self.inner.$method($($argument),*).await }).await
+        $self.measure(stringify!($method), async { $self.inner.$method($($argument),*).await }).await
     };
 }
 

@@ -259,7 +259,7 @@ impl TokenHandle {
         let under_way = self.slot.lock().flight().cloned();
         if let Some(flight) = under_way {
             // It may have been for less, e.g. to read the store, or turned away by what this call passes over.
-            match landed(flight).await {
+            match self.landed(flight).await {
                 Ok(issued) if issued.generation() > above && choice == Choice::AsConfigured => {
                     return Ok(Token::new(issued, self.shared.clock.now()));
                 }
@@ -271,7 +271,7 @@ impl TokenHandle {
             let start = Start { above, trigger: Trigger::ByHand, choice };
             state.flight().cloned().unwrap_or_else(|| self.shared.launch(&self.slot, &mut state, start, None))
         };
-        landed(flight).await.map(|issued| Token::new(issued, self.shared.clock.now()))
+        self.landed(flight).await.map(|issued| Token::new(issued, self.shared.clock.now()))
     }
 
     /// Says that a resource server refused this token. If it is still the present one it is never handed out again
@@ -420,7 +420,7 @@ impl TokenHandle {
             match self.step(min_valid)? {
                 Step::HandOut(answer) => return Ok(answer),
                 Step::Wait(flight) => {
-                    let issued = landed(flight).await?;
+                    let issued = self.landed(flight).await?;
                     self.check_life(&issued, min_valid)?;
                 }
             }
@@ -439,6 +439,15 @@ impl TokenHandle {
             )
             .with_key(self.key())
             .with_next("ask for less")),
+        }
+    }
+
+    /// Waits for a flight to end.
+    async fn landed(&self, mut flight: FlightReceiver) -> Result<Arc<IssuedToken>, Error> {
+        let _waiter = self.slot.provider().meters.waiters.enter();
+        match flight.wait_for(Option::is_some).await {
+            Ok(result) => result.clone().unwrap_or_else(|| Err(lost_flight())),
+            Err(_) => Err(lost_flight()),
         }
     }
 
@@ -527,14 +536,6 @@ impl Shared {
 impl fmt::Debug for TokenHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TokenHandle({})", self.key())
-    }
-}
-
-/// Waits for a flight to end.
-async fn landed(mut flight: FlightReceiver) -> Result<Arc<IssuedToken>, Error> {
-    match flight.wait_for(Option::is_some).await {
-        Ok(result) => result.clone().unwrap_or_else(|| Err(lost_flight())),
-        Err(_) => Err(lost_flight()),
     }
 }
 

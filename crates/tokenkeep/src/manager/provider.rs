@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
+use super::meters::ProviderMeters;
 use super::slot::Slot;
 use super::sync::{ArcSwapOption, Mutex};
 use super::ways::Ways;
@@ -40,6 +41,7 @@ pub(crate) struct ProviderRuntime {
     waiting: Mutex<Waiting>,
     hold: ArcSwapOption<Failure>,
     kind: Mutex<Option<Arc<TokenKind>>>,
+    pub(super) meters: Arc<ProviderMeters>,
 }
 
 impl ProviderRuntime {
@@ -74,7 +76,13 @@ impl ProviderRuntime {
             waiting: Mutex::default(),
             hold: ArcSwapOption::empty(),
             kind: Mutex::default(),
+            meters: Arc::default(),
         }
+    }
+
+    /// The same, that goes on counting where this one is.
+    pub(super) fn counting_on(self, before: &Self) -> Self {
+        Self { meters: Arc::clone(&before.meters), ..self }
     }
 
     /// Whether a refresh token that is replaced by each use has a place to be kept.
@@ -104,6 +112,11 @@ impl ProviderRuntime {
     /// Counts a request among those that this process made, if they leave room for it.
     pub(super) fn spend_here(&self, budget: Budget, now: Moment) -> Spending {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner).spend(budget, now)
+    }
+
+    /// How many requests are left of those that this process may make.
+    pub(super) fn left_here(&self, budget: Budget, now: Moment) -> u32 {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).left(budget, now)
     }
 
     /// Takes back a request that was counted just now and is not made.

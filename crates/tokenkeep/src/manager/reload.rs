@@ -83,9 +83,10 @@ impl Shared {
             let known = before.get(provider.name());
             let runtime = match known {
                 Some(runtime) if runtime.config.as_ref() == Some(provider) => Arc::clone(runtime),
-                Some(_) => {
+                Some(before) => {
                     news.changed.push(provider.name().to_owned());
-                    Arc::new(ProviderRuntime::of_config(provider, &self.sources, &self.overrides))
+                    let after = ProviderRuntime::of_config(provider, &self.sources, &self.overrides);
+                    Arc::new(after.counting_on(before))
                 }
                 None => {
                     news.added.push(provider.name().to_owned());

@@ -20,6 +20,9 @@ impl Shared {
             if spending != Spending::Counted {
                 provider.give_back_here();
             }
+            if let Spending::Exhausted(wait) = spending {
+                provider.meters.spent_until(self.clock.now().plus(wait));
+            }
         }
         let Spending::Exhausted(wait) = spending else { return Ok(()) };
         let now = self.clock.now();

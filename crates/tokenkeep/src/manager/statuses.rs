@@ -6,12 +6,43 @@ use std::sync::Arc;
 use super::provider::ProviderRuntime;
 use super::record::{Stored, normalized};
 use super::slot::{Slot, State};
-use super::{PAGE, Shared, StoreTask};
+use super::{PAGE, Shared, StoreTask, TokenManager};
 use crate::clock::Moment;
 use crate::key::Key;
 use crate::provider::Accounts;
 use crate::status::{Facts, Obstacle, Status, Warning};
 use crate::store::{StoreError, Versioned};
+
+impl TokenManager {
+    /// The status of the keys of which a token or a failure is in memory, and for which `is_wanted` says so: in the order
+    /// of their keys, the first `limit`. Asks neither store nor issuer, so it is quick and misses keys that are idle.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert!(manager.statuses_in_memory(|_| true, 100).is_empty()); // nobody has asked for a token yet
+    /// manager.token("graph").await?;
+    /// let statuses = manager.statuses_in_memory(|key| key.provider() == "graph", 100);
+    /// assert_eq!(statuses.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn statuses_in_memory(&self, is_wanted: impl Fn(&Key) -> bool, limit: usize) -> Vec<Status> {
+        let mut first: BTreeMap<Key, Arc<Slot>> = BTreeMap::new();
+        self.shared.slots.for_each(|slot| {
+            if is_wanted(slot.key()) && !is_cold(slot) {
+                first.insert(slot.key().clone(), Arc::clone(slot));
+                if first.len() > limit {
+                    first.pop_last();
+                }
+            }
+        });
+        let of = |(key, slot): (&Key, &Arc<Slot>)| self.shared.status_of(key, &slot.provider(), Some(slot), None, None);
+        first.iter().map(of).collect()
+    }
+}
 
 impl Shared {
     pub(super) async fn status(&self, slot: &Slot) -> Status {

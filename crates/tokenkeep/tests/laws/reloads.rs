@@ -57,6 +57,17 @@ async fn a_refusal_is_overcome_by_another_configuration() {
 }
 
 #[tokio::test]
+async fn what_was_measured_of_a_provider_goes_on_counting() {
+    let sandbox = sandbox().await;
+    let manager = manager_of(vec![provider("graph", &sandbox, "a")]).await;
+    let handle = manager.handle("graph").unwrap();
+    handle.token().await.unwrap();
+    manager.reload(&[provider("graph", &sandbox, "b")]).unwrap();
+    handle.token().await.unwrap();
+    assert_eq!(manager.measurements().providers[0].tokens, 2);
+}
+
+#[tokio::test]
 async fn a_provider_that_is_gone_is_unknown_until_it_is_back() {
     let sandbox = sandbox().await;
     let graph = provider("graph", &sandbox, "a");

@@ -115,12 +115,7 @@ impl Flight {
 
 /// The failure in force after one more.
 fn failure_after(before: Option<&Failure>, fault: &FetchError, present: Present, now: Moment) -> Failure {
-    let kind = match fault.fault {
-        Fault::Unavailable => FailureKind::Unavailable,
-        Fault::RateLimited => FailureKind::RateLimited,
-        Fault::Refused => FailureKind::Refused,
-        Fault::RefreshTokenRefused | Fault::LoginRequired => FailureKind::LoginRequired,
-    };
+    let kind = failure_kind(fault.fault);
     // An outage before a refusal is no reason to probe it less often.
     let same = before.filter(|before| is_transient(before.kind) == is_transient(kind));
     let count = before.map_or(0, |before| before.count).saturating_add(1);
@@ -133,6 +128,16 @@ fn failure_after(before: Option<&Failure>, fault: &FetchError, present: Present,
         count,
         since: before.map_or(now, |before| before.since),
         retry_at: delay.map_or(Moment::NEVER, |delay| now.plus(delay)),
+    }
+}
+
+/// What will be done about it.
+pub(super) fn failure_kind(fault: Fault) -> FailureKind {
+    match fault {
+        Fault::Unavailable => FailureKind::Unavailable,
+        Fault::RateLimited => FailureKind::RateLimited,
+        Fault::Refused => FailureKind::Refused,
+        Fault::RefreshTokenRefused | Fault::LoginRequired => FailureKind::LoginRequired,
     }
 }
 

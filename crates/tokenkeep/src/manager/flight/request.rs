@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
+use super::outcome::failure_kind;
 use super::route::Route;
 use super::turn::{Base, Sight};
 use super::{FLIGHT_TIMEOUT, Flight};
 use crate::clock::Moment;
+use crate::clock::stopwatch::Stopwatch;
 use crate::error::Error;
 use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR};
 use crate::failure::Failure;
@@ -128,8 +130,12 @@ impl Flight {
             self.slot.lock().busy().asked_at = Some(sent);
             let way = attempt.route.way;
             // Only the first way has a login that outlives the token.
+            let stopwatch = Stopwatch::start();
             let answer = self.fetch(way, attempt.login.token().filter(|_| way == FIRST)).await;
-            let fault = match answer.and_then(|fetched| self.accept(attempt, fetched, sent)) {
+            let took = stopwatch.read();
+            let answer = answer.and_then(|fetched| self.accept(attempt, fetched, sent));
+            self.provider.meters.asked(took, answer.as_ref().err().map(|fault| failure_kind(fault.fault)));
+            let fault = match answer {
                 Ok(record) => return self.arrive(attempt, record, sent).await,
                 Err(fault) => fault,
             };

@@ -94,6 +94,8 @@ impl Flight {
 
     /// Takes the lease; while another process has it, looks whether that one has brought what is wanted.
     pub(super) async fn take_turn(&mut self) -> Result<Result<Option<Stored>, FlightResult>, StoreError> {
+        let meters = Arc::clone(&self.provider.meters);
+        let mut wait = None;
         loop {
             self.leased = false;
             let outcome = self.shared.store.acquire_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
@@ -104,6 +106,9 @@ impl Flight {
                 LeaseOutcome::Acquired => 1,
                 LeaseOutcome::Held(_) => LOOKS_PER_TRY,
             };
+            if !self.leased {
+                wait.get_or_insert_with(|| meters.lease_waits.begin());
+            }
             // Also under the lease: whoever had it before may have done the work.
             loop {
                 let stored = self.shared.read(&self.slot, &self.provider).await?;

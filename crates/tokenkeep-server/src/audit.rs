@@ -1,0 +1,131 @@
+//! One line in the log for every token handed out and every call that manages one: who, what, outcome. Never a secret.
+//!
+//! The lines have a target of their own, so that `RUST_LOG` can send them elsewhere or leave them out.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::request::Parts;
+use tokenkeep::Key;
+use tokenkeep_api::ProblemCode;
+use tracing::{field, info};
+
+use crate::app::App;
+use crate::caller::Caller;
+use crate::peer::Peer;
+use crate::request_id::RequestId;
+
+/// Who makes a request, as far as it is known. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Who {
+    caller: Option<Caller>,
+    peer: Option<Arc<Peer>>,
+    request_id: Option<RequestId>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let extensions = &parts.extensions;
+        Ok(Self {
+            caller: extensions.get().cloned(),
+            peer: extensions.get().cloned(),
+            request_id: extensions.get().cloned(),
+        })
+    }
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was done.
+    Done,
+    /// This generation was handed out.
+    HandedOut(u64),
+    /// It was not done.
+    Failed(ProblemCode),
+    /// Nobody waited for its end, and it may be done or not.
+    CallerLeft,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done | Self::HandedOut(_) => "ok",
+            Self::Failed(code) => code.as_str(),
+            Self::CallerLeft => "caller_left",
+        }
+    }
+}
+
+/// Around the handler of a call that manages something: writes the line of this action once it has answered.
+pub(crate) async fn audited(
+    State((app, action)): State<(Arc<App>, &'static str)>,
+    caller: Caller,
+    who: Who,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let name = path.as_ref().ok().and_then(|path| path.iter().next()).map(|(_, name)| name);
+    let key = name.and_then(|name| app.key(&caller, name).ok());
+    let mut call = Call { who, action, key, outcome: Outcome::CallerLeft };
+    let answer = next.run(request).await;
+    call.outcome = answer.extensions().get().copied().map_or(Outcome::Done, Outcome::Failed);
+    answer
+}
+
+/// A call that leaves its line when it ends, also when the caller has gone away.
+struct Call {
+    who: Who,
+    action: &'static str,
+    key: Option<Key>,
+    outcome: Outcome,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        line(&self.who, self.action, self.key.as_ref(), self.outcome);
+    }
+}
+
+/// Writes the line. `action` is a verb; the key stands there if the caller may see it, for what it names else may be
+/// anything.
+pub(crate) fn line(who: &Who, action: &'static str, key: Option<&Key>, outcome: Outcome) {
+    let Who { caller, peer, request_id } = who;
+    let generation = match outcome {
+        Outcome::HandedOut(generation) => Some(generation),
+        Outcome::Done | Outcome::Failed(_) | Outcome::CallerLeft => None,
+    };
+    info!(
+        target: "tokenkeep::audit",
+        caller = caller.as_ref().map(Caller::name),
+        peer = peer.as_deref().map(|peer| field::display(Shown(peer))),
+        action,
+        key = key.map(Key::as_str),
+        outcome = outcome.as_str(),
+        generation,
+        request_id = request_id.as_ref().map(RequestId::as_str),
+        "audit"
+    );
+}
+
+/// The other end of a connection, in a word.
+struct Shown<'a>(&'a Peer);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(Peer { address, uid, .. }) = self;
+        match (address, uid) {
+            (Some(address), _) => write!(f, "{address}"),
+            (None, Some(uid)) => write!(f, "uid:{uid}"),
+            (None, None) => f.write_str("unix"),
+        }
+    }
+}

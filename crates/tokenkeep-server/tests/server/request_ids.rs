@@ -1,0 +1,66 @@
+//! Each request has a name, by which an answer is found in the log.
+
+use std::collections::BTreeSet;
+
+use reqwest::Response;
+use reqwest::header::HeaderValue;
+
+use crate::secrets::log;
+use crate::world::Setup;
+
+const NAME: &str = "x-request-id";
+
+#[tokio::test]
+async fn a_callers_own_name_of_a_request_is_kept_if_it_is_short_and_visible() {
+    let world = Setup::open().start().await;
+    let longest = "x".repeat(128);
+    for (given, is_kept) in [
+        ("a", true),
+        ("6f1d-\"trace\"/{7}", true),
+        (&*longest, true),
+        (&*format!("{longest}x"), false),
+        ("", false),
+        ("two words", false),
+        ("tab\there", false),
+    ] {
+        let answer = world.ask("/livez").header(NAME, given).send().await.unwrap();
+        let id = id(&answer);
+        assert_eq!(id == given, is_kept, "{given:?} became {id:?}");
+        assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{id:?}");
+    }
+    let bytes = HeaderValue::from_bytes(b"\xff\xfe").unwrap();
+    assert_eq!(id(&world.ask("/livez").header(NAME, bytes).send().await.unwrap()).len(), 32);
+    let twice = world.ask("/livez").header(NAME, "one").header(NAME, "two").send().await.unwrap();
+    assert_eq!(id(&twice).len(), 32);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn every_answer_has_a_name_of_its_own_also_one_that_refuses() {
+    let world = Setup::keyed().start().await;
+    let mut names = BTreeSet::new();
+    for path in ["/tokens/fixed", "/tokens/fixed", "/tokens/unknown", "/nowhere", "/livez", "/tokens?limit=x"] {
+        names.insert(id(&world.get(path).await));
+    }
+    names.insert(id(&world.http.get(world.url("/tokens")).send().await.unwrap()));
+    names.insert(id(&world.http.post(world.url("/tokens")).header("host", "evil.example").send().await.unwrap()));
+    assert_eq!(names.len(), 8, "{names:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_log_has_the_name() {
+    let world = Setup::open().start().await;
+    world.ask("/tokens/fixed").header(NAME, "seen-in-the-log").send().await.unwrap();
+    world.end().await;
+    let log = log();
+    let line = log.lines().find(|line| line.contains("answered") && line.contains("seen-in-the-log")).unwrap();
+    assert!(line.contains("route=\"/tokens/{key}\""), "{line}");
+}
+
+fn id(answer: &Response) -> String {
+    let mut names = answer.headers().get_all(NAME).iter();
+    let name = names.next().unwrap().to_str().unwrap().to_owned();
+    assert!(names.next().is_none());
+    name
+}
