@@ -98,6 +98,11 @@ impl Problem {
     }
 
     /// What travels of it.
+    pub(crate) fn body(&self) -> &tokenkeep_api::Problem {
+        &self.body
+    }
+
+    /// The same, for itself.
     pub(crate) fn into_body(self) -> tokenkeep_api::Problem {
         self.body
     }

@@ -17,13 +17,14 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName};
 use tokenkeep::config::Action;
-use tokenkeep::{Answer, Demand, Error, Subscriber, TokenHandle};
+use tokenkeep::{Answer, Demand, Subscriber, TokenHandle};
 use tokenkeep_api::ProblemCode;
 use tokio::sync::watch::Receiver;
 
 use super::no_store;
 use crate::answer;
 use crate::app::App;
+use crate::audit::{self, Outcome, Who};
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -31,15 +32,16 @@ use crate::query::Query;
 pub(super) async fn watch(
     State(app): State<Arc<App>>,
     caller: Caller,
+    who: Who,
     key: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let Path(name) = key?;
     Query::parse(query.as_deref(), &[])?;
-    let handle = app.handle(&caller, Action::Get, &name)?;
     let has = last_event(&headers, app.run)?;
-    let watcher = Watcher::new(app, caller, name, handle, has);
+    let handle = app.audited_handle((&who, &caller), (Action::Get, WATCH), &name)?;
+    let watcher = Watcher::new(app, (who, caller), name, handle, has);
     let events = stream::unfold(watcher, async |mut watcher| Some((watcher.next().await?, watcher)));
     Ok(no_store(([UNBUFFERED], Sse::new(events)).into_response()))
 }
@@ -47,6 +49,7 @@ pub(super) async fn watch(
 /// One who watches, for as long as its answer goes on.
 struct Watcher {
     app: Arc<App>,
+    who: Who,
     caller: Caller,
     /// What the request calls the key.
     name: String,
@@ -54,7 +57,7 @@ struct Watcher {
     tokens: Subscriber,
     changes: Receiver<()>,
     /// The token that is asked for because the watcher does not have it.
-    asking: Option<Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>>,
+    asking: Option<Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>>,
     /// The generation that the watcher has.
     has: Option<u64>,
     /// Of the trouble that it was told of since.
@@ -74,7 +77,7 @@ enum News {
     Stopping,
     Changed,
     Published { generation: u64 },
-    Asked(Result<Answer, Error>),
+    Asked(Result<Answer, Problem>),
     Nothing,
 }
 
@@ -87,10 +90,11 @@ enum Standing {
 }
 
 impl Watcher {
-    fn new(app: Arc<App>, caller: Caller, name: String, handle: TokenHandle, has: Option<u64>) -> Self {
+    fn new(app: Arc<App>, (who, caller): (Who, Caller), name: String, handle: TokenHandle, has: Option<u64>) -> Self {
         let (changes, tokens) = (app.changes(), handle.subscribe());
+        let stage = Stage::Beginning;
         let mut watcher =
-            Self { app, caller, name, handle, tokens, changes, asking: None, has, told: None, stage: Stage::Beginning };
+            Self { app, who, caller, name, handle, tokens, changes, asking: None, has, told: None, stage };
         watcher.ask();
         watcher
     }
@@ -113,7 +117,8 @@ impl Watcher {
                 Standing::Moved => return None,
                 Standing::Lost(problem) => {
                     self.stage = Stage::Over;
-                    return Some(problem_event(problem));
+                    audit::line(&self.who, WATCH, Some(self.handle.key()), Outcome::Failed(problem.code()));
+                    return Some(problem_event(&problem));
                 }
             }
             match news {
@@ -124,17 +129,10 @@ impl Watcher {
                         self.ask();
                     }
                 }
-                News::Asked(Ok(answer)) => {
-                    let generation = answer.token.generation();
-                    self.told = None;
-                    if self.has.replace(generation) != Some(generation) {
-                        return Some(self.token_event(&answer));
-                    }
-                }
-                News::Asked(Err(error)) => {
-                    let problem = Problem::from(error);
-                    if self.told.replace(problem.code()) != Some(problem.code()) {
-                        return Some(problem_event(problem));
+                News::Asked(result) => {
+                    if let Some(event) = self.event(&result) {
+                        self.app.pushed(&self.who, WATCH, self.handle.key(), &result);
+                        return Some(event);
                     }
                 }
                 News::Nothing => {
@@ -163,7 +161,7 @@ impl Watcher {
     /// Asks as any caller does, so that all who ask share one request and what holds it back.
     fn ask(&mut self) {
         let handle = self.handle.clone();
-        self.asking = Some(Box::pin(async move { handle.get(Demand::default()).await }));
+        self.asking = Some(Box::pin(async move { handle.get(Demand::default()).await.map_err(Problem::from) }));
     }
 
     /// Whether the same request would be answered now.
@@ -178,14 +176,27 @@ impl Watcher {
         }
     }
 
-    fn token_event(&self, answer: &Answer) -> Result<Event, axum::Error> {
-        let id = format!("{}-{:08x}", answer.token.generation(), self.app.run);
-        Event::default().event("token").id(id).json_data(answer::token(self.handle.key(), answer))
+    /// What it is sent of what asking came to; `None` if it has or knows it.
+    fn event(&mut self, result: &Result<Answer, Problem>) -> Option<Result<Event, axum::Error>> {
+        match result {
+            Ok(answer) => {
+                let generation = answer.token.generation();
+                self.told = None;
+                let id = format!("{generation}-{:08x}", self.app.run);
+                let event =
+                    || Event::default().event("token").id(id).json_data(answer::token(self.handle.key(), answer));
+                (self.has.replace(generation) != Some(generation)).then(event)
+            }
+            Err(problem) => {
+                let code = problem.code();
+                (self.told.replace(code) != Some(code)).then(|| problem_event(problem))
+            }
+        }
     }
 }
 
-fn problem_event(problem: Problem) -> Result<Event, axum::Error> {
-    Event::default().event("problem").json_data(problem.into_body())
+fn problem_event(problem: &Problem) -> Result<Event, axum::Error> {
+    Event::default().event("problem").json_data(problem.body())
 }
 
 /// What asking came to; waits for ever while nobody asks. Cancel safe.
@@ -215,6 +226,8 @@ fn come_back_after() -> Duration {
     Duration::from_millis(fastrand::u64(1_000..=5_000))
 }
 
+/// The action in the audit line.
+const WATCH: &str = "watch";
 /// For nginx, which would keep events back.
 const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 const LAST_EVENT_ID: &str = "last-event-id";
