@@ -14,6 +14,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName};
 use tokenkeep::config::Action;
@@ -57,7 +58,7 @@ struct Watcher {
     tokens: Subscriber,
     changes: Receiver<()>,
     /// The token that is asked for because the watcher does not have it.
-    asking: Option<Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>>,
+    asking: Option<BoxFuture<'static, Result<Answer, Problem>>>,
     /// The generation that the watcher has.
     has: Option<u64>,
     /// Of the trouble that it was told of since.

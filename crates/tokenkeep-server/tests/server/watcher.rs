@@ -56,7 +56,7 @@ impl Watcher {
         loop {
             if let Some((text, rest)) = self.buffer.split_once("\n\n") {
                 let event = parse(text);
-                self.buffer = rest.to_owned();
+                self.buffer = String::from(rest);
                 return Some(event);
             }
             // Four times as long as a server is silent.
