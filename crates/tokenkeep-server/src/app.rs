@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use tokenkeep::config::{Action, ServerSettings};
 use tokenkeep::{Code, Key, TokenHandle, TokenManager};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Caller, Callers};
@@ -20,9 +21,12 @@ use crate::routes::Health;
 pub(crate) struct App {
     pub(crate) manager: TokenManager,
     pub(crate) stopping: CancellationToken,
+    /// Tells this process from others, and from itself before it was started again.
+    pub(crate) run: u32,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
     access: ArcSwap<Access>,
+    changes: watch::Sender<()>,
 }
 
 /// Who may ask for what; another one after a change of the configuration.
@@ -37,9 +41,11 @@ impl App {
         Self {
             manager,
             stopping,
+            run: fastrand::u32(..),
             metrics: Metrics::new(),
             health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings)),
+            changes: watch::Sender::new(()),
         }
     }
 
@@ -51,6 +57,12 @@ impl App {
     /// Takes over who may ask from now on.
     pub(crate) fn take_over(&self, settings: &ServerSettings) {
         self.access.store(Arc::new(Access::new(settings)));
+        self.changes.send_replace(());
+    }
+
+    /// Tells of each change of who may ask.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// The handle of the key that a request names, for a caller who may do this with it.

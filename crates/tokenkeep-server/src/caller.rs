@@ -157,6 +157,22 @@ impl Callers {
         found.cloned()
     }
 
+    /// Who somebody is now who came earlier: whoever is recognised by all the same. `None`: it must come again.
+    pub(crate) fn still(&self, caller: &Caller) -> Option<Caller> {
+        let Some(before) = &caller.settings else {
+            return self.known.is_empty().then(|| self.anonymous.clone());
+        };
+        let hash = |caller: &CallerSettings| caller.key.as_ref().map(|key| *key.as_bytes());
+        let is_same = |now: &Arc<CallerSettings>| {
+            Arc::ptr_eq(now, before)
+                || (now.name == before.name
+                    && hash(now) == hash(before)
+                    && now.uid == before.uid
+                    && now.certificate == before.certificate)
+        };
+        self.known.iter().find(|caller| caller.settings.as_ref().is_some_and(is_same)).cloned()
+    }
+
     /// Who is at the other end of a connection, as the operating system and TLS tell it.
     fn at(&self, peer: &Peer) -> Option<Caller> {
         let is_there = |settings: &CallerSettings| {

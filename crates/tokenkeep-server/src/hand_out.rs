@@ -1,10 +1,10 @@
-//! The one way in which a token reaches a caller, whatever the protocol: found, allowed, obtained, counted, audited.
+//! How a token reaches a caller, whatever the protocol: found, allowed, obtained, counted, audited.
 
 use std::pin::pin;
 
 use futures_util::future::poll_immediate;
 use tokenkeep::config::Action;
-use tokenkeep::{Answer, Demand, TokenHandle};
+use tokenkeep::{Answer, Demand, Key, TokenHandle};
 
 use crate::app::App;
 use crate::audit::{self, Outcome, Who};
@@ -22,13 +22,7 @@ impl App {
         name: &str,
         demand: Demand,
     ) -> Result<(TokenHandle, Answer), Problem> {
-        let handle = match self.handle(caller, action, name) {
-            Ok(handle) => handle,
-            Err(problem) => {
-                audit::line(who, what, self.key(caller, name).ok().as_ref(), Outcome::Failed(problem.code()));
-                return Err(problem);
-            }
-        };
+        let handle = self.audited_handle((who, caller), (action, what), name)?;
         let mut asking = self.metrics.asks(handle.key());
         let result = obtain(&handle, demand, &mut asking).await;
         drop(asking);
@@ -38,6 +32,28 @@ impl App {
         };
         audit::line(who, what, Some(handle.key()), outcome);
         result.map(|answer| (handle, answer))
+    }
+
+    /// The handle of the key that a request names, for a caller who may do this with it; if it may not, a line says so.
+    pub(crate) fn audited_handle(
+        &self,
+        (who, caller): (&Who, &Caller),
+        (action, what): (Action, &'static str),
+        name: &str,
+    ) -> Result<TokenHandle, Problem> {
+        self.handle(caller, action, name).inspect_err(|problem| {
+            audit::line(who, what, self.key(caller, name).ok().as_ref(), Outcome::Failed(problem.code()));
+        })
+    }
+
+    /// Counts and audits what is sent to somebody who did not ask for it at this moment.
+    pub(crate) fn pushed(&self, who: &Who, what: &'static str, key: &Key, result: &Result<Answer, Problem>) {
+        let (hand_out, outcome) = match result {
+            Ok(answer) => (HandOut::Hit, Outcome::HandedOut(answer.token.generation())),
+            Err(problem) => (HandOut::Failed(problem.code()), Outcome::Failed(problem.code())),
+        };
+        self.metrics.asks(key).hand_out = hand_out;
+        audit::line(who, what, Some(key), outcome);
     }
 }
 

@@ -101,6 +101,7 @@ impl Problem {
         Self::new(Code::Internal, "a fault of the server; its log says more".to_owned())
     }
 
+    /// What the caller will do about it.
     pub(crate) fn code(&self) -> ProblemCode {
         self.body.code
     }
@@ -111,6 +112,11 @@ impl Problem {
     }
 
     /// What travels of it.
+    pub(crate) fn body(&self) -> &tokenkeep_api::Problem {
+        &self.body
+    }
+
+    /// The same, for itself.
     pub(crate) fn into_body(self) -> tokenkeep_api::Problem {
         self.body
     }

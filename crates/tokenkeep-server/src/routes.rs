@@ -15,6 +15,7 @@ mod reject;
 mod stats;
 mod status;
 mod token;
+mod watch;
 
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &
         )
         .route("/tokens/{key}", only_get_and("GET, DELETE", token::token).delete(clear::clear.layer(audited("clear"))))
         .route("/tokens/{key}/status", only_get(status::status))
+        .route("/tokens/{key}/watch", only_get(watch::watch))
         .route("/tokens/{key}/refresh", only("POST").post(refresh::refresh.layer(audited("refresh"))))
         .route("/tokens/{key}/reject", only("POST").post(reject::reject.layer(audited("reject"))))
         .route(

@@ -1,6 +1,6 @@
 //! A clock that stands still, a source that always answers, a store that never does.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -51,6 +51,31 @@ impl TokenSource for Vendor {
 
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of([("source", "vendor")])
+    }
+}
+
+/// Gives every account a token of its own, of an hour, and another one each time: `planted-ACCOUNT-COUNT` and as many
+/// bytes as are wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Counting {
+    pub(crate) requests: AtomicUsize,
+    pub(crate) padding: usize,
+}
+
+#[async_trait]
+impl TokenSource for Counting {
+    async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        let count = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        let token = format!("planted-{}-{count}{}", ask.key.account(), "x".repeat(self.padding));
+        Ok(Fetched::new(Secret::new(token)).expiring_in(Duration::from_hours(1)))
+    }
+
+    fn issuer(&self) -> &'static str {
+        "counting.example"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([("source", "counting")])
     }
 }
 

@@ -34,4 +34,7 @@ mod stopping;
 mod tls;
 mod tls_reload;
 mod tokens;
+mod watch;
+mod watch_ends;
+mod watcher;
 mod world;
