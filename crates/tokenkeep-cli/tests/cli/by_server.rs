@@ -265,3 +265,56 @@ async fn a_watched_status_shows_what_happens_at_the_server() {
     assert_eq!(watch.end().await.code, Some(130));
     stop(serve).await;
 }
+
+#[tokio::test]
+async fn a_request_goes_by_the_server_which_adds_the_token_and_asks_once_more() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url).await;
+    let request = ["request", "graph", "POST", "/things/1?full=yes&q=%2F", "--json", "{}", "--header", "X-Own: 1"];
+    let (here, there) = (world.run(&request).await, elsewhere.run(&request).await);
+    assert_eq!((here.code, there.code), (Some(0), Some(0)), "{here:?} {there:?}");
+    assert_eq!(here.stdout.replace("\"served\":1", "\"served\":2"), there.stdout);
+    assert_eq!(here.stderr, there.stderr);
+
+    world.sandbox.revoke_all();
+    let again = elsewhere.run(&["request", "graph", "GET", "/things"]).await;
+    assert_eq!((again.code, world.requests("graph")), (Some(0), 2), "{again:?}");
+    world.sandbox.set_api_fault(Fault::Status { status: 404, body: "not there\n".to_owned() });
+    let refused = elsewhere.run(&["request", "graph", "GET", "/things"]).await;
+    assert_eq!((refused.code, &*refused.stdout), (Some(10), "not there\n"), "{refused:?}");
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn what_the_server_says_itself_is_no_answer_of_the_api() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url).await;
+    for (args, code, expected) in [
+        (&["nobody", "GET", "/x"][..], 4, "there is no such provider"),
+        (&["people", "GET", "/x"], 2, "api_base"),
+        (&["graph", "GET", "/../../tokens/people"], 2, "the path leads away"),
+        (&["graph", "GET", "/x", "--header", "X-Api-Key: planted"], 2, "goes to the server, not to the API"),
+    ] {
+        let ended = elsewhere.run(&[&["request"], args].concat()).await;
+        let said = ended.failure(code);
+        assert!(said.contains(expected) && !said.contains("planted"), "{said}");
+    }
+    world.sandbox.set_fault(Fault::InvalidClient);
+    elsewhere.run(&["request", "graph", "GET", "/x"]).await.failure(6);
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn an_api_that_does_not_answer_is_given_up_when_the_token_and_its_answer_had_their_time() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    world.run(&["get", "graph"]).await.data();
+    world.sandbox.set_api_fault(Fault::Hang);
+    let elsewhere = Elsewhere::new(&url).await;
+    let late = elsewhere.run(&["request", "graph", "GET", "/x", "--timeout", "500ms", "--max-wait", "500ms"]).await;
+    assert!(late.failure(7).contains(&format!("error: {url} did not answer within 1s\n")), "{late:?}");
+    world.sandbox.release();
+    stop(serve).await;
+}

@@ -1,11 +1,16 @@
 //! `subscribe`: each token once, over as many connections as are needed.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use serde_json::json;
 use tokenkeep_api::ProblemCode;
 use tokenkeep_api::client::{Client, WatchEvent};
 
+use super::client;
 use super::scripted::{Scripted, answer, events, problem};
+use crate::secrets::API_KEY;
+use crate::world::{Setup, caller, settings};
 
 /// A token with this id.
 fn token(id: &str, generation: u64, text: &str) -> String {
@@ -68,6 +73,26 @@ async fn a_subscription_ends_at_what_does_not_mend() {
             assert!(StreamExt::next(&mut tokens).await.is_none());
         }
     }
+}
+
+#[tokio::test]
+async fn a_subscriber_of_a_running_server_has_the_present_token_each_new_one_and_the_end_of_its_permission() {
+    let world = Setup::keyed().start().await;
+    let client = client(&world);
+    let mut tokens = client.subscribe("reports");
+    for generation in 1..=3 {
+        let token = tokens.next().await.unwrap().unwrap();
+        assert_eq!((&*token.key, token.generation), ("reports", generation));
+        world.clock.advance(Duration::from_secs(2));
+        client.refresh("reports").await.unwrap();
+    }
+    assert_eq!(tokens.next().await.unwrap().unwrap().generation, 4);
+    let few = format!("[server]\n{}", caller("all", API_KEY, "\"fixed\"", "\"get\""));
+    world.control.reload(&settings(&few).await);
+    assert_eq!(tokens.next().await.unwrap().unwrap_err().code(), ProblemCode::UnknownKey);
+    assert!(tokens.next().await.is_none());
+    assert_eq!(world.sandbox.counters_of("reports").token_requests, 4);
+    world.end().await;
 }
 
 #[tokio::test]
