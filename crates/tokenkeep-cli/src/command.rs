@@ -135,7 +135,6 @@ impl Command {
             | Self::Dev(_)
             | Self::Openapi(_)
             | Self::Completions(_)
-            | Self::Openapi(_)
             | Self::Man(_) => false,
         }
     }
