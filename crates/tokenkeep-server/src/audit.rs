@@ -82,7 +82,7 @@ pub(crate) async fn audited(
 ) -> Response {
     let name = path.as_ref().ok().and_then(|path| path.iter().next()).map(|(_, name)| name);
     let key = name.and_then(|name| app.key(&caller, name).ok());
-    let mut call = Call { who, action, key, outcome: Outcome::CallerLeft };
+    let mut call = Call::new(who, action, key);
     let answer = next.run(request).await;
     let problem = answer.extensions().get::<Problem>();
     call.outcome = problem.map_or(Outcome::Done, |problem| Outcome::Failed(problem.code));
@@ -90,11 +90,18 @@ pub(crate) async fn audited(
 }
 
 /// A call that leaves its line when it ends, also when the caller has gone away.
-struct Call {
+pub(crate) struct Call {
     who: Who,
     action: &'static str,
     key: Option<Key>,
-    outcome: Outcome,
+    pub(crate) outcome: Outcome,
+}
+
+impl Call {
+    /// One that has no outcome yet.
+    pub(crate) fn new(who: Who, action: &'static str, key: Option<Key>) -> Self {
+        Self { who, action, key, outcome: Outcome::CallerLeft }
+    }
 }
 
 impl Drop for Call {

@@ -4,12 +4,12 @@ use std::pin::pin;
 
 use futures_util::future::poll_immediate;
 use tokenkeep::config::Action;
-use tokenkeep::{Answer, Demand, Key, TokenHandle};
+use tokenkeep::{Answer, Demand, Error, Key, TokenHandle};
 
 use crate::app::App;
 use crate::audit::{self, Outcome, Who};
 use crate::caller::Caller;
-use crate::metrics::{Asking, HandOut};
+use crate::metrics::HandOut;
 use crate::problem::Problem;
 
 impl App {
@@ -23,9 +23,7 @@ impl App {
         demand: Demand,
     ) -> Result<(TokenHandle, Answer), Problem> {
         let handle = self.audited_handle((who, caller), (action, what), name)?;
-        let mut asking = self.metrics.asks(handle.key());
-        let result = obtain(&handle, demand, &mut asking).await;
-        drop(asking);
+        let result = self.counted(handle.key(), handle.get(demand)).await;
         let outcome = match &result {
             Ok(answer) => Outcome::HandedOut(answer.token.generation()),
             Err(problem) => Outcome::Failed(problem.code()),
@@ -55,16 +53,22 @@ impl App {
         self.metrics.asks(key).hand_out = hand_out;
         audit::line(who, what, Some(key), outcome);
     }
-}
 
-async fn obtain(handle: &TokenHandle, demand: Demand, asking: &mut Asking<'_>) -> Result<Answer, Problem> {
-    let mut getting = pin!(handle.get(demand));
-    // What is there at the first look was waited for by nobody.
-    let (hand_out, result) = match poll_immediate(&mut getting).await {
-        Some(result) => (HandOut::Hit, result),
-        None => (HandOut::Waited, getting.await),
-    };
-    let result = result.map_err(Problem::from);
-    asking.hand_out = result.as_ref().map_or_else(|problem| HandOut::Failed(problem.code()), |_| hand_out);
-    result
+    /// Waits for a token, and counts that somebody asked for it and what came of it.
+    pub(crate) async fn counted<T>(
+        &self,
+        key: &Key,
+        getting: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Problem> {
+        let mut asking = self.metrics.asks(key);
+        let mut getting = pin!(getting);
+        // What is there at the first look was waited for by nobody.
+        let (hand_out, result) = match poll_immediate(&mut getting).await {
+            Some(result) => (HandOut::Hit, result),
+            None => (HandOut::Waited, getting.await),
+        };
+        let result = result.map_err(Problem::from);
+        asking.hand_out = result.as_ref().map_or_else(|problem| HandOut::Failed(problem.code()), |_| hand_out);
+        result
+    }
 }

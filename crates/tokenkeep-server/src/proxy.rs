@@ -45,6 +45,7 @@ use self::in_vain::InVain;
 use self::upload::{Attempt, Room, Upload};
 use self::upstream::Upstream;
 use crate::app::App;
+use crate::audit::{self, Outcome, Who};
 use crate::caller::{self, Caller};
 use crate::problem::Problem;
 use crate::request_id::{REQUEST_ID, RequestId};
@@ -71,12 +72,16 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(app: &Arc<App>, proxy: &A
 async fn forward(
     State((app, proxy)): State<(Arc<App>, Arc<Proxy>)>,
     caller: Caller,
+    who: Who,
     request: Request,
 ) -> Result<Response, Problem> {
     let uri = request.uri().clone();
     let target = Target::of(&uri)?;
-    let handle = app.handle(&caller, Action::Proxy, &target.key)?;
-    proxy.forward(handle, target.path, request).await
+    let handle = app.audited_handle((&who, &caller), (Action::Proxy, "proxy"), &target.key)?;
+    let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
+    let answer = proxy.forward(&app, handle, target.path, request).await;
+    call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);
+    answer
 }
 
 impl Proxy {
@@ -87,12 +92,12 @@ impl Proxy {
 
     /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
     /// whoever is asked notices.
-    async fn forward(&self, handle: TokenHandle, path: &str, request: Request) -> Result<Response, Problem> {
+    async fn forward(&self, app: &App, handle: TokenHandle, path: &str, request: Request) -> Result<Response, Problem> {
         let call = Call::new(handle, path, request, &self.room)?;
         let handle = call.authorizer.handle().clone();
         let (mut parts, upload) = (call.parts, call.upload);
 
-        let token = call.authorizer.authorize(&parts.uri, &mut parts.headers).await?;
+        let token = app.counted(handle.key(), call.authorizer.authorize(&parts.uri, &mut parts.headers)).await?;
         let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
         let verdict = call.authorizer.judge(answer.status(), upload.repeat());
         if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), now()) {

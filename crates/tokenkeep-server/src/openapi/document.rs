@@ -77,11 +77,11 @@ fn responses(schemas: &mut Schemas) -> Map<String, Value> {
         match code {
             Code::Unavailable => {
                 let about = "Seconds after which trying again can help.";
-                response["headers"] = header("Retry-After", about, json!({"type": "integer", "minimum": 0}));
+                response["headers"] = header("Retry-After", about, &json!({"type": "integer", "minimum": 0}));
             }
             Code::Unauthenticated => {
                 let about = "What kind of authentication there is.";
-                response["headers"] = header("WWW-Authenticate", about, json!({"type": "string"}));
+                response["headers"] = header("WWW-Authenticate", about, &json!({"type": "string"}));
             }
             _ => {}
         }
@@ -96,7 +96,7 @@ fn responses(schemas: &mut Schemas) -> Map<String, Value> {
     codes.into_iter().chain([("too_large".to_owned(), too_large)]).collect()
 }
 
-fn header(name: &str, about: &str, schema: Value) -> Value {
+fn header(name: &str, about: &str, schema: &Value) -> Value {
     json!({name: {"description": about, "required": true, "schema": schema}})
 }
 

@@ -130,7 +130,8 @@ fn problems(document: &Value) -> String {
 
 /// Paragraphs.
 fn prose(text: &str) -> String {
-    text.split("\n\n").filter(|part| !part.is_empty()).map(|part| format!("<p>{}</p>", inline(part))).collect()
+    let paragraphs = text.split("\n\n").filter(|part| !part.is_empty());
+    paragraphs.map(|part| format!("<p>{}</p>", inline(part))).collect::<Vec<_>>().concat()
 }
 
 /// One paragraph; what stands between backticks is code.

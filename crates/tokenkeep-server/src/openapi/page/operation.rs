@@ -55,7 +55,7 @@ impl Operation<'_> {
 
     fn parameters(&self) -> String {
         let parameters = self.json["parameters"].as_array().into_iter().flatten();
-        let rows: String = parameters
+        let rows = parameters
             .map(|parameter| {
                 format!(
                     "<tr><th scope=\"row\"><code>{name}</code><small>{place}</small></th><td>{about}{form}</td></tr>",
@@ -65,7 +65,8 @@ impl Operation<'_> {
                     form = schema::limits(&parameter["schema"]),
                 )
             })
-            .collect();
+            .collect::<Vec<_>>()
+            .concat();
         if rows.is_empty() {
             rows
         } else {
@@ -190,7 +191,8 @@ fn content(content: &Value) -> String {
                 escape(media)
             )
         })
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// Where a server listens by itself. The script puts in where the page came from.

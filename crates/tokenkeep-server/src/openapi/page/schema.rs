@@ -86,5 +86,6 @@ fn words(schema: &Value) -> String {
             let (name, about) = (escape(text(&word["const"])), inline(text(&word["description"])));
             format!("<tr><th scope=\"row\"><code>{name}</code></th><td>{about}</td></tr>")
         })
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
