@@ -5,9 +5,9 @@ use clap::Args;
 use crate::exit::Failure;
 use crate::output;
 
-/// Print the description of the HTTP API: OpenAPI 3.1, for programs that make clients of it.
+/// Print the description of the HTTP API.
 ///
-/// A running broker answers the same at /openapi.json and /docs.
+/// It is OpenAPI 3.1, out of which programs make clients. A running broker answers the same at /openapi.json and /docs.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct OpenapiArgs {

@@ -2,7 +2,7 @@
 
 use crate::world::{World, ended};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "get",
     "exec",
     "status",

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::{Json, Router};
 use http::header::{HeaderValue, PRAGMA};
@@ -26,21 +26,23 @@ use tokenkeep_api::OAuthToken;
 use self::client::Client;
 use self::form::Form;
 use self::refusal::{Refusal, Word};
-use super::{MAX_BODY, no_store, only, only_get, refuse_large_body};
+use super::{MAX_BODY, no_store, only, only_get};
 use crate::app::App;
 use crate::audit::Who;
+use crate::body;
 use crate::browser::{self, Reach};
 use crate::problem::Problem;
+use crate::server::Limits;
 
 /// The token endpoint, which finds out by itself who asks, and the documents that say where it is.
-pub(super) fn routes(reach: Reach) -> Router<Arc<App>> {
+pub(super) fn routes(reach: Reach, limits: &Limits) -> Router<Arc<App>> {
     let endpoint = Router::new().route(TOKEN, only("POST").post(token)).layer(DefaultBodyLimit::max(MAX_BODY));
     let documents = Router::new()
         .route("/.well-known/oauth-authorization-server", only_get(metadata::metadata))
         .route("/.well-known/openid-configuration", only_get(metadata::metadata));
     let foreign = from_fn_with_state(reach, browser::refuse_foreign);
     endpoint
-        .layer(from_fn(refuse_large_body))
+        .layer(from_fn_with_state(limits.body_timeout, body::bound))
         .layer(foreign.clone())
         .layer(map_response(refusal::in_words_of_oauth))
         .merge(documents.layer(foreign))
@@ -55,6 +57,7 @@ async fn token(
     let body = body.map_err(|rejection| Refusal::from(Problem::from(rejection)))?;
     let form = Form::read(&request, &body)?;
     let client = Client::of(&app.access().callers, &request, &form)?;
+    client.caller.count_request(|| app.manager.now())?;
     match form.text("grant_type") {
         Some("client_credentials") => {}
         Some(_) => return Err(Word::UnsupportedGrantType.because("ask with grant_type=client_credentials")),
