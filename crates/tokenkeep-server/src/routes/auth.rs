@@ -24,7 +24,7 @@ use super::no_store;
 use crate::app::App;
 use crate::audit::Who;
 use crate::caller::{Caller, require_caller};
-use crate::problem::Problem;
+use crate::problem::{Problem, TOKENKEEP_PROBLEM};
 
 pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
@@ -72,5 +72,3 @@ fn refusal(problem: Problem) -> Response {
     }
     answer
 }
-
-const TOKENKEEP_PROBLEM: HeaderName = HeaderName::from_static("tokenkeep-problem");

@@ -57,13 +57,13 @@ async fn token(
     let body = body.map_err(|rejection| Refusal::from(Problem::from(rejection)))?;
     let form = Form::read(&request, &body)?;
     let client = Client::of(&app.access().callers, &request, &form)?;
+    client.caller.count_request(|| app.manager.now())?;
     match form.text("grant_type") {
         Some("client_credentials") => {}
         Some(_) => return Err(Word::UnsupportedGrantType.because("ask with grant_type=client_credentials")),
         None => return Err(Word::InvalidRequest.because("grant_type is missing; send client_credentials")),
     }
     let name = key(&client, &form)?;
-    client.caller.count_request(|| app.manager.now())?;
     let who = who.with_caller(&client.caller);
     let asked = app.hand_out((&who, &client.caller), (Action::Get, "oauth2_token"), name, Demand::default()).await;
     let (_, had) = asked.map_err(Refusal::of_key)?;

@@ -274,6 +274,19 @@ async fn trouble_with_the_issuer_says_whether_to_try_again() {
 }
 
 #[tokio::test]
+async fn a_caller_that_asks_too_often_is_told_when_to_come_again() {
+    let mut setup = callers();
+    setup.toml = setup.toml.replacen("[server]\n", "[server]\nrequests = \"1/1m\"\n", 1);
+    let world = setup.start().await;
+    let parameters = [GRANT, ("client_id", "vendor:7"), ("client_secret", API_KEY)];
+    assert_eq!(ask(&world, &parameters).await.status(), 200);
+    let answer = ask(&world, &parameters).await;
+    assert_eq!(answer.headers()["retry-after"], "60");
+    assert_eq!(refusal(answer).await, (429, "temporarily_unavailable".to_owned()));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn without_callers_any_secret_and_none_will_do() {
     let world = Setup::open().start().await;
     for parameters in [
