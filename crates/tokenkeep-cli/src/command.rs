@@ -26,6 +26,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::Failure;
 use crate::logging::{self, LogFormat};
+use crate::systemd;
 
 /// Obtains access tokens, keeps them, renews them before they end, and hands them out.
 ///
@@ -100,8 +101,10 @@ impl Cli {
                     LogFormat::Text => "info,tokenkeep_server::server=warn",
                     LogFormat::Json => "info",
                 };
+                // Before there are other threads, for it changes the environment.
+                let passed = systemd::sockets()?;
                 let _log_end = logging::init_in_background(default, args.log_format);
-                block_on(Builder::new_multi_thread(), serve::run(global, args))
+                block_on(Builder::new_multi_thread(), serve::run(global, args, passed))
             }
             Command::Dev(args) => {
                 // The account that it prints says what a log would say.

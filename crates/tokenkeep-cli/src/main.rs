@@ -22,6 +22,7 @@ mod output;
 mod remote;
 mod shell;
 mod signals;
+mod systemd;
 
 use std::process::ExitCode;
 

@@ -64,7 +64,8 @@ async fn connect(stream: Stream, peer: Peer, place: Place, router: Router, tasks
             };
             match handshake {
                 Ok(Ok((stream, certificate))) => {
-                    serve(stream, Peer { certificate, ..peer }, &place, router, tasks, &limits).await;
+                    let peer = Peer { is_encrypted: true, certificate, ..peer };
+                    serve(stream, peer, &place, router, tasks, &limits).await;
                 }
                 Ok(Err(error)) => debug!(?peer, %error, "a TLS handshake failed"),
                 Err(_) => debug!(?peer, "a TLS handshake took too long"),

@@ -114,6 +114,6 @@ impl App {
 
 impl Access {
     fn new(settings: &ServerSettings) -> Self {
-        Self { callers: Callers::new(&settings.callers), default_provider: settings.default_provider.clone() }
+        Self { callers: Callers::new(settings), default_provider: settings.default_provider.clone() }
     }
 }

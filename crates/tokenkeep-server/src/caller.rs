@@ -15,53 +15,73 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use tokenkeep::Key;
-use tokenkeep::config::{Action, CallerSettings, KeyPattern};
+use tokenkeep::budget::Budget;
+use tokenkeep::config::{Action, CallerSettings, KeyPattern, ServerSettings};
+use tokenkeep::{Key, Moment};
 
 use crate::app::App;
 use crate::peer::Peer;
 use crate::problem::Problem;
+use crate::rate::Rate;
 
 /// Somebody who may ask. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Caller(Option<Arc<CallerSettings>>);
+pub(crate) struct Caller {
+    /// `None`: everybody.
+    settings: Option<Arc<CallerSettings>>,
+    rate: Option<Arc<Rate>>,
+}
 
 impl Caller {
+    /// Everybody, or one with settings of its own; `rate` is for whoever has none of its own.
+    fn new(settings: Option<Arc<CallerSettings>>, rate: Option<Budget>) -> Self {
+        let its_own = settings.as_ref().and_then(|settings| settings.requests);
+        Self { rate: its_own.or(rate).map(Rate::new).map(Arc::new), settings }
+    }
+
+    /// Counts a request, unless it has made as many as it may.
+    pub(crate) fn count_request(&self, now: impl FnOnce() -> Moment) -> Result<(), Problem> {
+        match &self.rate {
+            Some(rate) => rate.spend(now()).map_err(Problem::too_many_requests),
+            None => Ok(()),
+        }
+    }
+
     /// What logs call it.
     pub(crate) fn name(&self) -> &str {
-        self.0.as_ref().map_or(ANONYMOUS, |settings| &settings.name)
+        self.settings.as_ref().map_or(ANONYMOUS, |settings| &settings.name)
     }
 
     /// Whether it goes by this name. Where no caller is configured, everybody goes by any.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        self.0.as_ref().is_none_or(|settings| settings.name == name)
+        self.settings.as_ref().is_none_or(|settings| settings.name == name)
     }
 
     /// Whether it may do this with a key.
     pub(crate) fn may(&self, action: Action, key: &Key) -> bool {
-        self.0.as_ref().is_none_or(|settings| settings.may(action, key))
+        self.settings.as_ref().is_none_or(|settings| settings.may(action, key))
     }
 
     /// Whether it may know that there is such a key.
     pub(crate) fn may_see(&self, key: &Key) -> bool {
-        self.0.as_ref().is_none_or(|settings| settings.may_see(key))
+        self.settings.as_ref().is_none_or(|settings| settings.may_see(key))
     }
 
     /// Whether it may know that there is such a provider.
     pub(crate) fn may_see_provider(&self, name: &str) -> bool {
-        self.0.as_ref().is_none_or(|settings| {
+        self.settings.as_ref().is_none_or(|settings| {
             settings.tokens.iter().any(|pattern| pattern.provider().is_none_or(|provider| provider == name))
         })
     }
 
     /// Whether it may do everything with all keys.
     pub(crate) fn administers_all(&self) -> bool {
-        self.sight().is_none() && self.0.as_ref().is_none_or(|settings| settings.allows(Action::Admin))
+        self.sight().is_none() && self.settings.as_ref().is_none_or(|settings| settings.allows(Action::Admin))
     }
 
     /// What it may see; `None`: everything.
     pub(crate) fn sight(&self) -> Option<&[KeyPattern]> {
-        let patterns = &self.0.as_ref()?.tokens;
+        let patterns = &self.settings.as_ref()?.tokens;
         let sees_all = patterns.iter().any(|pattern| pattern.provider().is_none() && pattern.account().is_none());
         (!sees_all).then_some(patterns)
     }
@@ -93,19 +113,27 @@ impl FromRequestParts<Arc<App>> for MaybeCaller {
 }
 
 /// The callers that there are.
-#[derive(Debug, Default)]
-pub(crate) struct Callers(Vec<Arc<CallerSettings>>);
+#[derive(Debug)]
+pub(crate) struct Callers {
+    known: Vec<Caller>,
+    /// Who asks where nobody is known.
+    anonymous: Caller,
+}
 
 impl Callers {
     /// These; none: everybody.
-    pub(crate) fn new(callers: &[CallerSettings]) -> Self {
-        Self(callers.iter().cloned().map(Arc::new).collect())
+    pub(crate) fn new(settings: &ServerSettings) -> Self {
+        let known = settings.callers.iter().cloned().map(Arc::new);
+        Self {
+            known: known.map(|caller| Caller::new(Some(caller), settings.requests)).collect(),
+            anonymous: Caller::new(None, settings.requests),
+        }
     }
 
     /// Whose request this is.
     pub(crate) fn of(&self, request: &Parts) -> Option<Caller> {
-        if self.0.is_empty() {
-            return Some(Caller(None));
+        if self.known.is_empty() {
+            return Some(self.anonymous.clone());
         }
         match presented_key(&request.headers) {
             Presented::Key(key) => self.with_key(key),
@@ -116,25 +144,26 @@ impl Callers {
 
     /// Who has this API key. Takes the same time however much of a wrong key is right.
     pub(crate) fn with_key(&self, key: &[u8]) -> Option<Caller> {
-        if self.0.is_empty() {
-            return Some(Caller(None));
+        if self.known.is_empty() {
+            return Some(self.anonymous.clone());
         }
         let hash = Sha256::digest(key);
         let mut found = None;
-        for caller in &self.0 {
-            let is_this = caller.key.as_ref().is_some_and(|key| hash.as_slice().ct_eq(key.as_bytes()).into());
+        for caller in &self.known {
+            let expected = caller.settings.as_ref().and_then(|settings| settings.key.as_ref());
+            let is_this = expected.is_some_and(|key| hash.as_slice().ct_eq(key.as_bytes()).into());
             found = if is_this { Some(caller) } else { found };
         }
-        found.map(|caller| Caller(Some(Arc::clone(caller))))
+        found.cloned()
     }
 
     /// Who is at the other end of a connection, as the operating system and TLS tell it.
     fn at(&self, peer: &Peer) -> Option<Caller> {
-        let is_there = |caller: &&Arc<CallerSettings>| {
-            let is_user = caller.uid.is_some() && caller.uid == peer.uid;
-            is_user || caller.certificate.as_ref().is_some_and(|name| peer.certificate.contains(name))
+        let is_there = |settings: &CallerSettings| {
+            let is_user = settings.uid.is_some() && settings.uid == peer.uid;
+            is_user || settings.certificate.as_ref().is_some_and(|name| peer.certificate.contains(name))
         };
-        self.0.iter().find(is_there).map(|caller| Caller(Some(Arc::clone(caller))))
+        self.known.iter().find(|caller| caller.settings.as_deref().is_some_and(is_there)).cloned()
     }
 }
 
@@ -146,6 +175,7 @@ pub(crate) async fn require_caller(
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let caller = app.access().callers.of(&parts).ok_or_else(Problem::unauthenticated)?;
+    caller.count_request(|| app.manager.now())?;
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }

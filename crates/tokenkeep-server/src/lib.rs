@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! server ─▶ listen ─▶ accept ─▶ connection ─▶ observe ─▶ browser ─▶ caller ─▶ routes ─▶ manager
-//!     (tls, unix_socket) (places)  (peer, idle,  (log,      (Host,     (who)       │ app: name ─▶ key, if allowed
-//!                                   drain, stall)
-//!                                              panic)     Origin)                ▼
+//!     (tls, unix_socket) (places)  (peer, idle,  (name, log, (Host,    (who)       │ app: name ─▶ key, if allowed
+//!                                   drain, stall) count,      Origin)              │ hand_out: token, counted, audited
+//!                                                panic)                            ▼
 //!                                                                 answer ◀── or problem
 //! ```
 //!
@@ -28,12 +28,15 @@ mod unix_socket;
 
 mod app;
 mod audit;
+mod body;
 mod browser;
 mod caller;
 mod hand_out;
 mod metrics;
 mod observe;
 mod openapi;
+mod proxy;
+mod rate;
 mod request_id;
 mod routes;
 mod sight;
@@ -43,5 +46,6 @@ pub mod answer;
 mod problem;
 mod query;
 
+pub use listen::PassedSocket;
 pub use openapi::{OPENAPI, openapi_page};
 pub use server::{DEFAULT_LISTEN, Limits, Server, ServerControl};

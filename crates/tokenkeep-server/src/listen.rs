@@ -1,6 +1,8 @@
 //! Takes an address, or says why not and what to do about it.
 
 use std::io;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokenkeep::config::{Listen, ServerSettings};
@@ -25,6 +27,19 @@ enum Socket {
     #[cfg(unix)]
     /// With the file that is removed when it is dropped; none if somebody else made the socket.
     Unix(UnixListener, Option<SocketFile>),
+}
+
+/// A listening socket that somebody else opened, e.g. systemd. A unix socket's file stays theirs.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PassedSocket {
+    /// At a port.
+    Tcp(std::net::TcpListener),
+    /// At a port, for TLS.
+    Tls(std::net::TcpListener),
+    /// At a path.
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener),
 }
 
 /// A connection that was accepted.
@@ -58,6 +73,21 @@ impl Access {
     }
 }
 
+impl PassedSocket {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> io::Result<Listen> {
+        Ok(match self {
+            Self::Tcp(listener) => Listen::Tcp(listener.local_addr()?),
+            Self::Tls(listener) => Listen::Tls(listener.local_addr()?),
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                Listen::Unix(address.as_pathname().map_or_else(|| PathBuf::from(NO_PATH), ToOwned::to_owned))
+            }
+        })
+    }
+}
+
 impl Listener {
     /// Takes an address. `tls` is for one with TLS, `access` for a unix socket.
     pub(crate) async fn bind(address: &Listen, tls: Option<&Arc<Tls>>, access: Access) -> io::Result<Self> {
@@ -78,6 +108,23 @@ impl Listener {
             let advice = advice(address, error.kind()).map(|advice| format!("; {advice}")).unwrap_or_default();
             io::Error::new(error.kind(), format!("cannot listen at {address}: {error}{advice}"))
         })
+    }
+
+    /// Takes a socket that somebody else opened. `tls` is for one with TLS.
+    pub(crate) fn passed(socket: PassedSocket, tls: Option<&Arc<Tls>>) -> io::Result<Self> {
+        let address = socket.address()?;
+        match socket {
+            PassedSocket::Tcp(listener) | PassedSocket::Tls(listener) => {
+                listener.set_nonblocking(true)?;
+                let tls = tls.filter(|_| matches!(address, Listen::Tls(_))).map(Arc::clone);
+                Self::tcp(TcpListener::from_std(listener)?, tls)
+            }
+            #[cfg(unix)]
+            PassedSocket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                Ok(Self { address, socket: Socket::Unix(UnixListener::from_std(listener)?, None) })
+            }
+        }
     }
 
     /// One whose port is taken already.
@@ -146,3 +193,7 @@ fn advice(address: &Listen, kind: io::ErrorKind) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// What stands for the path of a socket in Linux's abstract namespace.
+#[cfg(unix)]
+const NO_PATH: &str = "(no path)";

@@ -30,7 +30,8 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
         error!(%method, route, request_id = id.as_str(), "a handler panicked");
         Problem::broken().into_response()
     });
-    answer.headers_mut().insert(REQUEST_ID, id.header());
+    // An answer that is passed on may have the name that its API gave it.
+    answer.headers_mut().entry(REQUEST_ID).or_insert(id.header());
     let (status, took) = (answer.status(), started.elapsed());
     app.metrics.answered(route, &method, status, took);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);

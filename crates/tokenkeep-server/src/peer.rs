@@ -10,6 +10,8 @@ pub(crate) struct Peer {
     pub(crate) address: Option<IpAddr>,
     /// The user whose process it is, on unix sockets.
     pub(crate) uid: Option<u32>,
+    /// Whether it came by TLS.
+    pub(crate) is_encrypted: bool,
     /// The names in the certificate that it has shown, if one was asked for and it is good.
     pub(crate) certificate: Vec<String>,
 }

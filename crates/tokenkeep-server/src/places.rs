@@ -127,13 +127,17 @@ impl Drop for Place {
 
 impl Occupant {
     fn activity(&self) -> Activity {
-        match &self.under_way {
-            _ if self.leave.is_cancelled() => Activity::Busy,
-            None => Activity::None,
-            Some(under_way) if *under_way.borrow() > 0 => Activity::Busy,
-            // Nobody looked at it in a way that marks a change as seen.
-            Some(under_way) if under_way.has_changed().unwrap_or(true) => Activity::Idle,
-            Some(_) => Activity::None,
+        if self.leave.is_cancelled() {
+            return Activity::Busy;
+        }
+        let Some(under_way) = &self.under_way else { return Activity::None };
+        if *under_way.borrow() > 0 {
+            Activity::Busy
+        } else if under_way.has_changed().unwrap_or(true) {
+            // Nobody looks at it in a way that marks a change as seen.
+            Activity::Idle
+        } else {
+            Activity::None
         }
     }
 }
@@ -153,7 +157,8 @@ fn make_one_leave<'o>(occupants: impl Iterator<Item = &'o Occupant>) -> bool {
 /// The address under which connections are counted; `None` for this machine. Whoever has IPv6 has 2⁶⁴ addresses.
 fn counted(address: IpAddr) -> Option<IpAddr> {
     match address.to_canonical() {
-        address if address.is_loopback() => None,
+        IpAddr::V4(address) if address.is_loopback() => None,
+        IpAddr::V6(address) if address.is_loopback() => None,
         IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()),
         address @ IpAddr::V4(_) => Some(address),
     }

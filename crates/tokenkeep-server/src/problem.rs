@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use tokenkeep::{Code, Error, Key};
 use tokenkeep_api::ProblemCode;
 
@@ -16,7 +16,8 @@ use crate::answer::seconds_up;
 /// An answer that is no success.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    /// That of the code, except where HTTP has a word of its own for the same thing: no such route, wrong method.
+    /// That of the code, except where HTTP has a word of its own for the same thing: no such route, wrong method,
+    /// too many requests.
     status: StatusCode,
     body: tokenkeep_api::Problem,
     /// The methods of a route that was asked with another one.
@@ -56,6 +57,14 @@ impl Problem {
         Self::invalid("a body here has at most 64 KiB; send a smaller one").with_status(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
+    /// The caller has made as many requests as it may; one more can be made after so long.
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
+        let mut problem = Self::new(Code::Unavailable, "this caller makes more requests than it may".to_owned());
+        problem.body.retry_after = Some(seconds_up(wait));
+        // RFC 6585 section 4.
+        problem.with_status(StatusCode::TOO_MANY_REQUESTS)
+    }
+
     /// There is no such key, or the caller may not see it: which of the two is not said.
     pub(crate) fn unknown(key: &str) -> Self {
         Self::new(Code::UnknownKey, "there is no such key, or it is not for this caller".to_owned()).with_key(key)
@@ -70,6 +79,21 @@ impl Problem {
     /// The server does not do its work.
     pub(crate) fn not_ready(detail: &str) -> Self {
         Self::new(Code::Unavailable, detail.to_owned())
+    }
+
+    /// An API did not answer, or not in a way that could be passed on.
+    pub(crate) fn bad_gateway(detail: String) -> Self {
+        Self::new(Code::Unavailable, detail).with_status(StatusCode::BAD_GATEWAY)
+    }
+
+    /// An API did not answer in time.
+    pub(crate) fn gateway_timeout(detail: String) -> Self {
+        Self::new(Code::Unavailable, detail).with_status(StatusCode::GATEWAY_TIMEOUT)
+    }
+
+    /// The caller did not send its request in time.
+    pub(crate) fn request_timeout(detail: String) -> Self {
+        Self::invalid(detail).with_status(StatusCode::REQUEST_TIMEOUT)
     }
 
     /// A handler panicked.
@@ -108,7 +132,8 @@ impl Problem {
         Self { status, ..self }
     }
 
-    fn with_key(mut self, key: &str) -> Self {
+    /// The same, about the token of this key.
+    pub(crate) fn with_key(mut self, key: &str) -> Self {
         self.body.key = Some(key.to_owned());
         self
     }
@@ -131,7 +156,7 @@ impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
-            _ => Self::invalid("the body of the request broke off"),
+            _ => Self::invalid("the body of the request broke off, or came too slowly"),
         }
     }
 }
@@ -145,12 +170,14 @@ impl From<PathRejection> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (retry_after, allow) = (self.body.retry_after, self.allow);
+        let code = HeaderValue::from_static(self.body.code.as_str());
         let mut response = (self.status, Json(&self.body)).into_response();
         // For the log, and for a protocol that has words of its own; else they would have to read the body.
         response.extensions_mut().insert(self.body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(TOKENKEEP_PROBLEM, code);
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
@@ -206,6 +233,8 @@ pub(crate) fn example(code: Code, detail: &str, key: Option<String>) -> tokenkee
     tokenkeep_api::Problem { key, ..problem.into_body() }
 }
 
+/// Has the code of a problem. No answer of an API that is passed on has it, so it tells whose an answer is.
+pub(crate) const TOKENKEEP_PROBLEM: HeaderName = HeaderName::from_static("tokenkeep-problem");
 /// When to try again if nobody said it.
 const SOON: Duration = Duration::from_secs(1);
 const MAX_REPEATED: usize = 40;

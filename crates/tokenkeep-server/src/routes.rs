@@ -19,25 +19,27 @@ mod token;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::HttpBody as _;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
 use http::header::CACHE_CONTROL;
 
 use crate::app::App;
 use crate::audit;
+use crate::body::{self, MAX_BODY};
 use crate::browser::{self, Reach};
 use crate::caller;
 use crate::observe::observe;
 use crate::problem::Problem;
+use crate::proxy::{self, Proxy};
+use crate::server::Limits;
 
 pub(crate) use self::health::Health;
 
 /// All routes, for a listener of this reach.
-pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
+pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &Limits) -> Router {
     let audited = |action| from_fn_with_state((Arc::clone(app), action), audit::audited);
     let for_callers = Router::new()
         .route("/tokens", only_get(list::list))
@@ -79,10 +81,11 @@ pub(crate) fn router(app: &Arc<App>, reach: Reach) -> Router {
     for_callers
         .merge(for_everybody)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn(refuse_large_body))
+        .layer(from_fn_with_state(limits.body_timeout, body::bound))
+        .merge(proxy::routes(app, proxy))
         .merge(auth::routes(app))
         .layer(from_fn_with_state(reach, browser::refuse_foreign))
-        .merge(oauth2::routes(reach))
+        .merge(oauth2::routes(reach, limits))
         .layer(from_fn_with_state(Arc::clone(app), observe))
         .with_state(Arc::clone(app))
 }
@@ -112,19 +115,7 @@ fn only(allow: &'static str) -> MethodRouter<Arc<App>> {
     any(async move || Problem::wrong_method(allow))
 }
 
-/// One whose length is known to be large is refused, so that nobody sends it in vain.
-async fn refuse_large_body(request: Request, next: Next) -> Result<Response, Problem> {
-    if request.body().size_hint().lower() > MAX_BODY as u64 {
-        Err(Problem::body_too_large())
-    } else {
-        Ok(next.run(request).await)
-    }
-}
-
 /// An answer that nobody may keep: it holds a token, or is true only now.
 fn no_store(body: impl IntoResponse) -> Response {
     ([(CACHE_CONTROL, "no-store")], body).into_response()
 }
-
-/// In bytes.
-const MAX_BODY: usize = 64 * 1024;

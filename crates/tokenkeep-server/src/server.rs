@@ -13,9 +13,10 @@ use tracing::{error, info, warn};
 
 use crate::accept::accept;
 use crate::app::App;
-use crate::listen::{Access, Listener};
+use crate::listen::{Access, Listener, PassedSocket};
 use crate::metrics::Room;
 use crate::places::Places;
+use crate::proxy::Proxy;
 use crate::routes;
 use crate::tasks::Tasks;
 use crate::tls::Tls;
@@ -74,6 +75,13 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long requests that are under way at the end may take to finish.
     pub drain_timeout: Duration,
+    /// How long the body of a request may take to come where it is read whole.
+    pub body_timeout: Duration,
+    /// How long it may take to connect to an API for a caller of `/proxy`, names and encryption included.
+    pub api_connect_timeout: Duration,
+    /// How long such an API may be silent: before its answer, and in each pause of it. At most twice that if
+    /// something came meanwhile.
+    pub api_timeout: Duration,
     /// How long a write of an answer may be stuck because the client does not read.
     pub write_timeout: Duration,
     /// How many connections of one listener are served at once. Those without a request give way to new ones; when all
@@ -88,6 +96,10 @@ impl Default for Limits {
         Self {
             head_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            api_connect_timeout: Duration::from_secs(10),
+            // Language models think for minutes before they say a word.
+            api_timeout: Duration::from_mins(5),
             write_timeout: Duration::from_secs(30),
             max_connections: 1024,
             max_connections_per_address: 1024 / SHARE,
@@ -116,21 +128,34 @@ impl Server {
     pub async fn bind(settings: &ServerSettings, manager: TokenManager) -> io::Result<Self> {
         let default = [Listen::Tcp(DEFAULT_LISTEN)];
         let addresses = if settings.listen.is_empty() { default.as_slice() } else { &settings.listen };
-        for address in addresses {
-            settings.permit(address).map_err(|refusal| {
-                let text = format!("cannot listen at {address}: {refusal}; {}", refusal.help());
-                io::Error::new(io::ErrorKind::InvalidInput, text)
-            })?;
-        }
-        let needs_tls = addresses.iter().any(|address| matches!(address, Listen::Tls(_)));
-        let tls = settings.tls.as_ref().filter(|_| needs_tls).map(Tls::load).transpose()?.map(Arc::new);
+        let tls = prepare(settings, addresses)?;
         let mut listeners = Vec::with_capacity(addresses.len());
         for address in addresses {
             listeners.push(Listener::bind(address, tls.as_ref(), Access::of(settings)).await?);
         }
+        Ok(Self::of(listeners, tls, settings, manager))
+    }
+
+    /// Takes these sockets, whatever the settings say of where to listen. Answers nothing yet. Who may be served is as for
+    /// [`Server::bind`].
+    ///
+    /// The error names the address. Must be called on a tokio runtime.
+    pub fn adopt(
+        sockets: impl IntoIterator<Item = PassedSocket>,
+        settings: &ServerSettings,
+        manager: TokenManager,
+    ) -> io::Result<Self> {
+        let sockets: Vec<_> = sockets.into_iter().collect();
+        let addresses = sockets.iter().map(PassedSocket::address).collect::<io::Result<Vec<_>>>()?;
+        let tls = prepare(settings, &addresses)?;
+        let listeners = sockets.into_iter().map(|socket| Listener::passed(socket, tls.as_ref()));
+        Ok(Self::of(listeners.collect::<io::Result<_>>()?, tls, settings, manager))
+    }
+
+    fn of(listeners: Vec<Listener>, tls: Option<Arc<Tls>>, settings: &ServerSettings, manager: TokenManager) -> Self {
         let (tasks, cut_when_dropped) = Tasks::new();
         let app = Arc::new(App::new(manager, settings, tasks.stopping().clone()));
-        Ok(Self { app, listeners, tls, limits: Limits::of(settings), tasks, cut_when_dropped })
+        Self { app, listeners, tls, limits: Limits::of(settings), tasks, cut_when_dropped }
     }
 
     /// What changes its settings while it runs.
@@ -165,16 +190,19 @@ impl Server {
             let stopping = tasks.stopping().clone();
             tasks.spawn(stopping.run_until_cancelled_owned(tls.follow()));
         }
+        let proxy = Arc::new(Proxy::new(tasks.clone(), &limits));
         let mut rooms = Vec::with_capacity(listeners.len());
         for listener in listeners {
             // Each has its own, so that whoever fills a port does not shut out those who come by the socket.
             let places = Arc::new(Places::new(&limits));
             info!(address = %listener.address(), "listening");
             rooms.push(Room { address: listener.address().to_string(), places: Arc::clone(&places) });
-            let router = routes::router(&app, listener.reach());
+            let router = routes::router(&app, &proxy, listener.reach(), &limits);
             tasks.spawn(accept(listener, router, tasks.clone(), places, limits.clone()));
         }
         app.metrics.listening(rooms);
+        // Its connections are to end with the last request.
+        drop(proxy);
         shutdown.await;
         info!("stopping: requests under way are finished, new ones are not accepted");
         if !tasks.stop(limits.drain_timeout).await {
@@ -190,6 +218,18 @@ impl fmt::Debug for Server {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether these addresses may be listened at; and what those with TLS need.
+fn prepare(settings: &ServerSettings, addresses: &[Listen]) -> io::Result<Option<Arc<Tls>>> {
+    for address in addresses {
+        settings.permit(address).map_err(|refusal| {
+            let text = format!("cannot listen at {address}: {refusal}; {}", refusal.help());
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })?;
+    }
+    let needs_tls = addresses.iter().any(|address| matches!(address, Listen::Tls(_)));
+    Ok(settings.tls.as_ref().filter(|_| needs_tls).map(Tls::load).transpose()?.map(Arc::new))
 }
 
 /// Where a server listens if its settings do not say it.

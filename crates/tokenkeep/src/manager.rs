@@ -304,6 +304,32 @@ impl TokenManager {
         names
     }
 
+    /// The time by the clock of this manager.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{Moment, TokenManager};
+    /// # #[derive(Debug)]
+    /// # struct Stopped(Moment);
+    /// # impl tokenkeep::Clock for Stopped {
+    /// #     fn now(&self) -> Moment {
+    /// #         self.0
+    /// #     }
+    /// #     fn boot_id(&self) -> &str {
+    /// #         "test"
+    /// #     }
+    /// # }
+    /// let noon = Moment { wall_ms: 1_900_000_000_000, boot_ms: 0 };
+    /// let manager = TokenManager::builder().clock(std::sync::Arc::new(Stopped(noon))).build().await?;
+    /// assert_eq!(manager.now(), noon);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn now(&self) -> Moment {
+        self.shared.clock.now()
+    }
+
     /// Whether a provider of this name is configured.
     ///
     /// ```

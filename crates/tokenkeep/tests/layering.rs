@@ -86,7 +86,12 @@ const CRATES: [(&str, &[&str], &[&str], &str); 6] = [
         "adds tokens to the requests of others; it opens no connection and spawns nothing",
     ),
     ("tokenkeep-sandbox", &[], &["clap", "reqwest"], "an issuer that shares no line, and so no mistake, with us"),
-    ("tokenkeep-server", &["tokenkeep", "tokenkeep-api"], &["clap", "reqwest"], "serves; asks nobody itself"),
+    (
+        "tokenkeep-server",
+        &["tokenkeep", "tokenkeep-api", "tokenkeep-middleware"],
+        &["clap", "reqwest"],
+        "serves; asks APIs by connections of its own",
+    ),
     (
         "tokenkeep-cli",
         &["tokenkeep", "tokenkeep-api", "tokenkeep-sandbox", "tokenkeep-server"],

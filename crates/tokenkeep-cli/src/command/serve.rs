@@ -2,13 +2,14 @@
 
 mod reload;
 
+use std::io;
 use std::path::Path;
 use std::pin::pin;
 
 use clap::Args;
 use tokenkeep::TokenManager;
 use tokenkeep::config::{InvalidListen, Listen, ServerSettings};
-use tokenkeep_server::Server;
+use tokenkeep_server::{PassedSocket, Server};
 use tokio::sync::oneshot;
 
 use self::reload::Version;
@@ -18,12 +19,13 @@ use crate::exit::Failure;
 use crate::logging::LogFormat;
 use crate::output;
 use crate::signals::Signals;
+use crate::systemd;
 
 /// Hand out tokens over HTTP, and renew them ahead of their end.
 ///
 /// SIGTERM and Ctrl-C end it: requests under way are answered first, and no token is lost. A second one ends it at once.
 /// A configuration that changes is taken over, at once on SIGHUP: providers that did not change keep their tokens, and one
-/// with faults changes nothing.
+/// with faults changes nothing. systemd is told of all that, and sockets that it passes are listened at instead.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ServeArgs {
@@ -35,7 +37,7 @@ pub(super) struct ServeArgs {
     pub(super) log_format: LogFormat,
 }
 
-pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Failure> {
+pub(super) async fn run(global: &GlobalArgs, mut args: ServeArgs, passed: Vec<PassedSocket>) -> Result<(), Failure> {
     let mut signals = Signals::install()?;
     // Before the file is read: what changes from here on is taken over.
     let version = Version::of(&find_config(global)?);
@@ -46,14 +48,24 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
         settings.listen.clone_from(&args.listen);
     }
     let manager = signals.or(context.manager()).await??;
-    let server = bind(&context.config.server, &manager).await?;
+    let server = if passed.is_empty() {
+        bind(&context.config.server, &manager).await?
+    } else {
+        let server = Server::adopt(passed, &context.config.server, manager.clone()).map_err(|error| refused(&error))?;
+        // What the configuration says of it is of no account now and later.
+        args.listen = server.local_addrs().cloned().collect();
+        context.config.server.listen.clone_from(&args.listen);
+        server
+    };
     manager.start();
     let talk = |text: &str| match args.log_format {
         LogFormat::Text => output::talk(text),
         // The log says it, and nothing but JSON stands there.
         LogFormat::Json => {}
     };
-    talk(&format!("listening on {}", addresses(&server).join(", ")));
+    let listening = format!("listening on {}", addresses(&server).join(", "));
+    talk(&listening);
+    systemd::ready(&listening);
 
     let (end, ended) = oneshot::channel::<()>();
     let control = server.control();
@@ -63,10 +75,12 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
         tokio::select! {
             () = &mut serving => {}
             () = reloading => {}
+            () = systemd::watchdog() => {}
         }
     };
     // It serves until it is told to end, so the signal comes first.
     signals.or(work).await.err();
+    systemd::stopping();
     talk("stopping: requests under way are finished, new ones are not accepted");
     let finish = async {
         end.send(()).ok();
@@ -78,12 +92,14 @@ pub(super) async fn run(global: &GlobalArgs, args: ServeArgs) -> Result<(), Fail
 
 /// Takes the addresses of the settings.
 pub(super) async fn bind(settings: &ServerSettings, manager: &TokenManager) -> Result<Server, Failure> {
-    Server::bind(settings, manager.clone()).await.map_err(|error| {
-        // What happened, and mostly what to do about it.
-        let text = error.to_string();
-        let (what, next) = text.split_once("; ").unwrap_or((&text, "choose another address with --listen"));
-        Failure::usage(what, next)
-    })
+    Server::bind(settings, manager.clone()).await.map_err(|error| refused(&error))
+}
+
+fn refused(error: &io::Error) -> Failure {
+    // What happened, and mostly what to do about it.
+    let text = error.to_string();
+    let (what, next) = text.split_once("; ").unwrap_or((&text, "choose another address with --listen"));
+    Failure::usage(what, next)
 }
 
 /// Where a server listens, as people write it: URLs, and paths of sockets.

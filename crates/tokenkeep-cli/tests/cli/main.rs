@@ -25,6 +25,7 @@ mod secrets;
 mod serve;
 mod signals;
 mod status;
+mod systemd;
 mod terminal;
 mod trials;
 mod world;

@@ -102,6 +102,9 @@ async fn what_an_editor_can_see_to_be_wrong_is_invalid_by_the_schema() {
         ("[providers.x]\ngrant = 'command'\ncommand = ['a']\nmax_failures = 0", "/providers/x/max_failures"),
         ("seal_keys = []", "/seal_keys"),
         ("[server]\nlisten = []", "/server/listen"),
+        ("[server]\nlisten = ['localhost']", "/server/listen/0"),
+        ("[server]\ntls = { certificate = 'server.pem' }", "/server/tls"),
+        ("[server]\nmax_connections = 0", "/server/max_connections"),
         ("[[server.keys]]\nname = 'a'\ntokens = ['*']\nsha256 = 'short'", "/server/keys/0/sha256"),
         ("[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['a b']", "/server/keys/0/tokens/0"),
         ("[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['*']\nallow = ['all']", "/server/keys/0/allow/0"),
@@ -111,7 +114,7 @@ async fn what_an_editor_can_see_to_be_wrong_is_invalid_by_the_schema() {
 }
 
 /// Every table of the schema, and the beginning of a file whose next line is in that table.
-const TABLES: [(&str, &str); 18] = [
+const TABLES: [(&str, &str); 19] = [
     ("", ""),
     ("/$defs/provider", "[providers.x]"),
     ("/$defs/fallback", "[providers.x]\ngrant = 'command'\ncommand = ['a']\n[[providers.x.fallback]]"),
@@ -154,6 +157,7 @@ const TABLES: [(&str, &str); 18] = [
     ("/$defs/ok", "[providers.x]\ngrant = 'login'\n[providers.x.login]\ntoken = '/t'\n[providers.x.login.ok]"),
     ("/properties/server", "[server]"),
     ("/properties/server/properties/keys/items", "[[server.keys]]"),
+    ("/properties/server/properties/tls", "[server.tls]"),
 ];
 
 /// What the reader says of the last table of a file.

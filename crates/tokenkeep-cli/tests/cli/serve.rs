@@ -10,8 +10,15 @@ use crate::world::{Running, World, is_free_of};
 
 /// A running `serve`, and its URL.
 pub(crate) async fn serve(world: &World, args: &[&str]) -> (Running, String) {
+    serve_with(world, args, "info").await
+}
+
+/// The same with this level of the log.
+async fn serve_with(world: &World, args: &[&str], level: &str) -> (Running, String) {
     let args: Vec<_> = ["serve", "--listen", "127.0.0.1:0"].iter().chain(args).copied().collect();
-    let mut serve = world.spawn(&args);
+    let mut command = world.command(&args);
+    command.env("RUST_LOG", level);
+    let mut serve = Running::start(command);
     let line = serve.hear("listening on http").await;
     let url = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
     (serve, url)
@@ -89,7 +96,8 @@ async fn a_second_signal_ends_the_broker_at_once() {
 #[tokio::test]
 async fn a_running_broker_notices_what_another_process_cleared() {
     let world = World::start().await;
-    let (serve, url) = serve(&world, &[]).await;
+    // It is asked as fast as it can answer, and nobody reads the log meanwhile.
+    let (serve, url) = serve_with(&world, &[], "warn").await;
     let (http, url) = (http(), format!("{url}/tokens/graph"));
     assert_eq!(answer(&http, &url).await["generation"], 1);
     assert_eq!(world.run(&["clear", "graph"]).await.code, Some(0));
@@ -116,8 +124,16 @@ async fn an_address_that_is_taken_is_a_wrong_call_that_says_so() {
 #[tokio::test]
 async fn an_address_that_others_could_reach_is_refused() {
     let world = World::start().await;
-    let ended = world.run(&["serve", "--listen", "0.0.0.0:0"]).await;
-    assert!(ended.failure(2).contains("other machines could reach this address"), "{ended:?}");
+    for (address, what, next) in [
+        ("0.0.0.0:0", "other machines could reach this address", "[[server.keys]]"),
+        ("https://0.0.0.0:0", "other machines could reach this address", "[[server.keys]]"),
+        ("https://127.0.0.1:0", "needs a certificate", "tls = {"),
+        ("8640", "not an address to listen at", "127.0.0.1:8640"),
+    ] {
+        let ended = world.run(&["serve", "--listen", address]).await;
+        let said = ended.failure(2);
+        assert!(said.contains(what) && said.contains(next), "{ended:?}");
+    }
 }
 
 #[tokio::test]
@@ -132,4 +148,27 @@ async fn the_log_as_json_is_one_object_per_line() {
     let log: Vec<Value> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let obtained = log.iter().find(|line| line["message"] == "obtained a new token").unwrap();
     assert_eq!((&obtained["key"], &obtained["level"]), (&"graph".into(), &"INFO".into()));
+    let audit = log.iter().find(|line| line["target"] == "tokenkeep::audit").unwrap();
+    let told: Value =
+        ["caller", "action", "key", "outcome", "generation"].into_iter().map(|of| audit[of].clone()).collect();
+    assert_eq!(told, serde_json::json!(["anonymous", "get", "graph", "ok", 1]));
+}
+
+#[tokio::test]
+async fn each_hand_out_is_in_the_log_however_the_broker_ends() {
+    let world = World::start().await;
+    for is_cut_off in [false, true] {
+        let (serve, url) = serve(&world, &[]).await;
+        let http = http();
+        for _ in 0..200 {
+            answer(&http, &format!("{url}/tokens/graph")).await;
+        }
+        serve.signal(Signal::TERM);
+        if is_cut_off {
+            serve.signal(Signal::INT);
+        }
+        let ended = serve.end().await;
+        let is_hand_out = |line: &&str| line.contains("tokenkeep::audit") && line.contains("key=\"graph\"");
+        assert_eq!(ended.stderr.lines().filter(is_hand_out).count(), 200, "{ended:?}");
+    }
 }

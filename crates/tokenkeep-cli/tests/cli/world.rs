@@ -1,5 +1,6 @@
 //! A home folder, a configuration, an issuer, and the binary that finds nothing else.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -195,7 +196,8 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        // A test may have chosen another stdout.
+        let stdout = BufReader::new(child.stdout.take().unwrap_or_else(nothing)).lines();
         let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         Self { child, stdout, stderr }
     }
@@ -256,8 +258,13 @@ impl Running {
     }
 }
 
+fn nothing() -> ChildStdout {
+    let (end, _) = std::io::pipe().unwrap();
+    ChildStdout::from_std(OwnedFd::from(end).into()).unwrap()
+}
+
 /// Waits for what must come.
-async fn in_time<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(LONG, what).await.expect("what must come did not come in time")
 }
 

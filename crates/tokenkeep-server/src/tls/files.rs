@@ -47,7 +47,7 @@ fn client_verifier(
         roots.add(certificate).map_err(|error| refused(&error))?;
     }
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    Ok(verifier.allow_unauthenticated().build().map_err(|error| refused(&error))?)
+    verifier.allow_unauthenticated().build().map_err(|error| refused(&error))
 }
 
 fn certificates(what: &str, path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {

@@ -124,7 +124,7 @@ async fn a_caller_reads_of_its_own_keys_only() {
     const KEY: &str = "planted-key-of-one";
     let mut setup = Setup::keyed();
     let hash = Sha256::digest(KEY).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    let one = format!("[[server.keys]]\nname = \"one\"\nsha256 = \"{hash}\"\ntokens = [\"vendor:1\"]\n");
+    let one = format!("[[server.keys]]\nname = \"one\"\nsha256 = \"{hash}\"\ntokens = [\"vendor:1\"]\nallow = []\n");
     setup.toml += &one;
     let world = setup.start().await;
     for key in ["vendor:1", "vendor:2", "fixed", "reports"] {
@@ -136,6 +136,8 @@ async fn a_caller_reads_of_its_own_keys_only() {
     for hidden in ["vendor:2", "fixed", "reports", "_store_", "_http_", "_connections"] {
         assert!(!page.contains(hidden), "{hidden} in {page}");
     }
+    let token = world.http.get(world.url("/tokens/vendor:1")).header("x-api-key", KEY).send().await.unwrap();
+    assert_eq!(token.status(), 403, "it may do nothing but look");
     assert_eq!(world.http.get(world.url("/metrics")).send().await.unwrap().status(), 401);
     world.end().await;
 }

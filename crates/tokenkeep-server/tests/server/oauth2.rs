@@ -9,6 +9,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokenkeep_sandbox::Fault;
 
+use crate::certificates::{Authority, Files};
 use crate::raw;
 use crate::secrets::{API_KEY, PASSWORD, STATIC_TOKEN, VENDOR_TOKEN};
 use crate::world::{Setup, World};
@@ -330,5 +331,19 @@ async fn the_documents_say_where_the_endpoint_is_by_the_name_that_was_asked() {
         assert_eq!(raw::get(world.address, path, "Host: evil.example").await.0, 403);
         assert_eq!(world.http.post(world.url(path)).send().await.unwrap().status(), 405);
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn by_tls_the_documents_say_https_whatever_a_header_says() {
+    let authority = Authority::new();
+    let files = Files::new(&authority.server());
+    let world = Setup { toml: files.toml(), ..Setup::open() }.start().await;
+    let origin = world.url("").replace("http:", "https:");
+    let http = authority.trusting().build().unwrap();
+    let path = "/.well-known/oauth-authorization-server";
+    let answer = http.get(format!("{origin}{path}")).header("x-forwarded-proto", "http").send().await.unwrap();
+    let document: Value = answer.json().await.unwrap();
+    assert_eq!(document["token_endpoint"], format!("{origin}/oauth2/token"));
     world.end().await;
 }

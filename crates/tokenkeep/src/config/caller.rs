@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::budget::Budget;
 use crate::key::{Key, check_account, check_provider_name};
 
 /// One table `[[server.keys]]`: how a caller is recognised, and what it may have.
@@ -33,8 +34,10 @@ pub struct CallerSettings {
     pub certificate: Option<String>,
     /// The keys that it may see.
     pub tokens: Vec<KeyPattern>,
-    /// What it may do with them.
+    /// What it may do with them beside seeing how they are.
     pub allow: Vec<Action>,
+    /// How many requests it may make in a time; `None`: as many as all others.
+    pub requests: Option<Budget>,
 }
 
 impl CallerSettings {

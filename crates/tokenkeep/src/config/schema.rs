@@ -194,8 +194,13 @@ fn server() -> Value {
         option("certificate", text(&["billing.internal"]), "A name in its client certificate."),
         option("tokens", json!({ "type": "array", "minItems": 1, "items": pattern }), "The keys that it may see.")
             .required(),
-        option("allow", json!({ "type": "array", "items": one_of(&actions) }), "What it may do with them.")
-            .default(json!(Action::DEFAULT.map(Action::as_str))),
+        option(
+            "allow",
+            json!({ "type": "array", "items": one_of(&actions) }),
+            "What it may do with them; nothing: it sees statuses and metrics.",
+        )
+        .default(json!(Action::DEFAULT.map(Action::as_str))),
+        option("requests", text(&["100/1s"]), "Requests that it may make in a time, in place of those of [server]."),
     ]);
     let listen = json!({ "type": "array", "minItems": 1, "items": address });
     let tls = table(&[

@@ -1,6 +1,6 @@
 //! Where a server may listen, and its certificate.
 
-use tokenkeep::config::{Listen, ListenRefusal, TlsSettings};
+use tokenkeep::config::{Listen, ListenRefusal, Problem, TlsSettings};
 
 use super::{assert_hides, config, faults, report};
 
@@ -60,7 +60,7 @@ async fn beyond_loopback_a_server_needs_keys_and_tls_or_to_be_told_that_it_needs
         };
         let problems = faults(&options).await;
         let of_listen = problems.iter().filter(|problem| problem.line() == Some(2));
-        let messages: Vec<_> = of_listen.map(|problem| problem.message()).collect();
+        let messages: Vec<_> = of_listen.map(Problem::message).collect();
         assert_eq!(messages, [&*refusal.to_string(); 4], "{options}");
         assert!(problems.to_string().contains(refusal.help()), "{problems}");
     }
@@ -96,6 +96,9 @@ async fn limits_of_a_server_are_numbers_and_rates() {
     let config = config("[server]\nrequests = '100/1s'\nmax_connections = 4096").await;
     let requests = config.server.requests.unwrap();
     assert_eq!((requests.requests(), requests.window().as_secs(), config.server.max_connections), (100, 1, Some(4096)));
+    let keys = "[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['*']\nrequests = '5/1m'";
+    let of_caller = super::config(keys).await.server.callers[0].requests.unwrap();
+    assert_eq!((of_caller.requests(), of_caller.window().as_secs()), (5, 60));
     for wrong in ["requests = '100'", "requests = 100", "max_connections = 0", "max_connections = '5'"] {
         assert_eq!(faults(&format!("[server]\n{wrong}")).await.iter().count(), 1, "{wrong}");
     }

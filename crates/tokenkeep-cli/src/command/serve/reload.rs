@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::context::Context;
 use crate::signals::HangUps;
+use crate::systemd;
 
 /// Takes over each configuration that is right; never ends. `taken` is the file before it was read at the start, the
 /// context the one that was started with, `listen` what
@@ -37,8 +38,10 @@ pub(super) async fn run(
         last = version.clone();
         if asked || (settled && version != taken) {
             taken = version;
-            let Some(mut config) = take_over(&path, &manager).await else { continue };
-            server.reload(&config.server);
+            systemd::reloading();
+            let taken_over = take_over(&path, &manager, &server).await;
+            systemd::reloaded();
+            let Some(mut config) = taken_over else { continue };
             if !listen.is_empty() {
                 config.server.listen.clone_from(&listen);
             }
@@ -50,7 +53,7 @@ pub(super) async fn run(
 }
 
 /// The configuration that is in force from now on, as far as it can be.
-async fn take_over(path: &Path, manager: &TokenManager) -> Option<Config> {
+async fn take_over(path: &Path, manager: &TokenManager, server: &ServerControl) -> Option<Config> {
     let config = match config::load(path, &ProcessEnvironment).await {
         Ok(config) => config,
         Err(problems) => {
@@ -64,6 +67,7 @@ async fn take_over(path: &Path, manager: &TokenManager) -> Option<Config> {
         Ok(news) => {
             let (added, changed, removed) = (news.added.join(" "), news.changed.join(" "), news.removed.join(" "));
             info!(added, changed, removed, "took over the configuration");
+            server.reload(&config.server);
             Some(config)
         }
         Err(error) => {

@@ -4,22 +4,24 @@
 //! The server does not know by what name it is reached, so it repeats the one that it was asked by. Whoever asks by a
 //! false one fools nobody but itself: nothing between here and there may keep the answer.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::Request;
 use axum::response::Response;
-use http::HeaderMap;
 use tokenkeep_api::OAuthMetadata;
 
 use super::super::no_store;
 use super::TOKEN;
 use crate::browser::hosts;
+use crate::peer::Peer;
 use crate::problem::Problem;
 
 pub(super) async fn metadata(request: Request) -> Result<Response, Problem> {
     let hosts = hosts(&request)?;
     let host = hosts.first().filter(|host| !host.as_str().contains('@'));
     let host = host.ok_or_else(|| Problem::invalid("the header Host does not say where this server is"))?;
-    let issuer = format!("{}://{host}", scheme(request.headers()));
+    let issuer = format!("{}://{host}", scheme(&request));
     let listed = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Ok(no_store(Json(OAuthMetadata {
         token_endpoint: format!("{issuer}{TOKEN}"),
@@ -31,10 +33,9 @@ pub(super) async fn metadata(request: Request) -> Result<Response, Problem> {
 }
 
 /// A proxy may speak TLS in this server's place, and says so.
-fn scheme(headers: &HeaderMap) -> &'static str {
-    let mut said = headers.get_all("x-forwarded-proto").iter();
-    match (said.next(), said.next()) {
-        (Some(proto), None) if proto == "https" => "https",
-        _ => "http",
-    }
+fn scheme(request: &Request) -> &'static str {
+    let mut said = request.headers().get_all("x-forwarded-proto").iter();
+    let by_proxy = matches!((said.next(), said.next()), (Some(proto), None) if proto == "https");
+    let by_itself = request.extensions().get::<Arc<Peer>>().is_some_and(|peer| peer.is_encrypted);
+    if by_itself || by_proxy { "https" } else { "http" }
 }

@@ -25,8 +25,9 @@ fn caller(mut table: Table<'_>, others: &[CallerSettings], providers: &[&str]) -
     let certificate = table.text("certificate").and_then(|text| certificate(&text, others));
     let tokens = table.require("tokens").and_then(|field| patterns(&field, providers));
     let allow = table.take("allow").map_or(Some(Action::DEFAULT.to_vec()), |field| actions(&field));
+    let requests = table.take("requests").and_then(|field| super::requests(&field));
     table.finish(|_| None);
-    Some(CallerSettings { name: name?, key, uid, certificate, tokens: tokens?, allow: allow? })
+    Some(CallerSettings { name: name?, key, uid, certificate, tokens: tokens?, allow: allow?, requests })
 }
 
 fn name(text: &Text<'_>, others: &[CallerSettings]) -> Option<String> {

@@ -152,12 +152,12 @@ pub(super) fn read<'d>(field: &Field<'d>) -> Option<Vec<(Text<'d>, Listen)>> {
     if texts.is_empty() {
         field.report(Finding::error("`listen` is empty").help(FORMS));
     }
-    let address = |text: Text<'d>| match Listen::parse(&text.value, text.context().base) {
-        Ok(address) => Some((text, address)),
-        Err(InvalidListen) => {
+    let address = |text: Text<'d>| {
+        let address = Listen::parse(&text.value, text.context().base);
+        if address.is_err() {
             text.report(Finding::error("this is not an address to listen at").help(FORMS));
-            None
         }
+        Some((text, address.ok()?))
     };
     Some(texts.into_iter().flatten().filter_map(address).collect())
 }

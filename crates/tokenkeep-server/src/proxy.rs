@@ -1,0 +1,202 @@
+//! `ANY /proxy/{key}/{path}`: sends a request on to the API that a token is for, with the token.
+//!
+//! ```text
+//! caller ─▶ headers ─▶ authorizer ─▶ upload ─▶ upstream ─▶ API
+//!                          ▲                      │
+//!                          └──── in_vain ◀── is the token refused?
+//! caller ◀─ headers ◀─ download ◀─────────────────┘
+//! ```
+//!
+//! The hard problem is that a token can turn out to be refused when a part of the body is gone. So what of it was sent
+//! is kept, up to [`upload::MAX_KEPT`]: as long as that is all, the request can be sent once more, and what the caller
+//! has not sent yet follows. Otherwise nothing is held: bodies pass as they come, and neither side is read faster than
+//! the other one is written to.
+//!
+//! What an API answered is passed on, whatever it is. What is answered in its place is a [`Problem`], which has a header
+//! that no answer of an API has.
+
+mod download;
+mod headers;
+mod in_vain;
+mod patience;
+mod upload;
+mod upstream;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::any;
+use http::request::Parts;
+use http::{Method, Uri, Version};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use tokenkeep::config::Action;
+use tokenkeep::{Code, Error, Token, TokenHandle};
+use tokenkeep_middleware::{Authorizer, Repeat, Verdict};
+use tracing::info;
+
+use self::download::Download;
+use self::in_vain::InVain;
+use self::upload::{Attempt, Room, Upload};
+use self::upstream::Upstream;
+use crate::app::App;
+use crate::caller::{self, Caller};
+use crate::problem::Problem;
+use crate::request_id::{REQUEST_ID, RequestId};
+use crate::server::Limits;
+use crate::tasks::Tasks;
+
+/// The way to all APIs. Its connections are tasks of the server and end when it is dropped.
+pub(crate) struct Proxy {
+    upstream: Upstream,
+    in_vain: InVain,
+    room: Room,
+}
+
+/// The routes, for callers only and for bodies of any length.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>(app: &Arc<App>, proxy: &Arc<Proxy>) -> Router<S> {
+    Router::new()
+        .route("/proxy/{key}", any(forward))
+        .route("/proxy/{key}/", any(forward))
+        .route("/proxy/{key}/{*path}", any(forward))
+        .layer(from_fn_with_state(Arc::clone(app), caller::require_caller))
+        .with_state((Arc::clone(app), Arc::clone(proxy)))
+}
+
+async fn forward(
+    State((app, proxy)): State<(Arc<App>, Arc<Proxy>)>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let uri = request.uri().clone();
+    let target = Target::of(&uri)?;
+    let handle = app.handle(&caller, Action::Proxy, &target.key)?;
+    proxy.forward(handle, target.path, request).await
+}
+
+impl Proxy {
+    /// Connects to nothing yet.
+    pub(crate) fn new(tasks: Tasks, limits: &Limits) -> Self {
+        Self { upstream: Upstream::new(tasks, limits), in_vain: InVain::default(), room: Room::default() }
+    }
+
+    /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
+    /// whoever is asked notices.
+    async fn forward(&self, handle: TokenHandle, path: &str, request: Request) -> Result<Response, Problem> {
+        let call = Call::new(handle, path, request, &self.room)?;
+        let handle = call.authorizer.handle().clone();
+        let (mut parts, upload) = (call.parts, call.upload);
+
+        let token = call.authorizer.authorize(&parts.uri, &mut parts.headers).await?;
+        let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
+        let verdict = call.authorizer.judge(answer.status(), upload.repeat());
+        if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), now()) {
+            return Ok(self.pass_on(answer, &upload));
+        }
+        if verdict == Verdict::RejectAndPassOn {
+            handle.reject(&token);
+            log(&handle, &answer, &token, "a token was refused; the request could not be sent again");
+            return Ok(self.pass_on(answer, &upload));
+        }
+        let other = call.authorizer.authorize_again(&token, &parts.uri, &mut parts.headers).await?;
+        // Whatever of the body was too much to keep was sent while the token was waited for.
+        let (Some(other), Some(body)) = (other, upload.second()) else {
+            return Ok(self.pass_on(answer, &upload));
+        };
+        log(&handle, &answer, &token, "a token was refused; the request is sent once more");
+        drop(answer);
+        let answer = self.upstream.ask(handle.key(), request_of(&parts, body), &upload).await?;
+        if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
+            self.in_vain.clear(handle.key());
+        } else {
+            self.in_vain.record(handle.key(), now());
+            log(&handle, &answer, &other, "a new token was refused too; it is kept");
+        }
+        Ok(self.pass_on(answer, &upload))
+    }
+
+    fn pass_on(&self, answer: http::Response<Incoming>, upload: &Upload) -> Response {
+        upload.forget();
+        let (mut parts, body) = answer.into_parts();
+        headers::to_caller(&mut parts.headers, parts.version);
+        // That of the caller's connection is not decided here.
+        parts.version = Version::default();
+        Response::from_parts(parts, Body::new(Download::new(body, self.upstream.silence())))
+    }
+}
+
+/// A request as it will be sent, but for its token.
+struct Call {
+    authorizer: Authorizer,
+    parts: Parts,
+    upload: Upload,
+}
+
+impl Call {
+    fn new(handle: TokenHandle, path: &str, request: Request, room: &Room) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        // Its answer repeats the request, with the token.
+        if parts.method == Method::TRACE {
+            return Err(Problem::invalid("TRACE is not sent on; use another method"));
+        }
+        let base = handle.api().base.ok_or_else(|| no_base(&handle))?;
+        let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
+        parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
+        headers::to_api(&mut parts, !body.is_end_stream());
+        if let Some(id) = parts.extensions.get::<RequestId>() {
+            parts.headers.insert(REQUEST_ID, id.header());
+        }
+        parts.version = Version::default();
+        // Those of the caller's connection are of no use on another one.
+        parts.extensions.clear();
+        Ok(Self { authorizer: Authorizer::new(handle)?, upload: Upload::new(body, room), parts })
+    }
+}
+
+/// What a path names: `/proxy/{key}{path}`.
+struct Target<'u> {
+    key: String,
+    /// With its query; the percent-encoding is the caller's.
+    path: &'u str,
+}
+
+impl<'u> Target<'u> {
+    fn of(uri: &'u Uri) -> Result<Self, Problem> {
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
+        let path = path.strip_prefix(PREFIX).unwrap_or_default();
+        let (key, path) = path.split_at(path.find(['/', '?']).unwrap_or(path.len()));
+        let key = percent_decode_str(key).decode_utf8();
+        let key = key.map_err(|_| Problem::invalid("the key in the path is not UTF-8, percent-encoded"))?;
+        Ok(Self { key: key.into_owned(), path })
+    }
+}
+
+fn request_of(parts: &Parts, body: Attempt) -> http::Request<Attempt> {
+    let mut request = http::Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = parts.uri.clone();
+    *request.headers_mut() = parts.headers.clone();
+    request
+}
+
+fn log(handle: &TokenHandle, answer: &http::Response<Incoming>, token: &Token, what: &str) {
+    info!(key = %handle.key(), status = answer.status().as_u16(), generation = token.generation(), "{what}");
+}
+
+fn no_base(handle: &TokenHandle) -> Problem {
+    let next = format!("write api_base = \"https://…\" in [providers.{}]", handle.key().provider());
+    let error = Error::new(Code::InvalidRequest, "it is not configured where its API is");
+    error.with_key(handle.key()).with_next(next).into()
+}
+
+#[expect(clippy::disallowed_methods, reason = "decides for how long a new token is not tried, nothing else")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+const PREFIX: &str = "/proxy/";
