@@ -29,6 +29,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(200, "The token.", &token())
             .answers(400, "The request is wrong, or not granted.", &error("invalid_scope", "there is no such key"))
             .answers(401, "No such client.", &error("invalid_client", "this is no API key of a caller"))
+            .answers(408, "The body did not come in time.", &error("invalid_request", "send the body faster"))
+            .answers(429, "This caller asks too often.", &error("temporarily_unavailable", "try again in 1 s"))
             .answers(413, "The body is larger than 64 KiB.", &error("invalid_request", "send a smaller body"))
             .answers(500, "A fault of the server.", &error("server_error", "its log says more"))
             .answers(502, "The issuer says no.", &error("server_error", "fix configuration or credentials"))
