@@ -64,7 +64,7 @@ fn document() -> Value {
     document
 }
 
-/// One for each code, and one for a body that is too large, which has a status of its own.
+/// One for each code, and those that have a status of their own.
 fn responses(schemas: &mut Schemas) -> Map<String, Value> {
     let schema = schemas.of_what_is_written::<Problem>();
     let of = |about: &str, code: Code, detail: &str| {
@@ -93,7 +93,13 @@ fn responses(schemas: &mut Schemas) -> Map<String, Value> {
     });
     let detail = "a body here has at most 64 KiB; send a smaller one";
     let too_large = of("`invalid_request`: the body is larger than 64 KiB.", Code::InvalidRequest, detail);
-    codes.into_iter().chain([("too_large".to_owned(), too_large)]).collect()
+    let detail = "the body did not come in time; send it faster";
+    let too_slow = of("`invalid_request`: the body did not come in time.", Code::InvalidRequest, detail);
+    let detail = "this caller asks too often; try again in 1 s";
+    let too_many =
+        of("`unavailable`: this caller asks more often than its `requests` allow.", Code::Unavailable, detail);
+    let of_http = [("too_large", too_large), ("too_slow", too_slow), ("too_many", too_many)];
+    codes.into_iter().chain(of_http.map(|(name, response)| (name.to_owned(), response))).collect()
 }
 
 fn header(name: &str, about: &str, schema: &Value) -> Value {

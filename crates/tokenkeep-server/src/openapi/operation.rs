@@ -239,7 +239,11 @@ impl Operation {
             responses.entry(code.http_status().to_string()).or_insert(reference);
         }
         if self.body.is_some() {
+            responses.insert("408".to_owned(), json!({"$ref": "#/components/responses/too_slow"}));
             responses.insert("413".to_owned(), json!({"$ref": "#/components/responses/too_large"}));
+        }
+        if self.access != Access::Open {
+            responses.insert("429".to_owned(), json!({"$ref": "#/components/responses/too_many"}));
         }
         responses
     }

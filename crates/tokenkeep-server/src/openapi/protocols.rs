@@ -6,13 +6,13 @@ use tokenkeep_api::{OAuthError, OAuthMetadata, OAuthToken};
 
 use super::operation::Access::{Client, Open, Permission};
 use super::operation::{Form, Operation, Subject};
-use super::tokens::KEY;
+use super::tokens::{FETCHING, KEY};
 
 pub(super) fn operations() -> Vec<Operation> {
     let of = |method, path, id, summary| Operation::new(Subject::Protocols, method, path, id, summary);
     let metadata =
         |path, id, summary| of("GET", path, id, summary).access(Open).answers(200, "Where, and how.", &metadata());
-    vec![
+    let mut operations = vec![
         of("POST", "/oauth2/token", "requestToken", "A token, as any client of OAuth 2.0 asks for one (RFC 6749)")
             .about(
                 "A token endpoint that is a cache. The client's secret is a caller's API key, by Basic or in the body; \
@@ -29,6 +29,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(200, "The token.", &token())
             .answers(400, "The request is wrong, or not granted.", &error("invalid_scope", "there is no such key"))
             .answers(401, "No such client.", &error("invalid_client", "this is no API key of a caller"))
+            .answers(408, "The body did not come in time.", &error("invalid_request", "send the body faster"))
+            .answers(429, "This caller asks too often.", &error("temporarily_unavailable", "try again in 1 s"))
             .answers(413, "The body is larger than 64 KiB.", &error("invalid_request", "send a smaller body"))
             .answers(500, "A fault of the server.", &error("server_error", "its log says more"))
             .answers(502, "The issuer says no.", &error("server_error", "fix configuration or credentials"))
@@ -48,7 +50,24 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers_empty(500, "A fault of the server.")
             .answers_empty(502, "A person must log in again, or the issuer says no.")
             .answers_empty(503, "Try again after `Retry-After`."),
-    ]
+    ];
+    operations.extend(PROXIED.map(|(method, id)| proxied(method, id)));
+    operations
+}
+
+fn proxied(method: &'static str, id: &'static str) -> Operation {
+    Operation::new(Subject::Protocols, method, "/proxy/{key}/{path}", id, "Ask the API that the token is for")
+        .about(
+            "Sends the request on to the provider's `api_base` with the token, streams both ways, and gets a new token \
+             if the API refuses this one. Query, body and headers are sent on, but for the caller's credentials. An \
+             answer that is not the API's has the header `Tokenkeep-Problem`.",
+        )
+        .access(Permission("proxy"))
+        .path("key", Form::Key, KEY)
+        .path("path", Form::Text, "What to ask for, below `api_base`.")
+        .answers_empty(200, "What the API answers, with its status, headers and body.")
+        .answers_empty(504, "The API does not answer in time: `unavailable`.")
+        .problems(&FETCHING)
 }
 
 /// What a client sends (RFC 6749 section 4.4.2).
@@ -96,3 +115,12 @@ fn metadata() -> OAuthMetadata {
         response_types_supported: Vec::new(),
     }
 }
+
+/// The proxy takes any method; these are the ones that a description can be asked for.
+const PROXIED: [(&str, &str); 5] = [
+    ("GET", "proxyGet"),
+    ("POST", "proxyPost"),
+    ("PUT", "proxyPut"),
+    ("PATCH", "proxyPatch"),
+    ("DELETE", "proxyDelete"),
+];
