@@ -130,6 +130,11 @@ impl Operation {
         self.parameter("query", name, form, about)
     }
 
+    /// Takes a header that may be left out.
+    pub(super) fn header(self, name: &str, form: Form, about: &str) -> Self {
+        self.parameter("header", name, form, about)
+    }
+
     /// Takes a body like this one.
     pub(super) fn takes<T: JsonSchema + Serialize>(self, need: Need, example: &T) -> Self {
         let content = Content { media: JSON, schema: Schemas::of_what_is_read::<T>, example: value(example) };

@@ -20,6 +20,18 @@ pub(super) fn operations() -> Vec<Operation> {
             .query("max_wait", Form::Length, "Wait at most so long for one, up to 5 minutes; 30 s if not said.")
             .answers(200, "The token. Nobody may keep the answer: `Cache-Control: no-store`.", &token())
             .problems(&FETCHING),
+        of("GET", "/tokens/{key}/watch", "watchToken", "The present token and each new one, as they come")
+            .about(
+                "Server-sent events that go on until the broker stops or the caller may not have the token any more: \
+                 `token` with the JSON of `GET /tokens/{key}`, and `problem` with a problem when there is none; then it \
+                 goes on waiting. A comment comes every 15 s. Watchers cause no request to the issuer by themselves, \
+                 and a key that is watched is renewed ahead of its end.",
+            )
+            .access(Permission("get"))
+            .path("key", Form::Key, KEY)
+            .header("Last-Event-ID", Form::Text, "The `id` of the last event that came; its token is not sent again.")
+            .answers_text("Events, one after the other.", "text/event-stream", EVENTS)
+            .problems(&[Code::UnknownKey]),
         of("GET", "/tokens/{key}/status", "getStatus", "All that an operator may know of a key")
             .about("Never the token. Asks no issuer.")
             .path("key", Form::Key, KEY)
@@ -84,6 +96,7 @@ pub(super) fn status() -> StatusAnswer {
     }
 }
 
+const EVENTS: &str = "retry: 2000\n\nevent: token\nid: 1-5f3a0c21\ndata: {\"key\":\"graph\",…}\n\n: \n\n";
 /// What a path's `{key}` is.
 pub(super) const KEY: &str =
     "Which token: `graph`, or of an account `bluestakes:123`. With a default provider an account's name is enough.";
