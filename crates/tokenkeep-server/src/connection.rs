@@ -47,7 +47,10 @@ where
         let answer = router.clone().oneshot(request);
         async move {
             let answer = answer.await?;
-            Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, counted, waiting)))
+            let activity = waiting.0.clone();
+            // From here on the body says when it waits.
+            drop(waiting);
+            Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, counted, activity)))
         }
     });
     let builder = builder(tasks.clone(), limits.head_timeout);
@@ -168,8 +171,8 @@ struct AnswerBody {
 }
 
 impl AnswerBody {
-    fn new(body: Body, counted: Counted, waiting: Waiting) -> Self {
-        Self { body, activity: waiting.0.clone(), waiting: None, _counted: counted }
+    fn new(body: Body, counted: Counted, activity: Activity) -> Self {
+        Self { body, activity, waiting: None, _counted: counted }
     }
 }
 

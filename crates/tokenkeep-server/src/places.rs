@@ -176,12 +176,8 @@ mod tests {
         Arc::new(Places::new(&limits))
     }
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
-    }
-
     async fn take(places: &Arc<Places>, from: &str) -> Option<Place> {
-        places.take(address(from)).await.unwrap()
+        places.take(Some(from.parse().unwrap())).await.unwrap()
     }
 
     /// As a connection that has so many requests under way.

@@ -114,10 +114,8 @@ async fn a_client_that_was_served_keeps_its_connection_longer_than_those_that_ne
 async fn pipelined_requests_are_answered_in_their_order() {
     let world = Setup::open().start().await;
     let paths = ["/livez", "/tokens/unknown", "/tokens/fixed/status", "/nowhere", "/livez", "/tokens/vendor:1"];
-    let mut requests = String::new();
-    for path in paths {
-        requests += &format!("GET {path} HTTP/1.1\nHost: localhost\n\n");
-    }
+    let request = |path| format!("GET {path} HTTP/1.1\nHost: localhost\n\n");
+    let mut requests: String = paths.map(request).concat();
     requests += "GET /readyz HTTP/1.1\nHost: localhost\nConnection: close\n\n";
     let answers = raw::send(world.address, &requests).await;
     let statuses: Vec<_> = answers.match_indices("HTTP/1.1 ").map(|(at, _)| &answers[at + 9..at + 12]).collect();

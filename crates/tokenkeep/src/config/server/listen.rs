@@ -75,9 +75,7 @@ impl fmt::Display for Listen {
 /// assert!(error.to_string().contains("127.0.0.1:8640"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this is not an address to listen at; write e.g. 127.0.0.1:8640, https://0.0.0.0:8443 or unix:/run/tokenkeep.sock"
-)]
+#[error("this is not an address to listen at; {}", EXAMPLES)]
 pub struct InvalidListen;
 
 /// Why an address must not be listened at.
@@ -176,3 +174,5 @@ pub(super) fn judge(addresses: &[(Text<'_>, Listen)], settings: &ServerSettings,
 }
 
 const FORMS: &str = "write e.g. \"127.0.0.1:8640\", \"https://0.0.0.0:8443\" or \"unix:/run/tokenkeep.sock\"";
+
+const EXAMPLES: &str = "write e.g. 127.0.0.1:8640, https://0.0.0.0:8443 or unix:/run/tokenkeep.sock";
