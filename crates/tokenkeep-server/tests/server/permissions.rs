@@ -6,10 +6,14 @@ use crate::secrets::PASSWORD;
 use crate::world::{Setup, World, caller};
 
 /// All routes that name a key, with what a caller needs there.
-const ROUTES: [(&str, &str, &str); 10] = [
+const ROUTES: [(&str, &str, &str); 14] = [
     ("GET", "/tokens/KEY", "get"),
     ("POST", "/tokens/KEY/reject?generation=9", "get"),
+    ("GET", "/tokens/KEY/watch", "get"),
+    ("GET", "/proxy/KEY/users", "proxy"),
+    ("POST", "/proxy/KEY", "proxy"),
     ("GET", "/tokens/KEY/status", ""),
+    ("GET", "/api/debug/token?key=KEY", ""),
     ("GET", "/health?key=KEY", ""),
     ("POST", "/tokens/KEY/refresh", "refresh"),
     ("DELETE", "/tokens/KEY", "refresh"),
@@ -47,6 +51,9 @@ async fn ask(world: &World, key: &str, method: &str, path: &str) -> (u16, Value)
     let request = if takes_body { request.json(&body) } else { request };
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
+    if status == 200 && path.ends_with("/watch") {
+        return (status, Value::Null); // it does not end
+    }
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::Null))
 }
@@ -89,6 +96,64 @@ async fn what_a_caller_may_not_see_is_answered_as_if_it_were_not_there() {
             }
             answers.dedup();
             assert_eq!(answers.len(), 1, "{action}: {method} {path}: {answers:?}");
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_protocols_of_others_tell_a_caller_no_more() {
+    let world = setup().start().await;
+    for account in ["1", "2"] {
+        give(&world, account).await;
+        world.json(&format!("/tokens/bluestakes:{account}")).await;
+    }
+    for action in ACTIONS {
+        let key = key_of(action);
+        let auth = async |name: &str| {
+            let request = world.http.get(world.url(&format!("/auth/{name}"))).header("x-api-key", &key);
+            request.send().await.unwrap()
+        };
+        let token = async |name: &str| {
+            let form = format!("grant_type=client_credentials&scope={name}&client_id={action}&client_secret={key}");
+            let request = world.http.post(world.url("/oauth2/token"));
+            let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.json::<Value>().await.unwrap())
+        };
+        let is_allowed = action == "get" || action == "admin";
+        assert_eq!(auth("bluestakes:1").await.status(), if is_allowed { 200 } else { 403 }, "{action}");
+        assert_eq!(token("bluestakes:1").await.0 == 200, is_allowed, "{action}");
+        let mut answers = Vec::new();
+        for name in ["bluestakes:2", "bluestakes:3", "fixed", "nobody", "2", "3", "vendor:1"] {
+            let refused = auth(name).await;
+            assert_eq!(
+                (refused.status().as_u16(), &refused.headers()["tokenkeep-problem"]),
+                (403, &"unknown_key".parse().unwrap())
+            );
+            assert_eq!(refused.bytes().await.unwrap().len(), 0);
+            answers.push(token(name).await);
+        }
+        answers.dedup();
+        assert!(matches!(&answers[..], [(400, error)] if error["error"] == "invalid_scope"), "{action}: {answers:?}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn metrics_name_only_what_a_caller_may_see() {
+    let world = setup().start().await;
+    for account in ["1", "2"] {
+        give(&world, account).await;
+        world.json(&format!("/tokens/bluestakes:{account}")).await;
+    }
+    world.json("/tokens/reports").await;
+    for action in ACTIONS {
+        let request = world.http.get(world.url("/metrics")).header("x-api-key", key_of(action));
+        let page = request.send().await.unwrap().text().await.unwrap();
+        assert!(page.contains("key=\"bluestakes:1\""), "{page}");
+        for hidden in ["bluestakes:2", "reports", "fixed", "vendor", "tokenkeep_http_requests_total{"] {
+            assert!(!page.contains(hidden), "{hidden}: {page}");
         }
     }
     world.end().await;
