@@ -79,7 +79,7 @@ async fn forward(
     let target = Target::of(&uri)?;
     let handle = app.audited_handle((&who, &caller), (Action::Proxy, "proxy"), &target.key)?;
     let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
-    let answer = proxy.forward(&app, handle, target.path, request).await;
+    let answer = proxy.forward((&app, &caller), handle, target.path, request).await;
     call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);
     answer
 }
@@ -92,7 +92,13 @@ impl Proxy {
 
     /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
     /// whoever is asked notices.
-    async fn forward(&self, app: &App, handle: TokenHandle, path: &str, request: Request) -> Result<Response, Problem> {
+    async fn forward(
+        &self,
+        (app, caller): (&App, &Caller),
+        handle: TokenHandle,
+        path: &str,
+        request: Request,
+    ) -> Result<Response, Problem> {
         let call = Call::new(handle, path, request, &self.room)?;
         let handle = call.authorizer.handle().clone();
         let (mut parts, upload) = (call.parts, call.upload);
@@ -100,7 +106,7 @@ impl Proxy {
         let token = app.counted(handle.key(), call.authorizer.authorize(&parts.uri, &mut parts.headers)).await?;
         let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
         let verdict = call.authorizer.judge(answer.status(), upload.repeat());
-        if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), now()) {
+        if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), caller.name(), now()) {
             return Ok(self.pass_on(answer, &upload));
         }
         if verdict == Verdict::RejectAndPassOn {
@@ -117,9 +123,9 @@ impl Proxy {
         drop(answer);
         let answer = self.upstream.ask(handle.key(), request_of(&parts, body), &upload).await?;
         if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
-            self.in_vain.clear(handle.key());
+            self.in_vain.clear(handle.key(), caller.name());
         } else {
-            self.in_vain.record(handle.key(), now());
+            self.in_vain.record(handle.key(), caller.name(), now());
             log(&handle, &answer, &other, "a new token was refused too; it is kept");
         }
         Ok(self.pass_on(answer, &upload))
