@@ -178,7 +178,8 @@ impl IntoResponse for Problem {
         let (retry_after, allow) = (self.body.retry_after, self.allow);
         let code = HeaderValue::from_static(self.body.code.as_str());
         let mut response = (self.status, Json(&self.body)).into_response();
-        // For the log, and for a protocol that has words of its own; else they would have to read the body.
+        // The code for the logs, all of it for a protocol that has words of its own; else they would have to read the body.
+        response.extensions_mut().insert(self.body.code);
         response.extensions_mut().insert(self.body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -66,6 +66,7 @@ fn refusal(problem: Problem) -> Response {
         ProblemCode::Internal | ProblemCode::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let mut answer = no_store(status.into_response());
+    answer.extensions_mut().insert(problem.code);
     answer.headers_mut().insert(TOKENKEEP_PROBLEM, HeaderValue::from_static(problem.code.as_str()));
     if let Some(seconds) = problem.retry_after {
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());
