@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::request::Parts;
 use tokenkeep::Key;
-use tokenkeep_api::{Problem, ProblemCode};
+use tokenkeep_api::ProblemCode;
 use tracing::{field, info};
 
 use crate::app::App;
@@ -82,10 +82,26 @@ pub(crate) async fn audited(
 ) -> Response {
     let name = path.as_ref().ok().and_then(|path| path.iter().next()).map(|(_, name)| name);
     let key = name.and_then(|name| app.key(&caller, name).ok());
-    let mut call = Call::new(who, action, key);
-    let answer = next.run(request).await;
-    let problem = answer.extensions().get::<Problem>();
-    call.outcome = problem.map_or(Outcome::Done, |problem| Outcome::Failed(problem.code));
+    answered(Call::new(who, action, key), next.run(request)).await
+}
+
+/// The same for a call that is about the default provider and names none.
+pub(crate) async fn audited_at_default(
+    State((app, action)): State<(Arc<App>, &'static str)>,
+    caller: Caller,
+    who: Who,
+    request: Request,
+    next: Next,
+) -> Response {
+    let name = app.access().default_provider.clone();
+    let key = name.and_then(|name| app.key(&caller, &name).ok());
+    answered(Call::new(who, action, key), next.run(request)).await
+}
+
+async fn answered(mut call: Call, answer: impl Future<Output = Response>) -> Response {
+    let answer = answer.await;
+    let code = answer.extensions().get::<ProblemCode>();
+    call.outcome = code.map_or(Outcome::Done, |code| Outcome::Failed(*code));
     answer
 }
 

@@ -42,13 +42,14 @@ pub(crate) use self::health::Health;
 /// All routes, for a listener of this reach.
 pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &Limits) -> Router {
     let audited = |action| from_fn_with_state((Arc::clone(app), action), audit::audited);
+    let audited_at_default = |action| from_fn_with_state((Arc::clone(app), action), audit::audited_at_default);
     let for_callers = Router::new()
         .route("/tokens", only_get(list::list))
         .route("/tokens/stats", only_get(stats::stats))
         .route("/tokens/cleanup", only("POST").post(cleanup::cleanup.layer(audited("cleanup"))))
         .route(
             "/tokens/credentials/test",
-            only("POST").post(credentials::test_at_default.layer(audited("test_credentials"))),
+            only("POST").post(credentials::test_at_default.layer(audited_at_default("test_credentials"))),
         )
         .route(
             "/tokens/credentials/{account}",

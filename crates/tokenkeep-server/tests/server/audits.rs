@@ -3,7 +3,7 @@
 use reqwest::Method;
 use tokenkeep_sandbox::Fault;
 
-use crate::secrets::log;
+use crate::secrets::{PASSWORD, log};
 use crate::world::{Setup, World};
 
 #[tokio::test]
@@ -74,6 +74,29 @@ async fn what_is_no_key_is_not_repeated() {
     let lines = audited(&world, "audit-of-nonsense", "/tokens/planted-token%20pasted").await;
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert!(line.contains("outcome=\"invalid_request\"") && !line.contains("key="), "{line}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_trial_leaves_a_line_with_what_came_of_it() {
+    let world = Setup::open().with_accounts().start().await;
+    for (at, (path, username, key, outcome)) in [
+        ("/tokens/bluestakes:1/credentials/test", "nobody", "bluestakes:1", "refused"),
+        ("/tokens/bluestakes:1/credentials/test", "ann", "bluestakes:1", "ok"),
+        ("/tokens/credentials/test", "nobody", "bluestakes", "refused"),
+        ("/tokens/credentials/test", "ann", "bluestakes", "ok"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("audit-of-trial-{at}");
+        let given = serde_json::json!({ "username": username, "password": PASSWORD });
+        let asked = world.send("POST", path).header("x-request-id", &name).json(&given);
+        assert_eq!(asked.send().await.unwrap().status(), 200);
+        let said = format!("action=\"test_credentials\" key=\"{key}\" outcome=\"{outcome}\"");
+        let lines = lines_of(&name);
+        assert!(matches!(&lines[..], [line] if line.contains(&said)), "{said}: {lines:?}");
+    }
     world.end().await;
 }
 
