@@ -2,6 +2,8 @@
 //!
 //! The lines have a target of their own, so that `RUST_LOG` can send them elsewhere or leave them out.
 
+mod strangers;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use crate::caller::Caller;
 use crate::peer::Peer;
 use crate::request_id::RequestId;
 
+pub(crate) use self::strangers::Strangers;
+
 /// Who makes a request, as far as it is known. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Who {
@@ -29,6 +33,16 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    /// As a request tells it.
+    pub(crate) fn of(request: &Parts) -> Self {
+        let extensions = &request.extensions;
+        Self {
+            caller: extensions.get().cloned(),
+            peer: extensions.get().cloned(),
+            request_id: extensions.get().cloned(),
+        }
+    }
+
     /// The same, by this caller.
     pub(crate) fn with_caller(self, caller: &Caller) -> Self {
         Self { caller: Some(caller.clone()), ..self }
@@ -39,12 +53,7 @@ impl<S: Sync> FromRequestParts<S> for Who {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let extensions = &parts.extensions;
-        Ok(Self {
-            caller: extensions.get().cloned(),
-            peer: extensions.get().cloned(),
-            request_id: extensions.get().cloned(),
-        })
+        Ok(Self::of(parts))
     }
 }
 

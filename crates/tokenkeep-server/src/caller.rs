@@ -190,7 +190,7 @@ pub(crate) async fn require_caller(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let caller = app.access().callers.of(&parts).ok_or_else(Problem::unauthenticated)?;
+    let caller = app.access().callers.of(&parts).ok_or_else(|| app.unauthenticated(&parts))?;
     caller.count_request(|| app.manager.now())?;
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body)).await)

@@ -15,6 +15,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
+use http::request::Parts;
 use tokenkeep::{TokenManager, Warning};
 use tokenkeep_api::{HealthAnswer, HealthState, HealthTokens, Readiness, WarningAnswer};
 use tokio::sync::Mutex;
@@ -48,11 +49,12 @@ pub(super) async fn health(
     State(app): State<Arc<App>>,
     MaybeCaller(caller): MaybeCaller,
     RawQuery(query): RawQuery,
+    request: Parts,
 ) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["key"])?;
     let sums = match query.text("key") {
         Some(key) => {
-            let caller = caller.as_ref().ok_or_else(Problem::unauthenticated)?;
+            let caller = caller.as_ref().ok_or_else(|| app.unauthenticated(&request))?;
             Sums::over(&[app.visible(caller, key)?.status().await])
         }
         None => app.health.sums(&app.manager).await,

@@ -91,6 +91,11 @@ impl Refusal {
         }
     }
 
+    /// Whether nobody knows who asks.
+    pub(super) fn is_of_a_stranger(&self) -> bool {
+        self.word == Word::InvalidClient
+    }
+
     fn new(status: StatusCode, problem: tokenkeep_api::Problem) -> Self {
         let (word, status) = match problem.code {
             ProblemCode::InvalidRequest => (Word::InvalidRequest, status),
