@@ -110,10 +110,13 @@ async fn requests_are_counted_by_route_and_no_caller_can_make_the_page_grow() {
         let labels = format!(r#"{{route="{route}",method="{method}",status="{status}"}}"#);
         page.value(&format!("tokenkeep_http_requests_total{labels}"))
     };
-    assert_eq!(requests("/tokens/{key}", "GET", "4xx"), 20);
-    assert_eq!(requests("none", "GET", "4xx"), 20);
-    assert_eq!(requests("/livez", "other", "4xx"), 20);
-    assert_eq!(page.value(r#"tokenkeep_http_request_duration_seconds_count{route="/livez"}"#), 20);
+    assert_eq!(requests("/tokens/{key}", "GET", "404"), 20);
+    assert_eq!(requests("none", "GET", "404"), 20);
+    assert_eq!(requests("/livez", "other", "405"), 20);
+    let took = |sample: &str| page.value(&format!("tokenkeep_http_request_duration_seconds_{sample}"));
+    assert_eq!(took(r#"count{route="/livez"}"#), 20);
+    assert_eq!(took(r#"bucket{route="/tokens/{key}",le="+Inf"}"#), 20);
+    assert_eq!(took(r#"bucket{route="/tokens/{key}",le="30"}"#), 20);
     assert!(!page.0.contains("unknown:"), "{}", page.0);
     let listener = format!("tokenkeep_connections{{listener=\"{}\"}}", world.address);
     assert!(page.value(&listener) >= 1);
