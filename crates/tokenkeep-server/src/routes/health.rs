@@ -16,7 +16,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
-use tokenkeep::{TokenManager, Warning};
+use tokenkeep::{KeyState, TokenManager, Warning};
 use tokenkeep_api::{HealthAnswer, HealthState, HealthTokens, Readiness, WarningAnswer};
 use tokio::sync::Mutex;
 
@@ -43,8 +43,8 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, MaybeCaller(caller): May
     Ok(no_store(Json(Readiness { ready: true, warnings })))
 }
 
-/// `GET /health?key=`: 503 if the attempts to get a token fail again and again. Names nothing to those who are no
-/// callers.
+/// `GET /health?key=`: 503 if the attempts to get a token fail again and again, and for one key as soon as it takes
+/// somebody to act before there is a token. Names nothing to those who are no callers.
 pub(super) async fn health(
     State(app): State<Arc<App>>,
     MaybeCaller(caller): MaybeCaller,
@@ -52,14 +52,16 @@ pub(super) async fn health(
     request: Parts,
 ) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["key"])?;
-    let sums = match query.text("key") {
+    let (sums, needs_somebody) = match query.text("key") {
         Some(key) => {
             let caller = caller.as_ref().ok_or_else(|| app.unauthenticated(&request))?;
-            Sums::over(&[app.visible(caller, key)?.status().await])
+            let status = app.visible(caller, key)?.status().await;
+            let needs_somebody = matches!(status.state, KeyState::Refused | KeyState::LoginRequired);
+            (Sums::over(&[status]), needs_somebody)
         }
-        None => app.health.sums(&app.manager).await,
+        None => (app.health.sums(&app.manager).await, false),
     };
-    let is_healthy = sums.consecutive_failures <= TOLERATED_FAILURES;
+    let is_healthy = sums.consecutive_failures <= TOLERATED_FAILURES && !needs_somebody;
     let answer = HealthAnswer {
         status: if is_healthy { HealthState::Healthy } else { HealthState::Unhealthy },
         token_info: HealthTokens {
