@@ -1,4 +1,5 @@
-//! `GET /livez`, `GET /readyz` and `GET /health`, for whoever watches over this process. All are open to everybody.
+//! `GET /livez`, `GET /readyz` and `GET /health`, for whoever watches over this process. All are open to everybody, and
+//! answer HEAD too, by which load balancers ask.
 //!
 //! Ready means that it makes sense to send callers here: the background work runs, and the server is not about to stop.
 //! A store that fails is a warning and not more, because tokens go on flowing from memory and from the issuers; were

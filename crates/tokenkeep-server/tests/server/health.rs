@@ -76,3 +76,18 @@ async fn a_key_that_needs_somebody_to_act_is_unhealthy_at_once_and_the_sums_wait
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_load_balancer_may_ask_by_head() {
+    let world = Setup::keyed().start().await;
+    for path in ["/livez", "/readyz", "/health"] {
+        let [get, head] = ["GET", "HEAD"].map(|method| world.http.request(method.parse().unwrap(), world.url(path)));
+        let (get, head) = (get.send().await.unwrap(), head.send().await.unwrap());
+        assert_eq!((head.status(), head.status().as_u16()), (get.status(), 200), "{path}");
+        assert_eq!(head.headers()["content-type"], get.headers()["content-type"]);
+        assert_eq!((head.bytes().await.unwrap().len(), get.bytes().await.unwrap().is_empty()), (0, false));
+    }
+    world.manager.stop().await.unwrap();
+    assert_eq!(world.http.head(world.url("/readyz")).send().await.unwrap().status(), 503);
+    world.end().await;
+}
