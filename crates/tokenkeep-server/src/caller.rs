@@ -18,6 +18,7 @@ use subtle::ConstantTimeEq as _;
 use tokenkeep::budget::Budget;
 use tokenkeep::config::{Action, CallerSettings, KeyPattern, ServerSettings};
 use tokenkeep::{Key, Moment};
+use tokenkeep_api::headers::API_KEY;
 
 use crate::app::App;
 use crate::peer::Peer;
@@ -225,6 +226,5 @@ fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     values.next().is_none().then_some(value.as_bytes())
 }
 
-pub(crate) const API_KEY: &str = "x-api-key";
 /// What everybody is called where no caller is configured.
 const ANONYMOUS: &str = "anonymous";

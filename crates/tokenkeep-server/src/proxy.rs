@@ -23,7 +23,6 @@ mod upload;
 mod upstream;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -34,7 +33,6 @@ use axum::routing::any;
 use http::request::Parts;
 use http::{Method, Uri, Version};
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
 use tokenkeep::config::Action;
 use tokenkeep::{Code, Error, Token, TokenHandle};
 use tokenkeep_middleware::{Authorizer, Repeat, Verdict};
@@ -47,9 +45,11 @@ use self::upstream::Upstream;
 use crate::app::App;
 use crate::audit::{self, Outcome, Who};
 use crate::caller::{self, Caller};
+use crate::key_in_path::decoded;
 use crate::problem::Problem;
 use crate::request_id::{REQUEST_ID, RequestId};
 use crate::server::Limits;
+use crate::stopwatch::now;
 use crate::tasks::Tasks;
 
 /// The way to all APIs. Its connections are tasks of the server and end when it is dropped.
@@ -181,9 +181,7 @@ impl<'u> Target<'u> {
         let path = uri.path_and_query().map_or("", |path| path.as_str());
         let path = path.strip_prefix(PREFIX).unwrap_or_default();
         let (key, path) = path.split_at(path.find(['/', '?']).unwrap_or(path.len()));
-        let key = percent_decode_str(key).decode_utf8();
-        let key = key.map_err(|_| Problem::invalid("the key in the path is not UTF-8, percent-encoded"))?;
-        Ok(Self { key: key.into_owned(), path })
+        Ok(Self { key: decoded(key)?, path })
     }
 }
 
@@ -203,11 +201,6 @@ fn no_base(handle: &TokenHandle) -> Problem {
     let next = format!("write api_base = \"https://…\" in [providers.{}]", handle.key().provider());
     let error = Error::new(Code::InvalidRequest, "it is not configured where its API is");
     error.with_key(handle.key()).with_next(next).into()
-}
-
-#[expect(clippy::disallowed_methods, reason = "decides for how long a new token is not tried, nothing else")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 const PREFIX: &str = "/proxy/";

@@ -75,11 +75,12 @@ const MANY: usize = 10_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stopwatch::now;
 
     #[test]
     fn the_pause_doubles_until_a_new_token_helps() {
         let (in_vain, key) = (InVain::default(), Key::parse("graph").unwrap());
-        let mut now = super::super::now();
+        let mut now = now();
         for seconds in [5, 10, 20, 40, 80, 160, 300, 300] {
             assert!(!in_vain.is_known(&key, "one", now));
             in_vain.record(&key, "one", now);
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn pauses_are_bounded_and_the_newest_stay() {
-        let (in_vain, now) = (InVain::default(), super::super::now());
+        let (in_vain, now) = (InVain::default(), now());
         let key = |account: usize| Key::parse(&format!("vendor:{account}")).unwrap();
         let at = |account: usize| now + Duration::from_micros(account as u64);
         for account in 0..MANY + 3 {

@@ -28,6 +28,7 @@ use crate::caller::MaybeCaller;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::sight::Sight;
+use crate::stopwatch::now;
 use crate::sums::Sums;
 
 pub(super) async fn livez() -> Response {
@@ -107,11 +108,6 @@ impl Health {
 fn warnings(app: &App) -> Vec<WarningAnswer> {
     let store = app.manager.store_trouble();
     store.map(|what| answer::warning(&Warning::StoreFailing { what })).into_iter().collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "says how old sums are; nothing else is decided by it")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn why_not(app: &App) -> Option<&'static str> {
