@@ -132,6 +132,7 @@ impl Problem {
             code: problem_code(code),
             title: title(code).to_owned(),
             detail,
+            next: None,
             key: None,
             retry_after,
         };
@@ -157,6 +158,7 @@ impl From<Error> for Problem {
             None => error.what().to_owned(),
         };
         let mut problem = Self::new(error.code(), detail);
+        problem.body.next = error.next().map(ToOwned::to_owned);
         problem.body.key = error.key().map(ToString::to_string);
         problem.body.retry_after = error.retry_after().map(seconds_up).or(problem.body.retry_after);
         problem

@@ -34,7 +34,7 @@ use http::request::Parts;
 use http::{Method, Uri, Version};
 use hyper::body::Incoming;
 use tokenkeep::config::Action;
-use tokenkeep::{Code, Error, Token, TokenHandle};
+use tokenkeep::{Token, TokenHandle};
 use tokenkeep_middleware::{Authorizer, Repeat, Verdict};
 use tracing::info;
 
@@ -155,7 +155,7 @@ impl Call {
         if parts.method == Method::TRACE {
             return Err(Problem::invalid("TRACE is not sent on; use another method"));
         }
-        let base = handle.api().base.ok_or_else(|| no_base(&handle))?;
+        let base = handle.api_base()?;
         let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
         parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
         headers::to_api(&mut parts, !body.is_end_stream());
@@ -195,12 +195,6 @@ fn request_of(parts: &Parts, body: Attempt) -> http::Request<Attempt> {
 
 fn log(handle: &TokenHandle, answer: &http::Response<Incoming>, token: &Token, what: &str) {
     info!(key = %handle.key(), status = answer.status().as_u16(), generation = token.generation(), "{what}");
-}
-
-fn no_base(handle: &TokenHandle) -> Problem {
-    let next = format!("write api_base = \"https://…\" in [providers.{}]", handle.key().provider());
-    let error = Error::new(Code::InvalidRequest, "it is not configured where its API is");
-    error.with_key(handle.key()).with_next(next).into()
 }
 
 const PREFIX: &str = "/proxy/";

@@ -177,7 +177,7 @@ fn problem_in_head(response: &Response) -> Option<Problem> {
     let word = response.headers().get(headers::PROBLEM)?.to_str().ok()?;
     let code = serde_json::from_value(word.into()).ok()?;
     let (title, detail) = (word.to_owned(), format!("the broker says {word}"));
-    Some(Problem { code, title, detail, key: None, retry_after: None })
+    Some(Problem { code, title, detail, next: None, key: None, retry_after: None })
 }
 
 /// Adds a body. A body of this crate's types is always JSON.
