@@ -12,7 +12,7 @@ use tokenkeep::{Code, Key, TokenHandle, TokenManager};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::{Caller, Callers};
+use crate::caller::{Caller, Callers, News};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, shortened};
 use crate::routes::Health;
@@ -54,10 +54,11 @@ impl App {
         self.access.load()
     }
 
-    /// Takes over who may ask from now on.
-    pub(crate) fn take_over(&self, settings: &ServerSettings) {
-        self.access.store(Arc::new(Access::new(settings)));
+    /// Takes over who may ask from now on, and says what is new.
+    pub(crate) fn take_over(&self, settings: &ServerSettings) -> News {
+        let before = self.access.swap(Arc::new(Access::new(settings)));
         self.changes.send_replace(());
+        self.access().callers.news_since(&before.callers)
     }
 
     /// Tells of each change of who may ask.

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::accept::accept;
 use crate::app::App;
+use crate::caller::News;
 use crate::listen::{Access, Listener, PassedSocket};
 use crate::metrics::Room;
 use crate::places::Places;
@@ -52,11 +53,30 @@ impl ServerControl {
             error!(%address, "the callers stay as they were: {refusal}; {help}");
             return;
         }
-        self.app.take_over(settings);
-        #[cfg(unix)]
-        for socket in self.sockets.iter() {
-            socket.allow(Access::of(settings));
+        let access = Access::of(settings);
+        // At no moment may somebody connect whom nobody would know.
+        if access == Access::Owner {
+            self.allow(access);
         }
+        let news = self.app.take_over(settings);
+        if access == Access::Everybody {
+            self.allow(access);
+        }
+        if news.is_some() {
+            let News { added, changed, removed, .. } = &news;
+            info!(added, changed, removed, "took over the callers");
+        }
+        if news.is_open_now {
+            warn!(addresses = shown(self.addresses.iter()), "{OPEN}");
+        }
+    }
+
+    /// Changes who may connect to the unix sockets that were made here.
+    fn allow(&self, access: Access) {
+        #[cfg(unix)]
+        self.sockets.iter().for_each(|socket| socket.allow(access));
+        #[cfg(not(unix))]
+        let _ = access;
     }
 }
 
@@ -185,6 +205,9 @@ impl Server {
     ///
     /// Dropping the future cuts everything soon.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        if self.app.access().callers.is_empty() {
+            info!(addresses = shown(self.local_addrs()), "{OPEN}");
+        }
         let Self { app, listeners, tls, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
         if let Some(tls) = tls {
             let stopping = tasks.stopping().clone();
@@ -198,7 +221,7 @@ impl Server {
             info!(address = %listener.address(), "listening");
             rooms.push(Room { address: listener.address().to_string(), places: Arc::clone(&places) });
             let router = routes::router(&app, &proxy, listener.reach(), &limits);
-            tasks.spawn(accept(listener, router, tasks.clone(), places, limits.clone()));
+            tasks.spawn(accept(listener, (Arc::clone(&app), router), tasks.clone(), places, limits.clone()));
         }
         app.metrics.listening(rooms);
         // Its connections are to end with the last request.
@@ -232,7 +255,12 @@ fn prepare(settings: &ServerSettings, addresses: &[Listen]) -> io::Result<Option
     Ok(settings.tls.as_ref().filter(|_| needs_tls).map(Tls::load).transpose()?.map(Arc::new))
 }
 
+fn shown<'a>(addresses: impl Iterator<Item = &'a Listen>) -> String {
+    addresses.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
 /// Where a server listens if its settings do not say it.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8640);
+const OPEN: &str = "no callers are configured: everybody who reaches an address may do everything";
 /// One address can have this part of the connections.
 const SHARE: usize = 4;
