@@ -68,15 +68,6 @@ impl Word {
 }
 
 impl Refusal {
-    /// The same where what is wrong can only be the name of the key.
-    pub(super) fn of_key(problem: Problem) -> Self {
-        let refusal = Self::from(problem);
-        match refusal.word {
-            Word::InvalidRequest => Self { word: Word::InvalidScope, ..refusal },
-            _ => refusal,
-        }
-    }
-
     fn new(status: StatusCode, problem: tokenkeep_api::Problem) -> Self {
         let (word, status) = match problem.code {
             ProblemCode::InvalidRequest => (Word::InvalidRequest, status),
@@ -131,8 +122,7 @@ pub(super) async fn in_words_of_oauth(mut answer: Response) -> Response {
 fn allowed(c: char) -> char {
     match c {
         '"' => '\'',
-        '\\' => '/',
-        ' '..='~' => c,
+        ' '..='~' if c != '\\' => c,
         _ => '?',
     }
 }
