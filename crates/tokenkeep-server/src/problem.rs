@@ -138,6 +138,12 @@ impl Problem {
         Self { status, ..self }
     }
 
+    /// The same, after what happened before.
+    pub(crate) fn after(mut self, what: &str) -> Self {
+        self.body.detail = format!("{what}; {}", self.body.detail);
+        self
+    }
+
     /// The same, about the token of this key.
     pub(crate) fn with_key(mut self, key: &str) -> Self {
         self.body.key = Some(key.to_owned());
