@@ -53,7 +53,7 @@ async fn without_the_right_key_every_path_looks_the_same() {
         [json!({
             "code": "unauthenticated",
             "title": "Unknown caller",
-            "detail": "send the API key in the header X-API-Key, or as Authorization: Bearer",
+            "detail": "no caller has this API key, user or certificate; send the key as X-API-Key or Authorization: Bearer",
         })]
     );
     world.end().await;
