@@ -13,7 +13,6 @@ use tracing::{error, info, warn};
 
 use crate::accept::accept;
 use crate::app::App;
-use crate::caller::News;
 use crate::listen::{Access, Listener, PassedSocket};
 use crate::metrics::Room;
 use crate::places::Places;
@@ -62,13 +61,7 @@ impl ServerControl {
         if access == Access::Everybody {
             self.allow(access);
         }
-        if news.is_some() {
-            let News { added, changed, removed, .. } = &news;
-            info!(added, changed, removed, "took over the callers");
-        }
-        if news.is_open_now {
-            warn!(addresses = shown(self.addresses.iter()), "{OPEN}");
-        }
+        news.log(&self.addresses);
     }
 
     /// Changes who may connect to the unix sockets that were made here.
@@ -205,9 +198,7 @@ impl Server {
     ///
     /// Dropping the future cuts everything soon.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        if self.app.access().callers.is_empty() {
-            info!(addresses = shown(self.local_addrs()), "{OPEN}");
-        }
+        self.app.access().callers.log_if_open(&self.local_addrs().cloned().collect::<Vec<_>>());
         let Self { app, listeners, tls, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
         if let Some(tls) = tls {
             let stopping = tasks.stopping().clone();
@@ -255,12 +246,7 @@ fn prepare(settings: &ServerSettings, addresses: &[Listen]) -> io::Result<Option
     Ok(settings.tls.as_ref().filter(|_| needs_tls).map(Tls::load).transpose()?.map(Arc::new))
 }
 
-fn shown<'a>(addresses: impl Iterator<Item = &'a Listen>) -> String {
-    addresses.map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
 /// Where a server listens if its settings do not say it.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8640);
-const OPEN: &str = "no callers are configured: everybody who reaches an address may do everything";
 /// One address can have this part of the connections.
 const SHARE: usize = 4;

@@ -2,24 +2,31 @@
 
 use std::sync::Arc;
 
-use tokenkeep::config::CallerSettings;
+use tokenkeep::config::{CallerSettings, Listen};
+use tracing::{info, warn};
 
 use super::Callers;
 
 /// The names of those who are not as they were, with spaces between.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
-    pub(crate) added: String,
-    pub(crate) changed: String,
-    pub(crate) removed: String,
+    added: String,
+    changed: String,
+    removed: String,
     /// Whether everybody may do everything from now on, and could not before.
-    pub(crate) is_open_now: bool,
+    is_open_now: bool,
 }
 
 impl News {
-    /// Whether there are any.
-    pub(crate) fn is_some(&self) -> bool {
-        *self != Self::default()
+    /// Writes them down, if there are any, for a server with these addresses.
+    pub(crate) fn log(&self, addresses: &[Listen]) {
+        if *self != Self::default() {
+            let Self { added, changed, removed, is_open_now: _ } = self;
+            info!(added, changed, removed, "took over the callers");
+        }
+        if self.is_open_now {
+            warn!(addresses = shown(addresses), "{OPEN}");
+        }
     }
 }
 
@@ -33,6 +40,13 @@ impl Callers {
             changed: names(self.settings().filter(|now| was(now).is_some_and(|was| !is_same(was, now)))),
             removed: names(before.settings().filter(is_gone)),
             is_open_now: self.is_empty() && !before.is_empty(),
+        }
+    }
+
+    /// Writes down that everybody may do everything at these addresses, if it is so.
+    pub(crate) fn log_if_open(&self, addresses: &[Listen]) {
+        if self.is_empty() {
+            info!(addresses = shown(addresses), "{OPEN}");
         }
     }
 
@@ -51,3 +65,9 @@ fn is_same(was: &CallerSettings, now: &CallerSettings) -> bool {
 fn names<'a>(callers: impl Iterator<Item = &'a Arc<CallerSettings>>) -> String {
     callers.map(|caller| caller.name.as_str()).collect::<Vec<_>>().join(" ")
 }
+
+fn shown(addresses: &[Listen]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+const OPEN: &str = "no callers are configured: everybody who reaches an address may do everything";
