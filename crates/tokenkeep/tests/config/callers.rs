@@ -122,7 +122,7 @@ async fn a_caller_whom_nothing_can_recognise_is_warned_of() {
 #[tokio::test]
 async fn tls_that_no_address_uses_is_warned_of_in_words_that_hold_with_passed_sockets_too() {
     let config = config("[server]\ntls = { certificate = 'a', key = 'b' }").await;
-    let warning = config.warnings.iter().next().unwrap().to_string();
+    let warning = config.warnings.first().unwrap().to_string();
     assert!(warning.contains("no address in `listen` begins with https://"), "{warning}");
     assert!(warning.contains("sockets that systemd passes"), "{warning}");
 }
