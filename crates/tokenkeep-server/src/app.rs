@@ -7,12 +7,14 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use http::request::Parts;
 use tokenkeep::config::{Action, ServerSettings};
 use tokenkeep::{Code, Key, TokenHandle, TokenManager};
 use tokenkeep_api::ProblemCode;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Strangers;
 use crate::caller::{Caller, Callers, News};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, shortened};
@@ -25,6 +27,7 @@ pub(crate) struct App {
     /// Tells this process from others, and from itself before it was started again.
     pub(crate) run: u32,
     pub(crate) metrics: Metrics,
+    pub(crate) strangers: Strangers,
     pub(crate) health: Health,
     access: ArcSwap<Access>,
     changes: watch::Sender<()>,
@@ -44,6 +47,7 @@ impl App {
             stopping,
             run: fastrand::u32(..),
             metrics: Metrics::new(),
+            strangers: Strangers::default(),
             health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings)),
             changes: watch::Sender::new(()),
@@ -137,6 +141,12 @@ impl App {
             Some(_) => format!("{detail}, or it is not for this caller"),
         };
         Err(Problem::invalid(detail))
+    }
+
+    /// Nobody knows who made this request.
+    pub(crate) fn unauthenticated(&self, request: &Parts) -> Problem {
+        self.strangers.refused(request, self.manager.now());
+        Problem::unauthenticated()
     }
 
     /// Whether a bare name is a provider for this caller.
