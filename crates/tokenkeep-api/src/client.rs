@@ -47,7 +47,8 @@ use crate::{
 /// # let server = broker(TOKEN)?;
 /// use tokenkeep_api::client::{ApiKey, Client};
 ///
-/// let client = Client::builder(&server).api_key(ApiKey::new("tk_…")).build()?; // or "unix:/run/tokenkeep.sock"
+/// // The server can be "unix:/run/tokenkeep/tokenkeep.sock" too.
+/// let client = Client::builder(&server).api_key(ApiKey::new("tk_…")).build()?;
 /// let token = client.token("graph").await?;
 /// println!("{} {}", token.token_type, token.access_token);
 /// # Ok(())

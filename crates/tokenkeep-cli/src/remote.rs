@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokenkeep::{Code, Error, Key};
-use tokenkeep_api::client::{ApiKey, Client, ClientError};
+use tokenkeep_api::client::{ApiKey, Client, ClientBuilder, ClientError, InvalidServerUrl, ServerUrl};
 use tokenkeep_api::{Problem, ProblemCode};
 use zeroize::Zeroizing;
 
@@ -19,31 +19,86 @@ use crate::exit::Failure;
 pub(crate) fn client(global: &GlobalArgs) -> Result<Option<Client>, Failure> {
     let by_variable = || environment::text("TOKENKEEP_SERVER").filter(|_| global.config.is_none());
     let Some(server) = global.server.clone().or_else(by_variable) else { return Ok(None) };
-    let mut builder =
-        Client::builder(&server).insecure(environment::text("TOKENKEEP_INSECURE").is_some_and(|text| text == "true"));
+    let setting = if global.server.is_some() { "--server" } else { "TOKENKEEP_SERVER" };
+    let plain = Client::builder(&server).insecure(place(&server, setting)?);
+    let mut builder = plain.clone();
+    // Each alone too, so that the one that is wrong can be named.
+    let mut alone = Vec::new();
+    let mut add = |variable, with: &dyn Fn(ClientBuilder) -> ClientBuilder| {
+        builder = with(builder.clone());
+        alone.push((variable, with(plain.clone())));
+    };
     if let Some(key) = api_key()? {
-        builder = builder.api_key(key);
+        add(key_variable().unwrap_or(KEY), &|builder| builder.api_key(key.clone()));
     }
-    if let Some(path) = environment::path("TOKENKEEP_CA_FILE") {
-        builder = builder.ca_pem(read(&path, "TOKENKEEP_CA_FILE")?.as_slice());
+    if let Some(path) = environment::path(CA_FILE) {
+        let pem = read(&path, CA_FILE)?;
+        add(CA_FILE, &|builder| builder.ca_pem(pem.as_slice()));
     }
-    if let Some(path) = environment::path("TOKENKEEP_CLIENT_CERTIFICATE") {
-        builder = builder.identity_pem(read(&path, "TOKENKEEP_CLIENT_CERTIFICATE")?.as_slice());
+    if let Some(path) = environment::path(CERTIFICATE) {
+        let pem = read(&path, CERTIFICATE)?;
+        add(CERTIFICATE, &|builder| builder.identity_pem(pem.as_slice()));
     }
-    let client = builder.build().map_err(|error| Failure::usage(error.to_string(), SETTINGS))?;
-    Ok(Some(client))
+    builder.build().map(Some).map_err(|error| {
+        let wrong = alone.into_iter().find_map(|(variable, builder)| Some((variable, builder.build().err()?)));
+        match wrong {
+            Some((variable, error)) => {
+                Failure::usage(format!("{variable}: {error}"), format!("mend or unset {variable}"))
+            }
+            None => Failure::usage(error.to_string(), "mend what is said of the server"),
+        }
+    })
+}
+
+/// Whether the server may be asked where others can read along. The error says what is wrong with its place, and repeats it
+/// unless a secret may stand there.
+fn place(server: &str, setting: &str) -> Result<bool, Failure> {
+    let is_insecure = match environment::text(INSECURE).as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let what = format!("{INSECURE} is `{}`, neither true nor false", other.escape_debug());
+            return Err(Failure::usage(what, format!("write {INSECURE}=true, or unset it")));
+        }
+    };
+    let shown = if server.contains(['@', '?', '#']) { "…".into() } else { server.escape_debug().to_string() };
+    let wrong = |what: &str, next: &str| Failure::usage(format!("{setting} `{shown}`: {what}"), next);
+    let parsed: ServerUrl = server.parse().map_err(|error: InvalidServerUrl| {
+        let text = error.to_string();
+        let (what, next) = text.split_once("; ").unwrap_or((&text, FORMS));
+        wrong(what, next)
+    })?;
+    let path = parsed.to_string();
+    if path.split_once("://").is_some_and(|(_, rest)| rest.contains('/')) {
+        return Err(wrong(
+            "the server has a path, and a broker has none",
+            "leave out what follows the host and the port",
+        ));
+    }
+    if !parsed.is_private() && !is_insecure {
+        return Err(wrong(
+            "whoever is on the way could read the API key and every token",
+            "use https://; TOKENKEEP_INSECURE=true allows it all the same",
+        ));
+    }
+    Ok(is_insecure)
+}
+
+/// The variable that says the API key.
+fn key_variable() -> Option<&'static str> {
+    if environment::text(KEY).is_some() { Some(KEY) } else { environment::path(KEY_FILE).map(|_| KEY_FILE) }
 }
 
 fn api_key() -> Result<Option<ApiKey>, Failure> {
-    let text = environment::text("TOKENKEEP_API_KEY").map(Zeroizing::new);
-    match (text, environment::path("TOKENKEEP_API_KEY_FILE")) {
+    let text = environment::text(KEY).map(Zeroizing::new);
+    match (text, environment::path(KEY_FILE)) {
         (Some(_), Some(_)) => Err(Failure::usage(
             "TOKENKEEP_API_KEY and TOKENKEEP_API_KEY_FILE are both set",
             "unset one of them: it is not said which of the two keys is meant",
         )),
         (Some(text), None) => Ok(Some(ApiKey::new(text.as_str()))),
         (None, Some(path)) => {
-            let bytes = read(&path, "TOKENKEEP_API_KEY_FILE")?;
+            let bytes = read(&path, KEY_FILE)?;
             let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
             if text.is_empty() {
                 let what = format!("{} (TOKENKEEP_API_KEY_FILE) holds no key", path.display());
@@ -103,7 +158,11 @@ fn answered(problem: Problem, status: Option<u16>) -> Error {
         error = error.with_retry_after(Duration::from_secs(seconds));
     }
     match problem.code {
-        ProblemCode::Unauthenticated => error.with_next(WITH_A_KEY),
+        ProblemCode::Unauthenticated => match key_variable() {
+            Some(variable) => Error::new(error.code(), format!("the server does not know the key in {variable}"))
+                .with_next(WITH_ANOTHER_KEY),
+            None => error.with_next(WITH_A_KEY),
+        },
         ProblemCode::Forbidden => error.with_next(WITH_PERMISSION),
         _ => error,
     }
@@ -130,10 +189,15 @@ fn code(code: ProblemCode, status: Option<u16>) -> Code {
 
 const UNREACHABLE: &str = "look whether `tokenkeep serve` runs there, and what --server or TOKENKEEP_SERVER says";
 const INTERRUPTED: &str = "look at the state with tokenkeep status before you try again";
-const SETTINGS: &str = "mend --server, or the variable TOKENKEEP_SERVER, TOKENKEEP_API_KEY, \
-                        TOKENKEEP_CA_FILE or TOKENKEEP_CLIENT_CERTIFICATE; \
-                       TOKENKEEP_INSECURE=true allows http:// to other machines";
+const FORMS: &str =
+    "write e.g. http://127.0.0.1:8640, https://broker.internal:8443 or unix:/run/tokenkeep/tokenkeep.sock";
 const WITH_A_KEY: &str = "set TOKENKEEP_API_KEY, or TOKENKEEP_API_KEY_FILE, to a key that the server knows";
+const WITH_ANOTHER_KEY: &str = "set it to a key that the server knows: `tokenkeep key new` makes one, with its table";
 const WITH_PERMISSION: &str = "use the key of a caller who may, or have `allow` and `tokens` of this one extended";
 /// In bytes; more than any key, and than the certificates of any system.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
+const KEY: &str = "TOKENKEEP_API_KEY";
+const KEY_FILE: &str = "TOKENKEEP_API_KEY_FILE";
+const CA_FILE: &str = "TOKENKEEP_CA_FILE";
+const CERTIFICATE: &str = "TOKENKEEP_CLIENT_CERTIFICATE";
+const INSECURE: &str = "TOKENKEEP_INSECURE";

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use tracing::{debug, warn};
 
+use crate::app::App;
 use crate::connection::serve;
 use crate::listen::{Listener, Stream};
 use crate::peer::Peer;
@@ -15,12 +16,18 @@ use crate::server::Limits;
 use crate::tasks::Tasks;
 
 /// Accepts connections of one address. Ends, and gives up the address, when the server begins to stop.
-pub(crate) async fn accept(listener: Listener, router: Router, tasks: Tasks, places: Arc<Places>, limits: Limits) {
+pub(crate) async fn accept(
+    listener: Listener,
+    (app, router): (Arc<App>, Router),
+    tasks: Tasks,
+    places: Arc<Places>,
+    limits: Limits,
+) {
     let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             () = tasks.stopping().cancelled() => return,
-            accepted = next(&listener, &places) => accepted,
+            accepted = next(&listener, &app, &places) => accepted,
         };
         match accepted {
             Ok((stream, peer, Some(place))) => {
@@ -46,8 +53,9 @@ pub(crate) async fn accept(listener: Listener, router: Router, tasks: Tasks, pla
 
 /// Waits for a place after, not before: waiting for a connection must not take up what another could use. So what cannot
 /// be served stays in the system's queue but for one.
-async fn next(listener: &Listener, places: &Arc<Places>) -> io::Result<(Stream, Peer, Option<Place>)> {
-    let (stream, peer) = listener.accept().await?;
+async fn next(listener: &Listener, app: &App, places: &Arc<Places>) -> io::Result<(Stream, Peer, Option<Place>)> {
+    let (stream, mut peer) = listener.accept().await?;
+    peer.is_anybody &= app.access().callers.is_empty();
     let place = places.take(peer.address).await?;
     Ok((stream, peer, place))
 }

@@ -10,13 +10,14 @@ use arc_swap::{ArcSwap, Guard};
 use http::request::Parts;
 use tokenkeep::config::{Action, ServerSettings};
 use tokenkeep::{Code, Error, Key, TokenHandle, TokenManager};
+use tokenkeep_api::ProblemCode;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Strangers;
-use crate::caller::{Caller, Callers};
+use crate::caller::{Caller, Callers, News};
 use crate::metrics::Metrics;
-use crate::problem::Problem;
+use crate::problem::{Problem, shortened};
 use crate::routes::Health;
 
 /// What the handlers share.
@@ -58,10 +59,11 @@ impl App {
         self.access.load()
     }
 
-    /// Takes over who may ask from now on.
-    pub(crate) fn take_over(&self, settings: &ServerSettings) {
-        self.access.store(Arc::new(Access::new(settings)));
+    /// Takes over who may ask from now on, and says what is new.
+    pub(crate) fn take_over(&self, settings: &ServerSettings) -> News {
+        let before = self.access.swap(Arc::new(Access::new(settings)));
         self.changes.send_replace(());
+        self.access().callers.news_since(&before.callers)
     }
 
     /// Tells of each change of who may ask.
@@ -93,16 +95,35 @@ impl App {
 
     /// The key that a request names, if its caller may see it.
     pub(crate) fn key(&self, caller: &Caller, name: &str) -> Result<Key, Problem> {
-        let key = Key::parse(name);
         let access = self.access();
         let key = match &access.default_provider {
-            Some(default) if !name.contains(':') && !self.is_provider(caller, name) => {
-                Key::parse(&format!("{default}:{name}"))
-            }
-            _ => key,
+            Some(default) if self.is_account(caller, name) => Key::parse(&format!("{default}:{name}")),
+            _ => Key::parse(name),
         };
         let key = key.map_err(|error| Error::invalid_key(name, &error))?;
         if caller.may_see(&key) { Ok(key) } else { Err(Problem::unknown(name)) }
+    }
+
+    /// A problem with the key that a request names. Whoever sees everything is told if the name was taken as an account,
+    /// for it may be a provider's that is misspelt.
+    pub(crate) fn explained(&self, caller: &Caller, name: &str, problem: Problem) -> Problem {
+        match &self.access().default_provider {
+            Some(default)
+                if problem.code() == ProblemCode::UnknownKey
+                    && caller.sight().is_none()
+                    && self.is_account(caller, name) =>
+            {
+                let name = shortened(name);
+                let name = name.escape_debug();
+                problem.after(&format!("`{name}` is no provider, so it was taken as an account of {default}"))
+            }
+            _ => problem,
+        }
+    }
+
+    /// Whether a name is that of an account of the default provider, where there is one.
+    pub(crate) fn is_account(&self, caller: &Caller, name: &str) -> bool {
+        !name.contains(':') && !self.is_provider(caller, name)
     }
 
     /// The provider that a parameter names, if it is there and the caller may see it.

@@ -3,6 +3,8 @@
 //!
 //! A request that shows a key is judged by it alone, so that a mistyped key is never mended by where it came from.
 
+mod news;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use tokenkeep::config::{Action, CallerSettings, KeyPattern, ServerSettings};
 use tokenkeep::{Key, Moment};
 use tokenkeep_api::headers::API_KEY;
 
+pub(crate) use self::news::News;
 use crate::app::App;
 use crate::peer::Peer;
 use crate::problem::Problem;
@@ -131,22 +134,27 @@ impl Callers {
         }
     }
 
+    /// Whether there are none, so that everybody is served.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Whose request this is.
     pub(crate) fn of(&self, request: &Parts) -> Option<Caller> {
-        if self.known.is_empty() {
-            return Some(self.anonymous.clone());
+        if self.is_empty() {
+            return self.everybody(request);
         }
         match presented_key(&request.headers) {
-            Presented::Key(key) => self.with_key(key),
+            Presented::Key(key) => self.with_key(request, key),
             Presented::Nothing => self.at(request.extensions.get::<Arc<Peer>>()?),
             Presented::Unclear => None,
         }
     }
 
-    /// Who has this API key. Takes the same time however much of a wrong key is right.
-    pub(crate) fn with_key(&self, key: &[u8]) -> Option<Caller> {
-        if self.known.is_empty() {
-            return Some(self.anonymous.clone());
+    /// Who has this API key, which came with a request. Takes the same time however much of a wrong key is right.
+    pub(crate) fn with_key(&self, request: &Parts, key: &[u8]) -> Option<Caller> {
+        if self.is_empty() {
+            return self.everybody(request);
         }
         let hash = Sha256::digest(key);
         let mut found = None;
@@ -163,15 +171,14 @@ impl Callers {
         let Some(before) = &caller.settings else {
             return self.known.is_empty().then(|| self.anonymous.clone());
         };
-        let hash = |caller: &CallerSettings| caller.key.as_ref().map(|key| *key.as_bytes());
-        let is_same = |now: &Arc<CallerSettings>| {
-            Arc::ptr_eq(now, before)
-                || (now.name == before.name
-                    && hash(now) == hash(before)
-                    && now.uid == before.uid
-                    && now.certificate == before.certificate)
-        };
+        let is_same = |now: &Arc<CallerSettings>| Arc::ptr_eq(now, before) || is_recognised_alike(now, before);
         self.known.iter().find(|caller| caller.settings.as_ref().is_some_and(is_same)).cloned()
+    }
+
+    /// Everybody, but for those who came while they were strangers: what let them connect then may be closed now.
+    fn everybody(&self, request: &Parts) -> Option<Caller> {
+        let peer = request.extensions.get::<Arc<Peer>>()?;
+        peer.is_anybody.then(|| self.anonymous.clone())
     }
 
     /// Who is at the other end of a connection, as the operating system and TLS tell it.
@@ -195,6 +202,12 @@ pub(crate) async fn require_caller(
     caller.count_request(|| app.manager.now())?;
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Whether whoever is taken for the one is taken for the other.
+fn is_recognised_alike(one: &CallerSettings, other: &CallerSettings) -> bool {
+    let hash = |caller: &CallerSettings| caller.key.as_ref().map(|key| *key.as_bytes());
+    one.name == other.name && hash(one) == hash(other) && one.uid == other.uid && one.certificate == other.certificate
 }
 
 enum Presented<'h> {

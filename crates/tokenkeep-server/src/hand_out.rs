@@ -29,7 +29,7 @@ impl App {
             Err(problem) => Outcome::Failed(problem.code()),
         };
         audit::line(who, what, Some(handle.key()), outcome);
-        result.map(|answer| (handle, answer))
+        result.map(|answer| (handle, answer)).map_err(|problem| self.explained(caller, name, problem))
     }
 
     /// The handle of the key that a request names, for a caller who may do this with it; if it may not, a line says so.

@@ -51,3 +51,4 @@ mod query;
 pub use listen::PassedSocket;
 pub use openapi::{OPENAPI, openapi_page};
 pub use server::{DEFAULT_LISTEN, Limits, Server, ServerControl};
+pub use tls::check as check_tls;

@@ -167,10 +167,12 @@ impl Listener {
                 Ok((Stream::Tcp(stream, tls.clone()), Peer::at(peer.ip().to_canonical())))
             }
             #[cfg(unix)]
-            Socket::Unix(listener, _) => {
+            Socket::Unix(listener, file) => {
                 let (stream, _) = listener.accept().await?;
                 let uid = stream.peer_cred()?.uid();
-                Ok((Stream::Unix(stream), Peer { uid: Some(uid), ..Peer::default() }))
+                // Another user may have connected while the file was for everybody, and waited in the queue.
+                let is_anybody = file.as_ref().is_none_or(|file| file.place().is_for(uid));
+                Ok((Stream::Unix(stream), Peer { uid: Some(uid), is_anybody, ..Peer::default() }))
             }
         }
     }

@@ -14,11 +14,13 @@ pub(crate) struct Peer {
     pub(crate) is_encrypted: bool,
     /// The names in the certificate that it has shown, if one was asked for and it is good.
     pub(crate) certificate: Vec<String>,
+    /// Whether it may be taken for everybody where no caller is configured: it came when none was.
+    pub(crate) is_anybody: bool,
 }
 
 impl Peer {
     /// One of which nothing but its address is known.
     pub(crate) fn at(address: IpAddr) -> Self {
-        Self { address: Some(address), ..Self::default() }
+        Self { address: Some(address), is_anybody: true, ..Self::default() }
     }
 }

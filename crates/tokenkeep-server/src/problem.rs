@@ -30,9 +30,10 @@ impl Problem {
         Self::new(Code::InvalidRequest, detail.into())
     }
 
-    /// No API key, or a wrong one: which of the two is not said.
+    /// Nothing tells who asks, or something wrong does: which of the two is not said.
     pub(crate) fn unauthenticated() -> Self {
-        let detail = "send the API key in the header X-API-Key, or as Authorization: Bearer";
+        let detail = "no caller has this API key, user or certificate; \
+                      send the key as X-API-Key or Authorization: Bearer";
         Self::new(Code::Unauthenticated, detail.to_owned())
     }
 
@@ -142,6 +143,12 @@ impl Problem {
 
     fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    /// The same, after what happened before.
+    pub(crate) fn after(mut self, what: &str) -> Self {
+        self.body.detail = format!("{what}; {}", self.body.detail);
+        self
     }
 
     /// The same, about the token of this key.

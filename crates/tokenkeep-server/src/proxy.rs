@@ -80,6 +80,7 @@ async fn forward(
     let handle = app.audited_handle((&who, &caller), (Action::Proxy, "proxy"), &target.key)?;
     let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
     let answer = proxy.forward((&app, &caller), handle, target.path, request).await;
+    let answer = answer.map_err(|problem| app.explained(&caller, &target.key, problem));
     call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);
     answer
 }

@@ -52,11 +52,24 @@ impl ServerControl {
             error!(%address, "the callers stay as they were: {refusal}; {help}");
             return;
         }
-        self.app.take_over(settings);
-        #[cfg(unix)]
-        for socket in self.sockets.iter() {
-            socket.allow(Access::of(settings));
+        let access = Access::of(settings);
+        // At no moment may somebody connect whom nobody would know.
+        if access == Access::Owner {
+            self.allow(access);
         }
+        let news = self.app.take_over(settings);
+        if access == Access::Everybody {
+            self.allow(access);
+        }
+        news.log(&self.addresses);
+    }
+
+    /// Changes who may connect to the unix sockets that were made here.
+    fn allow(&self, access: Access) {
+        #[cfg(unix)]
+        self.sockets.iter().for_each(|socket| socket.allow(access));
+        #[cfg(not(unix))]
+        let _ = access;
     }
 }
 
@@ -185,6 +198,7 @@ impl Server {
     ///
     /// Dropping the future cuts everything soon.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        self.app.access().callers.log_if_open(&self.local_addrs().cloned().collect::<Vec<_>>());
         let Self { app, listeners, tls, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
         if let Some(tls) = tls {
             let stopping = tasks.stopping().clone();
@@ -198,7 +212,7 @@ impl Server {
             info!(address = %listener.address(), "listening");
             rooms.push(Room { address: listener.address().to_string(), places: Arc::clone(&places) });
             let router = routes::router(&app, &proxy, listener.reach(), &limits);
-            tasks.spawn(accept(listener, router, tasks.clone(), places, limits.clone()));
+            tasks.spawn(accept(listener, (Arc::clone(&app), router), tasks.clone(), places, limits.clone()));
         }
         app.metrics.listening(rooms);
         // Its connections are to end with the last request.

@@ -23,6 +23,12 @@ use tracing::{error, info};
 
 use self::files::Versions;
 
+/// Reads the files of a certificate as a server does when it starts. The error names the one that is wrong and, after a
+/// semicolon, says what to do about it.
+pub fn check(settings: &TlsSettings) -> io::Result<()> {
+    files::load(settings).map(drop)
+}
+
 /// The certificate of a server.
 pub(crate) struct Tls {
     settings: TlsSettings,

@@ -23,6 +23,8 @@ pub(crate) struct SocketFile(SocketPlace);
 pub(crate) struct SocketPlace {
     path: PathBuf,
     identity: (u64, u64),
+    /// The user whose process made it.
+    owner: u32,
 }
 
 impl SocketFile {
@@ -41,6 +43,11 @@ impl SocketPlace {
         }
     }
 
+    /// Whether this user may connect whoever else may.
+    pub(crate) fn is_for(&self, uid: u32) -> bool {
+        uid == self.owner || uid == ROOT
+    }
+
     fn is_there(&self) -> bool {
         identity(&self.path).is_ok_and(|identity| identity == self.identity)
     }
@@ -54,7 +61,8 @@ pub(crate) async fn bind(path: &Path, access: Access) -> io::Result<(UnixListene
     // Elsewhere this fails, and the mode is set right after.
     fchmod(&socket, Mode::from_raw_mode(access.mode())).ok();
     socket.bind(path)?;
-    let file = SocketFile(SocketPlace { path: path.to_owned(), identity: identity(path)? });
+    let owner = fs::symlink_metadata(path)?.uid();
+    let file = SocketFile(SocketPlace { path: path.to_owned(), identity: identity(path)?, owner });
     fs::set_permissions(path, Permissions::from_mode(access.mode()))?;
     Ok((socket.listen(BACKLOG)?, file))
 }
@@ -94,3 +102,4 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 const BACKLOG: u32 = 1024;
+const ROOT: u32 = 0;

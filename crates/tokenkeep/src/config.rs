@@ -89,7 +89,7 @@ pub struct Config {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use tokenkeep::config;
-/// let toml = r#"server.listen = ["127.0.0.1:8640", "unix:/run/tokenkeep.sock"]"#;
+/// let toml = r#"server.listen = ["127.0.0.1:8640", "unix:/run/tokenkeep/tokenkeep.sock"]"#;
 /// let config = config::parse(toml, "tokenkeep.toml", "/etc".as_ref(), &|_: &str| None).await?;
 /// assert_eq!((config.server.listen.len(), config.server.callers.len()), (2, 0));
 /// # Ok(())

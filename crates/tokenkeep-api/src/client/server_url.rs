@@ -12,8 +12,8 @@ use reqwest::Url;
 /// ```
 /// use tokenkeep_api::client::ServerUrl;
 ///
-/// let server: ServerUrl = "unix:/run/tokenkeep.sock".parse()?;
-/// assert_eq!(server.to_string(), "unix:/run/tokenkeep.sock");
+/// let server: ServerUrl = "unix:/run/tokenkeep/tokenkeep.sock".parse()?;
+/// assert_eq!(server.to_string(), "unix:/run/tokenkeep/tokenkeep.sock");
 /// assert!("https://name:password@broker.example".parse::<ServerUrl>().is_err());
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
@@ -108,7 +108,7 @@ mod tests {
             ("http://127.0.0.1:8640", true),
             ("http://[::1]:8640/", true),
             ("http://localhost", true),
-            ("unix:/run/tokenkeep.sock", true),
+            ("unix:/run/tokenkeep/tokenkeep.sock", true),
             ("unix:relative.sock", true),
             ("https://broker.example/tokens", true),
             ("http://broker.example", false),

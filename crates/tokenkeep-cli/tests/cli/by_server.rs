@@ -266,6 +266,13 @@ async fn the_server_is_told_who_asks_by_a_key_in_a_variable_or_a_file() {
         command.envs(variables.iter().copied()).env("RUST_LOG", "trace");
         ended(command)
     };
+    std::fs::write(elsewhere.world.path("key"), "planted-other-key\n").unwrap();
+    for (variable, value) in [("TOKENKEEP_API_KEY", "planted-other-key"), ("TOKENKEEP_API_KEY_FILE", "key")] {
+        let ended = with(&[(variable, value)], &["get", "graph"]).await;
+        let said = ended.failure(9);
+        assert!(said.contains(&format!("error: the server does not know the key in {variable}\n")), "{said}");
+        assert!(!said.contains("planted"), "{said}");
+    }
     std::fs::write(elsewhere.world.path("key"), format!("{key}\n")).unwrap();
     let by_variable = with(&[("TOKENKEEP_API_KEY", key)], &["get", "graph"]).await;
     let by_file = with(&[("TOKENKEEP_API_KEY_FILE", "key")], &["get", "graph"]).await;
@@ -292,8 +299,12 @@ async fn the_server_is_told_who_asks_by_a_key_in_a_variable_or_a_file() {
 async fn which_server_is_meant_is_never_guessed() {
     let world = World::start().await;
     for (args, expected) in [
-        (&["get", "graph", "--server", "broker.example"][..], "write http://…, https://… or unix:/path"),
-        (&["get", "graph", "--server", "http://broker.example"], "use https://, or allow it"),
+        (&["get", "graph", "--server", "broker.example"][..], "--server `broker.example`: the server is none"),
+        (&["get", "graph", "--server", "http://broker.example"], "TOKENKEEP_INSECURE=true allows it"),
+        (
+            &["get", "graph", "--server", "http://127.0.0.1:1/tokens"],
+            "--server `http://127.0.0.1:1/tokens`: the server has a path",
+        ),
         (&["get", "graph", "--server", "https://planted@broker.example"], "goes beside it, not into it"),
         (&["get", "..", "--server", "http://127.0.0.1:1"], "that is no key"),
         (&["serve", "--server", "http://127.0.0.1:1"], "this command asks no server"),
@@ -309,6 +320,30 @@ async fn which_server_is_meant_is_never_guessed() {
     let mut not_for_this = world.command(&["config", "check"]);
     not_for_this.env("TOKENKEEP_SERVER", "http://127.0.0.1:1");
     assert_eq!(ended(not_for_this).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn the_one_setting_that_is_wrong_is_named() {
+    let world = World::start().await;
+    std::fs::write(world.path("empty.pem"), "").unwrap();
+    for (variable, value, expected) in [
+        ("TOKENKEEP_SERVER", "broker", "TOKENKEEP_SERVER `broker`: the server is none"),
+        ("TOKENKEEP_API_KEY", "planted\nkey", "TOKENKEEP_API_KEY: the API key "),
+        ("TOKENKEEP_CA_FILE", "empty.pem", "TOKENKEEP_CA_FILE: there is no certificate"),
+        ("TOKENKEEP_CLIENT_CERTIFICATE", "empty.pem", "TOKENKEEP_CLIENT_CERTIFICATE: there is no certificate with"),
+        ("TOKENKEEP_INSECURE", "yes", "TOKENKEEP_INSECURE is `yes`"),
+    ] {
+        let mut command = world.command(&["get", "graph"]);
+        command
+            .env("TOKENKEEP_SERVER", "https://broker.example")
+            .env("TOKENKEEP_API_KEY", "a-key")
+            .env(variable, value);
+        let refused = ended(command).await;
+        let said = refused.failure(2);
+        assert!(said.contains(expected) && !said.contains("planted"), "{variable}: {said}");
+        let named = said.matches("TOKENKEEP_").count();
+        assert!(said.matches(variable).count() == named, "others are named too: {said}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! Where the configuration is found, and what is said of a wrong one.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::world::{World, ended};
 
 #[tokio::test]
@@ -157,4 +160,41 @@ async fn a_file_that_is_named_and_not_there_is_not_replaced_by_another() {
     let world = World::start().await;
     let ended = world.run(&["status", "--config", "nowhere.toml"]).await;
     assert!(ended.failure(2).contains("cannot read the configuration file nowhere.toml"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_serve_would_refuse_is_no_good_configuration() {
+    let world = World::start().await;
+    let tls = "certificate = \"server.pem\", key = \"server.key\"";
+    let server = format!("[server]\nlisten = [\"https://127.0.0.1:0\"]\ntls = {{ {tls} }}\n");
+    world.write_config(&format!("{}{server}", world.usual_config()));
+    let signed = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (one, other) = (signed(), signed());
+    let (certificate, key) = (one.cert.pem(), one.signing_key.serialize_pem());
+    for (certificate, key, expected) in [
+        ("", "", "cannot use the certificate "),
+        (&*key, &*certificate, "there is no PEM certificate in it"),
+        (&*certificate, &*certificate, "there is no PEM private key in it"),
+        (&*certificate, &*other.signing_key.serialize_pem(), "cannot use the certificate and key "),
+        (&*certificate, &*key, ""),
+    ] {
+        if !certificate.is_empty() {
+            std::fs::write(world.path("server.pem"), certificate).unwrap();
+            std::fs::write(world.path("server.key"), key).unwrap();
+            std::fs::set_permissions(world.path("server.key"), Permissions::from_mode(0o600)).unwrap();
+        }
+        let checked = world.run(&["config", "check"]).await;
+        if expected.is_empty() {
+            assert_eq!((checked.code, &*checked.stderr), (Some(0), "./tokenkeep.toml: good, 5 providers\n"));
+            continue;
+        }
+        let said = checked.failure(2);
+        assert!(said.contains(expected) && said.ends_with("./tokenkeep.toml: 1 error\n"), "{said}");
+        assert!(!said.contains("PRIVATE KEY-"), "{said}");
+        let json = world.run(&["config", "check", "--json"]).await;
+        let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        assert_eq!((&json[0]["severity"], &json[0]["line"]), (&"error".into(), &serde_json::Value::Null));
+        let serve = world.run(&["serve"]).await;
+        assert!(serve.failure(2).contains(expected), "{serve:?}");
+    }
 }

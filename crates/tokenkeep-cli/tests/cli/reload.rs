@@ -107,6 +107,26 @@ async fn a_change_while_the_file_is_read_at_the_start_is_taken_over() {
     assert!(token(&url, "billing").await.is_some());
 }
 
+#[tokio::test]
+async fn the_log_says_who_becomes_a_caller_and_that_everybody_is_one() {
+    let world = World::without_config().await;
+    let graph = World::graph_at(&world.sandbox.token_url());
+    world.write_config(&graph);
+    let (mut server, url) = serve(&world).await;
+    let open = server.hear("no callers are configured: everybody who reaches an address may do everything").await;
+    assert!(open.contains(" INFO ") && open.contains(url.strip_prefix("http://").unwrap()), "{open}");
+    let hash = "0f".repeat(32);
+    let caller = format!("[[server.keys]]\nname = \"billing\"\nsha256 = \"{hash}\"\ntokens = [\"*\"]\n");
+    world.write_config(&format!("{graph}{caller}"));
+    let heard = server.hear("took over the callers").await;
+    assert!(heard.contains("added=\"billing\" changed=\"\" removed=\"\"") && !heard.contains(&hash), "{heard}");
+    assert_eq!(token(&url, "graph").await, None);
+    world.write_config(&graph);
+    let heard = server.hear("took over the callers").await;
+    assert!(heard.contains("removed=\"billing\""), "{heard}");
+    assert!(server.hear("no callers are configured").await.contains(" WARN "));
+}
+
 async fn serve(world: &World) -> (Running, String) {
     let mut server = world.spawn(&["serve", "--listen", "127.0.0.1:0"]);
     let heard = server.hear("listening on http://").await;

@@ -125,9 +125,10 @@ fn words(code: Code) -> (&'static str, &'static str) {
         Code::InvalidRequest => {
             ("fix the call; `detail` says how.", "parameter `limit` is not a number from 1 to 1000")
         }
-        Code::Unauthenticated => {
-            ("send the right API key.", "send the API key in the header X-API-Key, or as Authorization: Bearer")
-        }
+        Code::Unauthenticated => (
+            "send the right API key.",
+            "no caller has this API key, user or certificate; send the key as X-API-Key or Authorization: Bearer",
+        ),
         Code::Forbidden => (
             "not allowed to this caller, or not from there.",
             "this caller may not do this; `allow` in its [[server.keys]] says what it may",

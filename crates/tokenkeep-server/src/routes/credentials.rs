@@ -52,7 +52,7 @@ pub(super) async fn delete(
     if app.manager.remove_credentials(handle.key().as_str()).await? {
         Ok(no_store(StatusCode::NO_CONTENT))
     } else {
-        Err(Problem::unknown(&key))
+        Err(app.explained(&caller, &key, Problem::unknown(&key)))
     }
 }
 
@@ -82,6 +82,9 @@ pub(super) async fn store_of_default(
 ) -> Result<Response, Problem> {
     let Path(account) = account?;
     let given = from_either(query.as_deref(), &body?)?;
+    if app.access().default_provider.is_none() && app.is_account(&caller, &account) {
+        return Err(no_default("PUT /tokens/{key}/credentials"));
+    }
     let handle = app.handle(&caller, Action::Credentials, &account)?;
     app.manager.set_credentials(handle.key().as_str(), given).await?;
     Ok(no_store(Json(StoredAnswer { key: handle.key().to_string(), stored: true })))
@@ -95,7 +98,8 @@ pub(super) async fn test_at_default(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let given = from_either(query.as_deref(), &body?)?;
-    let provider = app.access().default_provider.clone().ok_or_else(|| Problem::invalid(NO_DEFAULT))?;
+    let provider =
+        app.access().default_provider.clone().ok_or_else(|| no_default("POST /tokens/{key}/credentials/test"))?;
     let handle = app.handle(&caller, Action::Credentials, &provider)?;
     let trial = app.manager.try_login(handle.key().as_str(), Some(&given)).await?;
     Ok(tried(&trial))
@@ -110,6 +114,13 @@ fn tried(trial: &Trial) -> Response {
         answer.extensions_mut().insert(code);
     }
     answer
+}
+
+/// Without a default provider, this other route does the same.
+fn no_default(route: &str) -> Problem {
+    Problem::invalid(format!(
+        "no default_provider is configured in [server]; use {route}, which names the provider, e.g. bluestakes:123"
+    ))
 }
 
 fn from_body(body: &[u8]) -> Result<Option<Credentials>, Problem> {
@@ -135,5 +146,3 @@ const BODY_FORM: &str = "the body must be a JSON object of texts, e.g. {\"userna
                          \"lifetime\": \"2h\" is the life of this account's tokens";
 const EITHER_FORM: &str = "send {\"username\": \"…\", \"password\": \"…\"} as JSON, or both as parameters, and not in both \
                            ways";
-const NO_DEFAULT: &str =
-    "no default_provider is configured in [server]; use POST /tokens/{key}/credentials/test, which names the provider";

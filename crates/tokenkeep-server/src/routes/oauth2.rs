@@ -21,7 +21,7 @@ use http::header::{HeaderValue, PRAGMA};
 use http::request::Parts;
 use tokenkeep::config::Action;
 use tokenkeep::{Demand, Token};
-use tokenkeep_api::OAuthToken;
+use tokenkeep_api::{OAuthToken, ProblemCode};
 
 use self::client::Client;
 use self::form::Form;
@@ -70,7 +70,7 @@ async fn token(
     let name = key(&client, &form)?;
     let who = who.with_caller(&client.caller);
     let asked = app.hand_out((&who, &client.caller), (Action::Get, "oauth2_token"), name, Demand::default()).await;
-    let (_, had) = asked.map_err(Refusal::of_key)?;
+    let (_, had) = asked.map_err(|problem| refused(problem, &client, &form))?;
     let mut answer = no_store(Json(answer(&had.token, &form)));
     answer.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
     Ok(answer)
@@ -96,6 +96,19 @@ fn key<'a>(client: &'a Client, form: &'a Form) -> Result<&'a str, Refusal> {
     }
 }
 
+/// Why there is no token of the key that was named. A name that is no key is mostly the issuer's scope, or the client's
+/// own name.
+fn refused(problem: Problem, client: &Client, form: &Form) -> Refusal {
+    let has_scope = form.text("scope").is_some();
+    let is_own_name = client.id.as_deref() == Some(client.caller.name());
+    match problem.code() {
+        ProblemCode::InvalidRequest if has_scope => Word::InvalidScope.because(ISSUERS_SCOPE),
+        ProblemCode::InvalidRequest => Word::InvalidScope.because(NO_KEY),
+        ProblemCode::UnknownKey if !has_scope && is_own_name => Word::InvalidRequest.because(NAME_IT),
+        _ => problem.into(),
+    }
+}
+
 /// A scope that was asked for was granted as it was asked for, and is left out (RFC 6749 section 5.1): to a client the
 /// issuer's would be another one, and some take that for an error.
 fn answer(token: &Token, form: &Form) -> OAuthToken {
@@ -108,3 +121,6 @@ fn answer(token: &Token, form: &Form) -> OAuthToken {
 }
 
 const TOKEN: &str = "/oauth2/token";
+const NAME_IT: &str = "name the key of the token in scope";
+const ISSUERS_SCOPE: &str = "scope names a key of the broker, e.g. graph; leave out the issuer's scopes";
+const NO_KEY: &str = "client_id names no key of the broker; name the key of the token in scope";

@@ -26,10 +26,7 @@ pub(super) async fn refresh(
     let query = Query::parse(query.as_deref(), &["fallback"])?;
     let by_fallback = query.parsed("fallback", "true or false")?.unwrap_or(false);
     let handle = app.handle(&caller, Action::Refresh, &key)?;
-    if by_fallback {
-        handle.refresh_by_fallback().await?
-    } else {
-        handle.refresh().await?
-    };
+    let refreshed = if by_fallback { handle.refresh_by_fallback().await } else { handle.refresh().await };
+    refreshed.map_err(|error| app.explained(&caller, &key, error.into()))?;
     Ok(no_store(Json(answer::status(&handle.status().await))))
 }

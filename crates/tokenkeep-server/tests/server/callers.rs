@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::secrets::API_KEY;
-use crate::world::Setup;
+use crate::secrets::{API_KEY, log};
+use crate::world::{Setup, caller, settings};
 
 const CLOSED: [&str; 7] = [
     "/tokens",
@@ -53,7 +53,7 @@ async fn without_the_right_key_every_path_looks_the_same() {
         [json!({
             "code": "unauthenticated",
             "title": "Unknown caller",
-            "detail": "send the API key in the header X-API-Key, or as Authorization: Bearer",
+            "detail": "no caller has this API key, user or certificate; send the key as X-API-Key or Authorization: Bearer",
         })]
     );
     world.end().await;
@@ -91,5 +91,44 @@ async fn without_a_configured_key_everybody_on_this_machine_is_served() {
     assert_eq!(world.get("/tokens/fixed").await.status(), 200);
     let with_key = world.http.get(world.url("/tokens/fixed")).header("x-api-key", "anything");
     assert_eq!(with_key.send().await.unwrap().status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_log_says_which_callers_a_reload_brings_changes_and_takes_away() {
+    let toml = |callers: &[(&str, &str)]| {
+        let tables = callers.iter().map(|(name, tokens)| caller(name, name, tokens, "\"get\""));
+        format!("[server]\n{}", tables.collect::<String>())
+    };
+    let mut setup = Setup::open();
+    setup.toml +=
+        &toml(&[("stays-c5", "\"*\""), ("grows-c5", "\"fixed\""), ("goes-c5", "\"*\"")]).replace("[server]\n", "");
+    let world = setup.start().await;
+    let next = [("stays-c5", "\"*\""), ("grows-c5", "\"*\""), ("comes-c5", "\"*\"")];
+    for _ in 0..2 {
+        world.control.reload(&settings(&toml(&next)).await);
+    }
+    let said = log();
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("-c5") && line.contains("took over")).collect();
+    assert_eq!(lines.len(), 1, "the second changes nothing: {lines:?}");
+    let words = "took over the callers added=\"comes-c5\" changed=\"grows-c5\" removed=\"goes-c5\"";
+    assert!(lines[0].contains(words), "{lines:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn that_everybody_may_do_everything_is_in_the_log() {
+    let world = Setup::open().start().await;
+    assert_eq!(world.get("/livez").await.status(), 200);
+    let line = |level: &str| {
+        let address = world.address.to_string();
+        let words = "no callers are configured: everybody who reaches an address may do everything";
+        log().lines().any(|line| line.contains(level) && line.contains(words) && line.contains(&address))
+    };
+    assert!(line("INFO"));
+    world.control.reload(&settings(&caller("one", API_KEY, "\"*\"", "\"get\"")).await);
+    assert!(!line("WARN"));
+    world.control.reload(&settings("").await);
+    assert!(line("WARN"), "it is so from now on");
     world.end().await;
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::interop::{brought, example};
 use crate::secrets::API_KEY;
-use crate::world::{Setup, World, client};
+use crate::world::{Setup, World, caller, client, settings};
 
 const PAGE: &str = include_str!("../../../../docs/forward-auth.md");
 
@@ -31,6 +31,10 @@ async fn nginx_passes_the_header_to_an_upstream() {
     let answer = proxy.get("/api/users").await;
     assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"1".parse().unwrap()));
     assert!(answer.text().await.unwrap().starts_with("There is no token"));
+    assert!(proxy.access_log().await.contains("\"GET /api/users HTTP/1.1\" 503 problem=unavailable\n"));
+    world.control.reload(&settings(&caller("proxy", "another", "\"reports\"", "\"get\"")).await);
+    assert_eq!(proxy.get("/api/users").await.status(), 503);
+    assert!(proxy.access_log().await.contains("\" 503 problem=unauthenticated\n"));
     world.end().await;
 }
 
@@ -88,7 +92,7 @@ struct Proxy {
     http: reqwest::Client,
     _process: Child,
     _reader: JoinSet<()>,
-    _scratch: TempDir,
+    scratch: TempDir,
 }
 
 impl Proxy {
@@ -114,7 +118,7 @@ impl Proxy {
         // Its log is read on, or it would stop when the pipe is full.
         let mut reader = JoinSet::new();
         reader.spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self { address, http, _process: process, _reader: reader, _scratch: scratch }
+        Self { address, http, _process: process, _reader: reader, scratch }
     }
 
     async fn get(&self, path: &str) -> Response {
@@ -123,6 +127,13 @@ impl Proxy {
 
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// What it has written about requests whose answers have come.
+    async fn access_log(&self) -> String {
+        // It writes the line after the answer, and before the next one.
+        self.get("/_token").await;
+        std::fs::read_to_string(self.scratch.path().join("access.log")).unwrap()
     }
 }
 
@@ -139,12 +150,13 @@ async fn nginx(world: &World) -> Proxy {
             ("https://graph.example.com", origin),
             ("/auth/graph", "/auth/reports"),
             ("the API key", API_KEY),
+            ("/var/log/nginx/graph.log", "access.log"),
         ],
     );
     let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {name};\n"));
     let main = format!(
         "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr notice;\nevents {{}}\n\
-         http {{\naccess_log off;\n{}{server}\n}}\n",
+         http {{\n{}{server}\n}}\n",
         places.concat(),
     );
     let path = scratch.path().join("nginx.conf");

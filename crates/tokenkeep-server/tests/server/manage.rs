@@ -233,3 +233,39 @@ async fn a_secret_in_a_query_is_in_no_line_of_the_log() {
     }
     world.end().await; // looks through the log
 }
+
+#[tokio::test]
+async fn whoever_sees_everything_is_told_that_a_name_was_taken_as_an_account() {
+    let world = Setup::keyed().with_accounts().caller("some", "of-some", "\"bluestakes:*\"", "\"get\"").start().await;
+    let told = "`grph` is no provider, so it was taken as an account of bluestakes";
+    for (method, path) in
+        [("GET", "/tokens/grph"), ("POST", "/tokens/grph/refresh"), ("DELETE", "/tokens/grph/credentials")]
+    {
+        let (status, problem) = send(&world, method, path, None).await;
+        assert_eq!((status, &problem["code"]), (404, &json!("unknown_key")), "{path}");
+        assert!(problem["detail"].as_str().unwrap().contains(told), "{path}: {problem}");
+    }
+    let (_, in_full) = world.json("/tokens/bluestakes:grph").await;
+    assert!(!in_full["detail"].as_str().unwrap().contains("taken as"), "{in_full}");
+    let of_some = world.http.get(world.url("/tokens/grph")).header("x-api-key", "of-some").send().await.unwrap();
+    assert!(!of_some.text().await.unwrap().contains("no provider"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn without_a_default_provider_both_of_its_routes_say_so() {
+    let world = Setup::keyed().start().await;
+    for (path, in_full) in [
+        ("/tokens/credentials/124", "PUT /tokens/{key}/credentials"),
+        ("/tokens/credentials/test", "POST /tokens/{key}/credentials/test"),
+    ] {
+        let (status, problem) = send(&world, "POST", path, Some(ann())).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert_eq!(status, 400, "{problem}");
+        assert!(
+            detail.starts_with("no default_provider is configured in [server]; ") && detail.contains(in_full),
+            "{detail}"
+        );
+    }
+    world.end().await;
+}

@@ -360,3 +360,30 @@ async fn by_tls_the_documents_say_https_whatever_a_header_says() {
     assert_eq!(document["token_endpoint"], format!("{origin}/oauth2/token"));
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_client_that_names_its_caller_or_an_issuers_scope_is_told_what_to_name() {
+    let world = callers().start().await;
+    let (own, secret) = (("client_id", "billing"), ("client_secret", API_KEY));
+    let no_key = "scope names a key of the broker, e.g. graph; leave out the issuer's scopes";
+    for (parameters, error, description) in [
+        (&[GRANT, own, secret][..], "invalid_request", "name the key of the token in scope"),
+        (&[GRANT, own, secret, ("scope", "https://graph.example.com/.default")], "invalid_scope", no_key),
+        (&[GRANT, own, secret, ("scope", "vendor\\read")], "invalid_scope", no_key),
+        (
+            &[GRANT, secret, ("client_id", "https://client.example")],
+            "invalid_scope",
+            "client_id names no key of the broker; name the key of the token in scope",
+        ),
+    ] {
+        let answer = ask(&world, parameters).await;
+        assert_eq!(answer.status(), 400);
+        let expected = json!({ "error": error, "error_description": description });
+        assert_eq!(answer.json::<Value>().await.unwrap(), expected, "{parameters:?}");
+    }
+    world.end().await;
+    // Where there is a key of the caller's name, it is that key.
+    let world = Setup::open().caller("vendor", API_KEY, "\"vendor\"", "\"get\"").start().await;
+    assert_eq!(ask(&world, &[GRANT, ("client_id", "vendor"), secret]).await.status(), 200);
+    world.end().await;
+}

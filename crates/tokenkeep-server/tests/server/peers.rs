@@ -3,6 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
 use crate::secrets::API_KEY;
 use crate::world::{Setup, client, settings};
 
@@ -67,4 +70,58 @@ async fn a_server_that_others_can_reach_keeps_its_callers_when_a_reload_has_none
         world.control.reload(&settings("").await);
     }
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_stranger_who_came_while_there_were_callers_stays_one_when_there_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keep.sock");
+    let toml = format!("[server]\nlisten = ['unix:{}']\n", path.display());
+    let mut setup = Setup::open();
+    setup.toml.clone_from(&toml);
+    let world = setup.start().await;
+    world.control.reload(&settings(&format!("{toml}{}", caller(this_user(folder.path()) + 1))).await);
+    let mut stranger = UnixStream::connect(&path).await.unwrap();
+    let plain = "GET /tokens/fixed HTTP/1.1\r\nhost: localhost\r\n";
+    let oauth = |headers: &str, form: &str| {
+        format!(
+            "POST /oauth2/token HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\
+             content-type: application/x-www-form-urlencoded\r\n{headers}\r\n{form}",
+            form.len()
+        )
+    };
+    let form = "grant_type=client_credentials&scope=fixed";
+    assert_eq!(status(&mut stranger, &format!("{plain}\r\n")).await, "401");
+    world.control.reload(&settings(&toml).await);
+    for request in [
+        format!("{plain}\r\n"),
+        format!("{plain}x-api-key: invented\r\n\r\n"),
+        oauth("", form),
+        oauth("", &format!("{form}&client_secret=invented")),
+        oauth("authorization: Basic aW52ZW50ZWQ6aW52ZW50ZWQ=\r\n", form),
+    ] {
+        assert_eq!(status(&mut stranger, &request).await, "401", "{request}");
+    }
+    let mut newcomer = UnixStream::connect(&path).await.unwrap();
+    assert_eq!(status(&mut newcomer, &format!("{plain}\r\n")).await, "200", "the file is for this user only");
+    world.end().await;
+}
+
+/// The status of the answer to a request on a connection that stays open.
+async fn status(connection: &mut UnixStream, request: &str) -> String {
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    while !is_whole(&answer) {
+        let mut piece = [0; 4096];
+        let length = connection.read(&mut piece).await.unwrap();
+        assert!(length > 0, "the connection ended: {answer}");
+        answer += str::from_utf8(&piece[..length]).unwrap();
+    }
+    answer["HTTP/1.1 ".len()..][..3].to_owned()
+}
+
+fn is_whole(answer: &str) -> bool {
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_some_and(|length| body.len() >= length.parse().unwrap())
 }

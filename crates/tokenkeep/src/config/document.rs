@@ -108,6 +108,12 @@ impl<'d> Table<'d> {
         Some(self.entries.swap_remove(at))
     }
 
+    /// What was written where no option is, to say more of it than that.
+    pub(super) fn take_unknown(&mut self, name: &str) -> Option<Field<'d>> {
+        let at = self.entries.iter().position(|field| field.name == name)?;
+        Some(self.entries.swap_remove(at))
+    }
+
     /// Counts an option as known, whatever it holds.
     pub(super) fn ask(&mut self, name: &'static str) {
         let _known = self.take(name);
@@ -277,6 +283,11 @@ impl<'d> Field<'d> {
             DeValue::Table(table) => Some(Table::new(table, self.context, title, self.name_span.clone())),
             _ => self.mismatch("a table"),
         }
+    }
+
+    /// Whether there is an array, of whatever.
+    pub(super) fn is_array(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
     }
 
     /// The tables of an array of tables, `[[…]]`.

@@ -157,6 +157,24 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// An error of a whole file, found by whoever uses what stands in it.
+    ///
+    /// ```
+    /// # use tokenkeep::config::{Problem, Severity};
+    /// let problem = Problem::of_file("keep.toml", "its certificate cannot be read", "name another one");
+    /// assert_eq!(problem.to_string(), "keep.toml: its certificate cannot be read (name another one)");
+    /// assert_eq!((problem.severity(), problem.line()), (Severity::Error, None));
+    /// ```
+    pub fn of_file(file: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            help: Some(help.into()),
+            file: file.into(),
+            place: None,
+        }
+    }
+
     /// How bad it is.
     ///
     /// ```

@@ -14,24 +14,34 @@ use crate::budget::Budget;
 /// Reads the table `[server]` of a file with these providers.
 pub(super) fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
     let addresses = table.take("listen").and_then(|field| listen::read(&field)).unwrap_or_default();
-    let (has_keys, tls) = (table.has("keys"), table.take("tls"));
+    let (has_keys, tls_field) = (table.has("keys"), table.take("tls"));
+    let tls = tls_field.as_ref().and_then(tls::read);
+    let around = keys::Around {
+        providers,
+        has_socket: addresses.iter().any(|(_, address)| matches!(address, Listen::Unix(_))),
+        // What is wrong with `tls` was noted already.
+        has_client_ca: tls.as_ref().map_or(tls_field.is_some(), |tls| tls.client_ca.is_some()),
+    };
+    if let Some(field) = table.take_unknown("key") {
+        keys::refuse(&field);
+    }
     let max_connections = table.take("max_connections").and_then(|field| field.number(1..=MAX_MAX_CONNECTIONS));
     let settings = ServerSettings {
         listen: addresses.iter().map(|(_, address)| address.clone()).collect(),
-        callers: table.take("keys").map(|field| keys::read(&field, providers)).unwrap_or_default(),
+        callers: table.take("keys").map(|field| keys::read(&field, &around)).unwrap_or_default(),
         default_provider: table.text("default_provider").and_then(|text| provider(&text, providers)),
-        tls: tls.as_ref().and_then(tls::read),
+        tls,
         insecure: table.flag("insecure").unwrap_or(false),
         requests: table.take("requests").and_then(|field| requests(&field)),
         max_connections: max_connections.and_then(|number| usize::try_from(number).ok()),
     };
     table.finish(|_| None);
-    listen::judge(&addresses, &settings, has_keys, tls.is_some());
-    if let Some(tls) = tls
+    listen::judge(&addresses, &settings, has_keys, tls_field.is_some());
+    if let Some(field) = tls_field
         && !settings.listen.iter().any(|address| matches!(address, Listen::Tls(_)))
     {
-        let finding = Finding::warning("`tls` is for addresses that begin with https://, and `listen` has none");
-        tls.report_name(finding);
+        let text = "no address in `listen` begins with https://, so `tls` counts only for sockets that systemd passes";
+        field.report_name(Finding::warning(text).help("write e.g. listen = [\"https://127.0.0.1:8443\"]"));
     }
     settings
 }

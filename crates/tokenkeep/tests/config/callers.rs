@@ -40,6 +40,7 @@ async fn what_is_wrong_with_a_caller_is_said_where_it_stands() {
         ("name = 'a'\nuid = 1\ntokens = ['blue*']", "no pattern of keys"),
         ("name = 'a'\nuid = 1\ntokens = ['bluestakes:1*']", "no pattern of keys"),
         ("name = 'a'\nuid = 1\ntokens = ['a:b/c']", "no pattern of keys"),
+        ("name = 'a'\nuid = 1\ntokens = ['a:b/c']", "\"*:123\""),
         ("name = 'a'\nuid = -1\ntokens = ['*']", "`uid` is out of range"),
         ("name = 'a'\nuid = 1\ntokens = ['*']\nallow = ['refesh']", "did you mean `refresh`?"),
         ("name = 'a'\nsha256 = 'abc'\ntokens = ['*']", "not a SHA-256"),
@@ -80,4 +81,48 @@ async fn the_default_provider_is_one_of_the_file() {
     assert!(report("[server]\ndefault_provider = 'blue'").await.contains("`default_provider` is no provider"));
     let config = config(&format!("[server]\ndefault_provider = 'bluestakes'\n{PROVIDERS}")).await;
     assert_eq!(config.server.default_provider.as_deref(), Some("bluestakes"));
+}
+
+#[tokio::test]
+async fn callers_written_in_another_way_are_told_the_right_one() {
+    for toml in [
+        format!("[server.keys]\nname = 'a'\nsha256 = '{HASH}'\ntokens = ['*']"),
+        format!("[server]\nkeys = '{HASH}'"),
+        "[server]\nkey = { env = 'SET' }".to_owned(),
+        "[server]\nkey = 'SET'".to_owned(),
+    ] {
+        let report = report(&toml).await;
+        for words in ["callers are tables [[server.keys]]", "`tokenkeep key new` prints one"] {
+            assert!(report.contains(words), "{toml}: {report}");
+        }
+        assert!(!report.contains("did you mean"), "{toml}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_whom_nothing_can_recognise_is_warned_of() {
+    let unix = "listen = ['unix:/run/keep.sock']\n";
+    let tls = |more| format!("listen = ['https://127.0.0.1:1']\ntls = {{ certificate = 'a', key = 'b'{more} }}\n");
+    for (server, way, expected) in [
+        (String::new(), "uid = 1", "no address in `listen` is a unix socket"),
+        (unix.to_owned(), "uid = 1", ""),
+        (unix.to_owned(), "certificate = 'a'", "`tls` has no `client_ca`"),
+        (tls(""), "certificate = 'a'", "`tls` has no `client_ca`"),
+        (tls(", client_ca = 'c'"), "certificate = 'a'", ""),
+    ] {
+        let toml = format!("[server]\n{server}[[server.keys]]\nname = 'a'\n{way}\ntokens = ['*']\n");
+        let warnings: Vec<_> = config(&toml).await.warnings.iter().map(ToString::to_string).collect();
+        match expected {
+            "" => assert_eq!(warnings, [""; 0], "{toml}"),
+            words => assert!(warnings.len() == 1 && warnings[0].contains(words), "{toml}: {warnings:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn tls_that_no_address_uses_is_warned_of_in_words_that_hold_with_passed_sockets_too() {
+    let config = config("[server]\ntls = { certificate = 'a', key = 'b' }").await;
+    let warning = config.warnings.first().unwrap().to_string();
+    assert!(warning.contains("no address in `listen` begins with https://"), "{warning}");
+    assert!(warning.contains("sockets that systemd passes"), "{warning}");
 }

@@ -50,7 +50,7 @@ key = "hunter2"
             (18, 9, "unknown grant"),
             (21, 11, "this is not an address to listen at"),
             (21, 23, "the environment variable `NOBODY` is not set"),
-            (22, 1, "unknown option `key`"),
+            (22, 1, "callers are tables [[server.keys]], one for each"),
         ]
     );
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokenkeep::Code;
 use tokenkeep::config::{self, Color, Config, Problem, Problems, Severity};
 use tokenkeep::environment::ProcessEnvironment;
+use tokenkeep_server::check_tls;
 
 use crate::command::GlobalArgs;
 use crate::context::find_config;
@@ -17,7 +18,7 @@ use crate::signals::Signals;
 /// Say everything that is wrong with the configuration file, each fault with its line.
 ///
 /// Secrets are looked up as `get` does it: variables and files must be there, and programs that print a secret are run.
-/// No issuer is asked. Secrets are not shown.
+/// A certificate and its key are read as `serve` does it. No issuer is asked. Secrets are not shown.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(in crate::command) struct CheckArgs {
@@ -31,10 +32,12 @@ pub(in crate::command) struct CheckArgs {
 pub(in crate::command) async fn run(global: &GlobalArgs, args: CheckArgs) -> Result<(), Failure> {
     let path = args.path.map_or_else(|| find_config(global), Ok)?;
     let checked = Signals::install()?.or(config::load(&path, &ProcessEnvironment)).await?;
-    let problems = match &checked {
+    let unusable = checked.as_ref().ok().and_then(|config| unusable_tls(&path, config));
+    let mut problems = match &checked {
         Ok(config) => config.warnings.iter().collect::<Vec<_>>(),
         Err(problems) => problems.iter().collect(),
     };
+    problems.extend(&unusable);
     if args.json {
         output::json(&problems.iter().copied().map(Shown::from).collect::<Vec<_>>())?;
     } else {
@@ -43,7 +46,15 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: CheckArgs) -> Res
         }
         output::talk(&verdict(&path, checked.as_ref(), &problems));
     }
-    checked.map(drop).map_err(|_| Failure::Reported(Code::InvalidRequest))
+    let is_good = problems.iter().all(|problem| problem.severity() != Severity::Error);
+    if is_good { Ok(()) } else { Err(Failure::Reported(Code::InvalidRequest)) }
+}
+
+/// What `serve` would find in the files of `tls`.
+fn unusable_tls(path: &Path, config: &Config) -> Option<Problem> {
+    let error = check_tls(config.server.tls.as_ref()?).err()?.to_string();
+    let (what, next) = error.split_once("; ").unwrap_or((&error, "name other files in `tls` of [server]"));
+    Some(Problem::of_file(&path.display().to_string(), what, next))
 }
 
 fn verdict(path: &Path, checked: Result<&Config, &Problems>, problems: &[&Problem]) -> String {
@@ -54,8 +65,10 @@ fn verdict(path: &Path, checked: Result<&Config, &Problems>, problems: &[&Proble
     };
     let path = path.display();
     match checked {
-        Ok(config) => format!("{path}: good, {}{warnings}", counted(config.providers.len(), "provider")),
-        Err(_) => format!("{path}: {}{warnings}", counted(count(Severity::Error), "error")),
+        Ok(config) if count(Severity::Error) == 0 => {
+            format!("{path}: good, {}{warnings}", counted(config.providers.len(), "provider"))
+        }
+        Ok(_) | Err(_) => format!("{path}: {}{warnings}", counted(count(Severity::Error), "error")),
     }
 }
 

@@ -40,9 +40,9 @@ impl Client {
             return Err(Word::InvalidRequest.because("say who asks in one way: Authorization, or client_secret"));
         }
         let (caller, id) = match (secret, basic(headers)) {
-            (Some(secret), _) => (callers.with_key(secret.as_bytes()), None),
+            (Some(secret), _) => (callers.with_key(request, secret.as_bytes()), None),
             (None, Some(encoded)) => match Basic::decode(encoded) {
-                Some(basic) => (basic.caller(callers), basic.id()),
+                Some(basic) => (basic.caller(callers, request), basic.id()),
                 None => return Err(Word::InvalidClient.because("the header Authorization is not valid Basic")),
             },
             (None, None) => (callers.of(request), None),
@@ -76,11 +76,11 @@ impl Basic {
         Some(Self { id: id.to_owned(), secret: Secret::new(secret) })
     }
 
-    fn caller(&self, callers: &Callers) -> Option<Caller> {
+    fn caller(&self, callers: &Callers, request: &Parts) -> Option<Caller> {
         let raw = self.secret.expose_secret();
         let decoded = Secret::new(form_decoded(raw));
-        let caller = callers.with_key(decoded.expose_secret().as_bytes());
-        caller.or_else(|| callers.with_key(raw.as_bytes()))
+        let caller = callers.with_key(request, decoded.expose_secret().as_bytes());
+        caller.or_else(|| callers.with_key(request, raw.as_bytes()))
     }
 
     /// Neither keys nor callers have spaces in their names, so a `+` here is one.

@@ -82,15 +82,6 @@ impl Word {
 }
 
 impl Refusal {
-    /// The same where what is wrong can only be the name of the key.
-    pub(super) fn of_key(problem: Problem) -> Self {
-        let refusal = Self::from(problem);
-        match refusal.word {
-            Word::InvalidRequest => Self { word: Word::InvalidScope, ..refusal },
-            _ => refusal,
-        }
-    }
-
     /// Whether nobody knows who asks.
     pub(super) fn is_of_a_stranger(&self) -> bool {
         self.word == Word::InvalidClient
@@ -151,8 +142,7 @@ pub(super) async fn in_words_of_oauth(mut answer: Response) -> Response {
 fn allowed(c: char) -> char {
     match c {
         '"' => '\'',
-        '\\' => '/',
-        ' '..='~' => c,
+        ' '..='~' if c != '\\' => c,
         _ => '?',
     }
 }

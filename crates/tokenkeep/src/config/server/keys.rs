@@ -5,25 +5,43 @@ use super::super::document::{Field, Table, Text};
 use super::super::problem::Finding;
 use super::super::suggest;
 
-/// Reads the callers of a file with these providers.
-pub(super) fn read(field: &Field<'_>, providers: &[&str]) -> Vec<CallerSettings> {
+/// What the rest of a file says that matters to its callers.
+pub(super) struct Around<'p> {
+    pub(super) providers: &'p [&'p str],
+    /// Whether there is a unix socket.
+    pub(super) has_socket: bool,
+    /// Whether clients are asked for certificates.
+    pub(super) has_client_ca: bool,
+}
+
+/// Reads the callers.
+pub(super) fn read(field: &Field<'_>, around: &Around<'_>) -> Vec<CallerSettings> {
+    if !field.is_array() {
+        refuse(field);
+        return Vec::new();
+    }
     let tables = field.tables("[[server.keys]]").unwrap_or_default();
     let mut callers: Vec<CallerSettings> = Vec::with_capacity(tables.len());
     for table in tables {
-        callers.extend(caller(table, &callers, providers));
+        callers.extend(caller(table, &callers, around));
     }
     callers
 }
 
-fn caller(mut table: Table<'_>, others: &[CallerSettings], providers: &[&str]) -> Option<CallerSettings> {
+/// Notes that callers are written in another way.
+pub(super) fn refuse(field: &Field<'_>) {
+    field.report_name(Finding::error(NO_TABLES).help(NEW));
+}
+
+fn caller(mut table: Table<'_>, others: &[CallerSettings], around: &Around<'_>) -> Option<CallerSettings> {
     if !["sha256", "uid", "certificate"].iter().any(|way| table.has(way)) {
         table.report(Finding::error("nothing says how this caller is recognised").help(WAYS));
     }
     let name = table.require_text("name").and_then(|text| name(&text, others));
     let key = table.text("sha256").and_then(|text| hash(&text, others));
-    let uid = table.take("uid").and_then(|field| uid(&field, others));
-    let certificate = table.text("certificate").and_then(|text| certificate(&text, others));
-    let tokens = table.require("tokens").and_then(|field| patterns(&field, providers));
+    let uid = table.take("uid").and_then(|field| uid(&field, others, around));
+    let certificate = table.text("certificate").and_then(|text| certificate(&text, others, around));
+    let tokens = table.require("tokens").and_then(|field| patterns(&field, around.providers));
     let allow = table.take("allow").map_or(Some(Action::DEFAULT.to_vec()), |field| actions(&field));
     let requests = table.take("requests").and_then(|field| super::requests(&field));
     table.finish(|_| None);
@@ -47,7 +65,10 @@ fn hash(text: &Text<'_>, others: &[CallerSettings]) -> Option<KeyHash> {
     unique(text, &hash, others, |other| other.key.as_ref().map(|key| *key.as_bytes())).map(KeyHash::new)
 }
 
-fn uid(field: &Field<'_>, others: &[CallerSettings]) -> Option<u32> {
+fn uid(field: &Field<'_>, others: &[CallerSettings], around: &Around<'_>) -> Option<u32> {
+    if !around.has_socket {
+        field.report_name(Finding::warning(NO_SOCKET).help("add \"unix:/run/tokenkeep/tokenkeep.sock\" to `listen`"));
+    }
     let uid = field.number(0..=u32::MAX)?;
     if others.iter().any(|other| other.uid == Some(uid)) {
         field.report(taken());
@@ -56,7 +77,12 @@ fn uid(field: &Field<'_>, others: &[CallerSettings]) -> Option<u32> {
     Some(uid)
 }
 
-fn certificate(text: &Text<'_>, others: &[CallerSettings]) -> Option<String> {
+fn certificate(text: &Text<'_>, others: &[CallerSettings], around: &Around<'_>) -> Option<String> {
+    if !around.has_client_ca {
+        text.report(
+            Finding::warning(NO_CLIENT_CA).help("add client_ca = \"clients.pem\", whose authorities sign them"),
+        );
+    }
     unique(text, &text.value.clone(), others, |other| other.certificate.clone())
 }
 
@@ -119,4 +145,8 @@ fn parse_hex(text: &str) -> Option<[u8; 32]> {
 const MAX_NAME: usize = 64;
 const WAYS: &str = "`tokenkeep key new` makes a key and the table for it; or write uid or certificate";
 const HASH_FORM: &str = "write the 64 hex digits that `printf %s KEY | sha256sum` prints; `tokenkeep key new` does it";
-const PATTERN_FORMS: &str = "write e.g. \"graph\", \"bluestakes:123\", \"bluestakes:*\" or \"*\"";
+const PATTERN_FORMS: &str = "write e.g. \"graph\", \"bluestakes:123\", \"bluestakes:*\", \"*:123\" or \"*\"";
+const NO_TABLES: &str = "callers are tables [[server.keys]], one for each";
+const NEW: &str = "`tokenkeep key new` prints one, with a new key";
+const NO_SOCKET: &str = "no address in `listen` is a unix socket, so `uid` counts only at sockets that systemd passes";
+const NO_CLIENT_CA: &str = "`tls` has no `client_ca`, so no client is asked for a certificate";

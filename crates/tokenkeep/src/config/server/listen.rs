@@ -13,7 +13,7 @@ use super::ServerSettings;
 /// ```
 /// use tokenkeep::config::Listen;
 ///
-/// assert_eq!(Listen::Unix("/run/tokenkeep.sock".into()).to_string(), "unix:/run/tokenkeep.sock");
+/// assert_eq!(Listen::Unix("/run/tokenkeep/tokenkeep.sock".into()).to_string(), "unix:/run/tokenkeep/tokenkeep.sock");
 /// assert_eq!(Listen::Tcp(([127, 0, 0, 1], 8640).into()).to_string(), "127.0.0.1:8640");
 /// assert_eq!(Listen::Tls(([0, 0, 0, 0], 8443).into()).to_string(), "https://0.0.0.0:8443");
 /// ```
@@ -173,6 +173,6 @@ pub(super) fn judge(addresses: &[(Text<'_>, Listen)], settings: &ServerSettings,
     }
 }
 
-const FORMS: &str = "write e.g. \"127.0.0.1:8640\", \"https://0.0.0.0:8443\" or \"unix:/run/tokenkeep.sock\"";
+const FORMS: &str = "write e.g. \"127.0.0.1:8640\", \"https://0.0.0.0:8443\" or \"unix:/run/tokenkeep/tokenkeep.sock\"";
 
-const EXAMPLES: &str = "write e.g. 127.0.0.1:8640, https://0.0.0.0:8443 or unix:/run/tokenkeep.sock";
+const EXAMPLES: &str = "write e.g. 127.0.0.1:8640, https://0.0.0.0:8443 or unix:/run/tokenkeep/tokenkeep.sock";
