@@ -26,12 +26,10 @@ mod systemd;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use self::command::Cli;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    match Cli::read().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
