@@ -28,6 +28,10 @@ use std::process::ExitCode;
 
 use self::command::Cli;
 
+/// A request that is served makes and drops many small things on several threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Cli::read().run() {
         Ok(()) => ExitCode::SUCCESS,
