@@ -21,7 +21,7 @@ mod store;
 use std::future::Future;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::exit::Failure;
@@ -73,6 +73,19 @@ enum Command {
 }
 
 impl Cli {
+    /// What this process was called with; help and faults end it.
+    pub(crate) fn read() -> Self {
+        Self::from_arg_matches(&Self::arguments().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// All arguments, those that do nothing for a command being left out of its help.
+    fn arguments() -> clap::Command {
+        let without_server = |command: clap::Command| {
+            command.arg(Arg::new("server").long("server").value_name("URL").global(true).hide(true))
+        };
+        ALONE.into_iter().fold(Self::command(), |all, name| all.mut_subcommand(name, without_server))
+    }
+
     /// Does what the arguments say.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let global = &self.global;
@@ -158,6 +171,8 @@ fn block_on<T>(mut builder: Builder, action: impl Future<Output = Result<T, Fail
     outcome
 }
 
+/// The commands that ask no broker.
+const ALONE: [&str; 8] = ["config", "store", "key", "serve", "dev", "openapi", "completions", "man"];
 const SERVER_HELP: &str =
     "Have a running `tokenkeep serve` do it: http://…, https://… or unix:/path [default: $TOKENKEEP_SERVER]";
 const AFTER_HELP: &str = "\
@@ -167,32 +182,71 @@ First steps:
   tokenkeep config check    is mine right?
   tokenkeep get graph       the token of the provider 'graph'
 
-A KEY names one token: the name of a provider in the configuration, e.g. graph, or with
-accounts of its own provider:account, e.g. bluestakes:123.
+A KEY names one token: the name of a provider in the configuration, e.g. graph,
+or with accounts of its own provider:account, e.g. bluestakes:123.
 
 The configuration is the first of these that is there:
   --config PATH, $TOKENKEEP_CONFIG
   ./tokenkeep.toml
-  $XDG_CONFIG_HOME/tokenkeep/tokenkeep.toml, else ~/.config/tokenkeep/tokenkeep.toml
+  $XDG_CONFIG_HOME/tokenkeep/tokenkeep.toml, else in ~/.config/tokenkeep
   /etc/tokenkeep/tokenkeep.toml
 
-With --server or $TOKENKEEP_SERVER a running `tokenkeep serve` does what these commands ask for, and no
-configuration is read: get, exec, status, refresh, request, clear, cleanup, stats, credentials. The key
-for it is $TOKENKEEP_API_KEY, or stands in the file $TOKENKEEP_API_KEY_FILE; the file
-$TOKENKEEP_CLIENT_CERTIFICATE has a certificate with its key (PEM) to show. $TOKENKEEP_CA_FILE names
-certificates (PEM) to trust in place of the system's; TOKENKEEP_INSECURE=true allows http:// to other
-machines.
+With --server or $TOKENKEEP_SERVER a running `tokenkeep serve` does what these
+commands ask for, and no configuration is read: get, exec, status, refresh,
+request, clear, cleanup, stats, credentials.
+  $TOKENKEEP_API_KEY             the key for it
+  $TOKENKEEP_API_KEY_FILE        or the file that it stands in
+  $TOKENKEEP_CLIENT_CERTIFICATE  a certificate to show, with its key (PEM)
+  $TOKENKEEP_CA_FILE             whom to trust instead of the system's (PEM)
+  $TOKENKEEP_INSECURE            true allows http:// to other machines
 
-Unless it names a store, tokens are kept in a SQLite file of its own in $XDG_STATE_HOME/tokenkeep,
-else in ~/.local/state/tokenkeep; with a configuration below /etc in /var/lib/tokenkeep.
+Unless the configuration names a store, tokens are kept in a SQLite file of its
+own in $XDG_STATE_HOME/tokenkeep, else in ~/.local/state/tokenkeep; with a
+configuration below /etc in /var/lib/tokenkeep.
 
 Exit codes:
-  0  done                              5  a person must log in again
-  1  a fault of tokenkeep              6  the issuer refuses: fix configuration or credentials
-  2  wrong arguments or configuration  7  unavailable now: try later
-  4  no such provider or account       8, 9  the server does not allow it, or does not know the key
-                                       10, 11  request: the API answered 4xx, 5xx
-                                       130, 143  ended by a signal
+  0         done
+  1         a fault of tokenkeep
+  2         wrong arguments or configuration
+  4         no such provider or account
+  5         a person must log in again
+  6         the issuer refuses: fix configuration or credentials
+  7         unavailable now: try later
+  8, 9      the server does not allow it, or does not know the key
+  10, 11    request: the API answered 4xx, 5xx
+  130, 143  ended by a signal
 
-Data goes to stdout, all else to stderr. RUST_LOG sets the level of the log, e.g. RUST_LOG=info;
-NO_COLOR turns colours off.";
+Data goes to stdout, all else to stderr. RUST_LOG sets the level of the log,
+e.g. RUST_LOG=info; NO_COLOR turns colours off.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each command with those below it.
+    fn all(command: &clap::Command) -> Vec<clap::Command> {
+        let below = command.get_subcommands().flat_map(all);
+        std::iter::once(command.clone()).chain(below.collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn what_help_says_at_its_end_fits_into_eighty_columns() {
+        for command in all(&Cli::arguments()) {
+            let end = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in end.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn help_names_a_server_where_one_is_asked_and_nowhere_else() {
+        let mut root = Cli::arguments();
+        root.build();
+        for command in root.get_subcommands().flat_map(all) {
+            let server = command.get_arguments().find(|argument| argument.get_id() == "server").unwrap();
+            let name = command.get_display_name().unwrap_or_default().split('-').nth(1).unwrap_or_default();
+            assert_eq!(server.is_hide_set(), ALONE.contains(&name), "{:?}", command.get_display_name());
+        }
+    }
+}

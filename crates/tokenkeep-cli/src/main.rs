@@ -26,16 +26,14 @@ mod systemd;
 
 use std::process::ExitCode;
 
+use self::command::Cli;
+
 /// A request that is served makes and drops many small things on several threads at once.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-use clap::Parser as _;
-
-use self::command::Cli;
-
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    match Cli::read().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();

@@ -128,6 +128,9 @@ impl From<ClientError> for Failure {
         let told = match error {
             ClientError::Answered { status, problem } => return Self::Error(answered(problem, Some(status))),
             ClientError::Unreachable { .. } => Error::new(Code::Unavailable, what).with_next(UNREACHABLE),
+            ClientError::Untrusted { ref cause, .. } => {
+                Error::new(Code::Unavailable, what).with_next(with_another_certificate(cause))
+            }
             ClientError::Interrupted { .. } => Error::new(Code::Unavailable, what).with_next(INTERRUPTED),
             ClientError::Invalid(_) => Error::new(Code::InvalidRequest, what),
             ref unexpected => Error::new(code(unexpected.code(), None), what).with_next(UNREACHABLE),
@@ -165,6 +168,19 @@ fn answered(problem: Problem, status: Option<u16>) -> Error {
         },
         ProblemCode::Forbidden => error.with_next(WITH_PERMISSION),
         _ => error,
+    }
+}
+
+/// What to do about a certificate with which this is wrong.
+fn with_another_certificate(cause: &str) -> &'static str {
+    if cause.contains("CaUsedAsEndEntity") {
+        "make it anew as a server's: with basicConstraints CA:FALSE (docs/server.md has the line); it is an authority's"
+    } else if cause.contains("UnknownIssuer") || cause.contains("BadSignature") {
+        "name the certificate of the authority that signed it in TOKENKEEP_CA_FILE; one that nobody signed is its own"
+    } else if cause.contains("not valid for name") {
+        "ask by a name that stands in it, or make it anew with this name in subjectAltName"
+    } else {
+        "look at the certificate that the server shows, at its dates too, and at TOKENKEEP_CA_FILE"
     }
 }
 

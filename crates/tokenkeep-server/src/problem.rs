@@ -19,7 +19,8 @@ pub(crate) struct Problem {
     /// That of the code, except where HTTP has a word of its own for the same thing: no such route, wrong method,
     /// too many requests.
     status: StatusCode,
-    body: tokenkeep_api::Problem,
+    /// In a box: a problem is on its way through many functions that mostly have none.
+    body: Box<tokenkeep_api::Problem>,
     /// The methods of a route that was asked with another one.
     allow: Option<&'static str>,
 }
@@ -124,7 +125,7 @@ impl Problem {
 
     /// The same, for itself.
     pub(crate) fn into_body(self) -> tokenkeep_api::Problem {
-        self.body
+        *self.body
     }
 
     fn new(code: Code, detail: String) -> Self {
@@ -138,7 +139,7 @@ impl Problem {
             retry_after,
         };
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body, allow: None }
+        Self { status, body: Box::new(body), allow: None }
     }
 
     fn with_status(self, status: StatusCode) -> Self {
@@ -191,10 +192,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (retry_after, allow) = (self.body.retry_after, self.allow);
         let code = HeaderValue::from_static(self.body.code.as_str());
-        let mut response = (self.status, Json(&self.body)).into_response();
+        let mut response = (self.status, Json(&*self.body)).into_response();
         // The code for the logs, all of it for a protocol that has words of its own; else they would have to read the body.
         response.extensions_mut().insert(self.body.code);
-        response.extensions_mut().insert(self.body);
+        response.extensions_mut().insert(*self.body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

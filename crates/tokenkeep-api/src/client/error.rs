@@ -25,6 +25,14 @@ pub enum ClientError {
         /// What the system says.
         cause: String,
     },
+    /// What answers there shows a certificate that is not trusted. Nothing was sent.
+    #[error("the certificate of {server} is not trusted: {cause}")]
+    Untrusted {
+        /// The broker.
+        server: String,
+        /// What is wrong with the certificate, as the TLS library names it, e.g. `UnknownIssuer`.
+        cause: String,
+    },
     /// The broker took the call and did not answer it whole: whether it did what it was told is not known.
     #[error("{server} did not answer: {cause}")]
     Interrupted {
@@ -63,6 +71,7 @@ impl ClientError {
             Self::Answered { problem, .. } => problem.code,
             // Answers in another form are mostly those of a gateway before the broker.
             Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::Interrupted { .. }
             | Self::Unexpected { status: 408 | 429 | 500.., .. } => ProblemCode::Unavailable,
             Self::Unexpected { status: 401, .. } => ProblemCode::Unauthenticated,
@@ -93,6 +102,16 @@ impl ClientError {
     }
 }
 
+impl ClientError {
+    /// There is no connection to this broker, because of this.
+    pub(super) fn not_connected(server: String, cause: String) -> Self {
+        match cause.strip_prefix(BAD_CERTIFICATE) {
+            Some(cause) => Self::Untrusted { server, cause: cause.to_owned() },
+            None => Self::Unreachable { server, cause },
+        }
+    }
+}
+
 /// The first cause, which says most; the ones around it repeat the URL.
 pub(super) fn innermost(error: &reqwest::Error) -> String {
     let mut cause = error.source();
@@ -103,3 +122,6 @@ pub(super) fn innermost(error: &reqwest::Error) -> String {
     }
     text
 }
+
+/// What rustls begins each error with that is about a certificate.
+const BAD_CERTIFICATE: &str = "invalid peer certificate: ";

@@ -122,7 +122,7 @@ impl Transport {
             if error.is_builder() {
                 ClientError::Invalid(format!("that cannot be asked: {cause}"))
             } else if error.is_connect() {
-                ClientError::Unreachable { server: self.server.to_string(), cause }
+                ClientError::not_connected(self.server.to_string(), cause)
             } else {
                 self.interrupted(&cause)
             }

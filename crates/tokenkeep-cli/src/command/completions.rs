@@ -1,6 +1,6 @@
 //! `tokenkeep completions SHELL`: what a shell completes.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
 use super::Cli;
@@ -17,12 +17,13 @@ pub(super) struct CompletionsArgs {
 
 pub(super) fn run(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "tokenkeep", &mut script);
+    clap_complete::generate(args.shell, &mut Cli::arguments(), "tokenkeep", &mut script);
     output::data(String::from_utf8_lossy(&script).trim_end())
 }
 
 const AFTER_HELP: &str = "\
 Examples:
-  tokenkeep completions bash > ~/.local/share/bash-completion/completions/tokenkeep
+  tokenkeep completions bash \\
+    > ~/.local/share/bash-completion/completions/tokenkeep
   tokenkeep completions zsh > ~/.zfunc/_tokenkeep
   tokenkeep completions fish > ~/.config/fish/completions/tokenkeep.fish";

@@ -76,7 +76,8 @@ const NO_NAME: &str = "write it after --, e.g. tokenkeep exec graph -- ./report.
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep exec graph -- ./report.sh
-  tokenkeep exec graph --env GRAPH_TOKEN --min-valid 10m -- python3 report.py --all
+  tokenkeep exec graph --env GRAPH_TOKEN --min-valid 10m -- python3 report.py
 
-The program also has all other variables that tokenkeep was started with. Its token is not renewed: a program that
-runs for longer than a token lives asks again (tokenkeep get) or uses a server (tokenkeep serve).";
+The program also has all other variables that tokenkeep was started with. Its
+token is not renewed: a program that runs for longer than a token lives asks
+again (tokenkeep get) or uses a server (tokenkeep serve).";

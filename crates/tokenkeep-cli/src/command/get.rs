@@ -109,4 +109,5 @@ Examples:
   eval \"$(tokenkeep get graph --format env)\"
   tokenkeep get graph --json | jq -r .expires_in
 
-Exits with 5 if a person must log in again, 6 if the issuer refuses, 7 if no token can be had now.";
+Exits with 5 if a person must log in again, 6 if the issuer refuses, 7 if no
+token can be had now.";

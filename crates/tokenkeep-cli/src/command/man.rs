@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use tokenkeep::{Code, Error};
 
 use super::Cli;
@@ -20,7 +20,7 @@ pub(super) struct ManArgs {
 
 pub(super) fn run(args: &ManArgs) -> Result<(), Failure> {
     let written =
-        fs::create_dir_all(&args.folder).and_then(|()| clap_mangen::generate_to(Cli::command(), &args.folder));
+        fs::create_dir_all(&args.folder).and_then(|()| clap_mangen::generate_to(Cli::arguments(), &args.folder));
     written.map_err(|error| {
         let folder = args.folder.display();
         let error = Error::new(Code::InvalidRequest, format!("cannot write manual pages into {folder}: {error}"));

@@ -123,5 +123,5 @@ Examples:
   tokenkeep serve --log-format json
   curl http://127.0.0.1:8640/tokens/graph
 
-Without an address in the configuration it listens on 127.0.0.1:8640. Addresses that other machines can reach need
-[[server.keys]] and `tls` in [server].";
+Without an address in the configuration it listens on 127.0.0.1:8640. Addresses
+that other machines can reach need [[server.keys]] and `tls` in [server].";

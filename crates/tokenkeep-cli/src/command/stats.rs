@@ -37,4 +37,5 @@ Examples:
   tokenkeep stats
   tokenkeep stats bluestakes --json
 
-Those that are to be renewed are alive; tokenkeep status says of each key how it is.";
+Those that are to be renewed are alive; tokenkeep status says of each key how it
+is.";

@@ -140,10 +140,12 @@ Examples:
   tokenkeep status graph
   tokenkeep status --watch
   tokenkeep status graph --watch --json | jq --unbuffered -r .state
-  tokenkeep status --json | jq -r '.[] | select(.consecutive_failures > 0) | .key'
+  tokenkeep status --json \\
+    | jq -r '.[] | select(.consecutive_failures > 0) | .key'
 
-States: fresh, due (good, to be renewed), expiring (too near to its end to be handed out), expired,
-absent, backing_off (the issuer is left alone for a while), refused (it said no), login_required.
+States: fresh, due (good, to be renewed), expiring (too near to its end to be
+handed out), expired, absent, backing_off (the issuer is left alone for a
+while), refused (it said no), login_required.
 
-Exits with 0 whatever the states are: it could tell them. `tokenkeep get` says by its exit code
-whether a token can be had.";
+Exits with 0 whatever the states are: it could tell them. `tokenkeep get` says
+by its exit code whether a token can be had.";

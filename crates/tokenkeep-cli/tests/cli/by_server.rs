@@ -411,3 +411,58 @@ async fn an_api_that_does_not_answer_is_given_up_when_the_token_and_its_answer_h
     world.sandbox.release();
     stop(serve).await;
 }
+
+#[tokio::test]
+async fn a_certificate_that_openssl_makes_as_the_guide_says_works_and_another_is_told_what_is_wrong() {
+    let world = World::start().await;
+    let guide = include_str!("../../../../docs/server.md");
+    let (_, line) = guide.split_once("```sh\nopenssl req").unwrap();
+    let line = format!("openssl req{}", line.split_once("\nTOKENKEEP").unwrap().0);
+    make(&world, &line);
+    let listens = "[server]\ntls = { certificate = \"server.pem\", key = \"server.key\" }\n";
+    world.write_config(&format!("{}{listens}", world.usual_config()));
+    let mut serve = world.spawn(&["serve", "--listen", "https://127.0.0.1:0"]);
+    let heard = serve.hear("listening on https").await;
+    let url = heard.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
+    assert!(by(&world, &url, "server.pem").await.data().contains("graph"));
+
+    make(&world, &line.replace("server.", "other."));
+    let namesake = by(&world, &url, "other.pem").await;
+    assert!(namesake.failure(7).contains("\nnext: name the certificate "), "{namesake:?}");
+    make(&world, &line.replace("server.", "other.").replace("/CN=broker", "/CN=other"));
+    let unknown = by(&world, &url, "other.pem").await;
+    let expected =
+        format!("error: the certificate of {url} is not trusted: UnknownIssuer\nnext: name the certificate ");
+    assert!(unknown.failure(7).starts_with(&expected), "{unknown:?}");
+    stop(serve).await;
+
+    for (without, advice) in [
+        (
+            " -addext basicConstraints=critical,CA:FALSE",
+            "next: make it anew as a server's: with basicConstraints CA:FALSE",
+        ),
+        (",DNS:localhost,IP:127.0.0.1", "next: ask by a name that stands in it"),
+    ] {
+        assert!(line.contains(without), "{line}");
+        make(&world, &line.replace(without, ""));
+        let mut serve = world.spawn(&["serve", "--listen", "https://127.0.0.1:0"]);
+        let heard = serve.hear("listening on https").await;
+        let url = heard.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
+        let told = by(&world, &url, "server.pem").await;
+        assert!(told.failure(7).contains(advice), "{told:?}");
+        stop(serve).await;
+    }
+}
+
+/// Asks a server whose certificate this file has.
+async fn by(world: &World, server: &str, authority: &str) -> Ended {
+    let mut command = world.command(&["status", "--server", server]);
+    command.env("TOKENKEEP_CA_FILE", authority);
+    ended(command).await
+}
+
+/// Runs a line of a shell in the home folder.
+fn make(world: &World, line: &str) {
+    let shell = std::process::Command::new("sh").args(["-ec", line]).current_dir(world.home.path()).output().unwrap();
+    assert!(shell.status.success(), "{shell:?}");
+}

@@ -54,7 +54,9 @@ pub(super) async fn run(global: &GlobalArgs, args: SetArgs) -> Result<(), Failur
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep credentials set bluestakes:123 < credentials.json
-  pass show bluestakes | tokenkeep credentials set bluestakes:123 --username company --lifetime 1h
+  pass show bluestakes \\
+    | tokenkeep credentials set bluestakes:123 --username company --lifetime 1h
   tokenkeep credentials set bluestakes:123      asks for each
 
-Exits with 2 if the provider or the store takes no such credentials, with 4 if there is no such provider.";
+Exits with 2 if the provider or the store takes no such credentials, with 4 if
+there is no such provider.";

@@ -108,8 +108,11 @@ Examples:
   tokenkeep credentials test bluestakes --json | jq '.steps[-1].answer'
   tokenkeep credentials test bluestakes:123 --stdin < credentials.json
 
-It makes exactly one login, so it counts where a vendor limits them; two trials right after each other are two logins.
-If the login brings a refresh token, [login.refresh] is tried with it. Fallbacks are not tried. A login whose refresh token only a person can replace is not tried: that would spend it.
+It makes exactly one login, so it counts where a vendor limits them; two trials
+right after each other are two logins. If the login brings a refresh token,
+[login.refresh] is tried with it. Fallbacks are not tried. A login whose refresh
+token only a person can replace is not tried: that would spend it.
 
-Exits with 4 if there is no such provider, or no credentials of the account; with 5 if the credentials lack a value that
-the login needs; with 6 if the issuer refuses; with 7 if it cannot be asked now or answers nonsense.";
+Exits with 4 if there is no such provider, or no credentials of the account;
+with 5 if the credentials lack a value that the login needs; with 6 if the
+issuer refuses; with 7 if it cannot be asked now or answers nonsense.";

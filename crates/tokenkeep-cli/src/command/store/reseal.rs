@@ -136,4 +136,5 @@ Examples:
   tokenkeep store reseal --json | jq .unopenable
   tokenkeep store reseal --forget
 
-Exits with 2 if there are records that no key opens, or that cannot be read: they stay as they are, and are named.";
+Exits with 2 if there are records that no key opens, or that cannot be read:
+they stay as they are, and are named.";

@@ -32,7 +32,8 @@ async fn whom_a_client_trusts_and_what_it_shows_is_said_as_pem() {
 
     let of_others = Client::builder(&url).ca_pem(clients.pem()).api_key(ApiKey::new(API_KEY)).build().unwrap();
     let error = of_others.token("fixed").await.unwrap_err();
-    assert!(matches!(&error, ClientError::Unreachable { .. }), "{error:?}");
+    assert!(matches!(&error, ClientError::Untrusted { .. }), "{error:?}");
+    assert!(error.to_string().contains(" is not trusted: "), "{error}");
     let error = trusting.clone().identity_pem(shown.certificate).build().unwrap_err();
     assert!(error.to_string().contains("no certificate with its private key"), "{error}");
     assert!(!format!("{:?}", trusting.identity_pem(identity)).contains("PRIVATE"));
