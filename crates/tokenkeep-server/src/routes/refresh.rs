@@ -31,5 +31,5 @@ pub(super) async fn refresh(
     } else {
         handle.refresh().await?
     };
-    Ok(no_store(Json(answer::status(&handle.status().await))))
+    Ok(no_store(Json(answer::status_for(&caller, &handle.status().await))))
 }
