@@ -172,6 +172,9 @@ impl Callers {
         };
         self.known.iter().find(|caller| caller.settings.as_ref().is_some_and(is_same)).cloned()
     }
+        if key.is_empty() {
+            return None;
+        }
 
     /// Who is at the other end of a connection, as the operating system and TLS tell it.
     fn at(&self, peer: &Peer) -> Option<Caller> {
