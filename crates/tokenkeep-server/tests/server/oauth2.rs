@@ -360,3 +360,13 @@ async fn by_tls_the_documents_say_https_whatever_a_header_says() {
     assert_eq!(document["token_endpoint"], format!("{origin}/oauth2/token"));
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_empty_secret_is_not_mended_by_where_the_client_comes_from() {
+    let world = callers().start().await;
+    let empty = [GRANT, ("scope", "vendor:1"), ("client_id", "billing"), ("client_secret", "")];
+    assert_eq!(refusal(ask(&world, &empty).await).await, (401, "invalid_client".to_owned()));
+    let with_key = post(&world, &empty).header("x-api-key", API_KEY).send().await.unwrap();
+    assert_eq!(refusal(with_key).await, (400, "invalid_request".to_owned()));
+    world.end().await;
+}

@@ -13,7 +13,7 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use tokenkeep::Secret;
 
-use super::form::Form;
+use super::form::{Form, SECRET};
 use super::refusal::{Refusal, Word};
 use crate::caller::{API_KEY, Caller, Callers};
 
@@ -30,7 +30,7 @@ impl Client {
     /// by its user on a unix socket.
     pub(super) fn of(callers: &Callers, request: &Parts, form: &Form) -> Result<Self, Refusal> {
         let posted = form.text("client_id");
-        let secret = form.text("client_secret");
+        let secret = form.text(SECRET);
         let headers = &request.headers;
         let ways = headers.get_all(AUTHORIZATION).iter().count()
             + headers.get_all(API_KEY).iter().count()
