@@ -44,7 +44,7 @@ impl App {
             run: fastrand::u32(..),
             metrics: Metrics::new(),
             health: Health::default(),
-            access: ArcSwap::from_pointee(Access::new(settings)),
+            access: ArcSwap::from_pointee(Access::new(settings, None)),
             changes: watch::Sender::new(()),
         }
     }
@@ -56,7 +56,8 @@ impl App {
 
     /// Takes over who may ask from now on.
     pub(crate) fn take_over(&self, settings: &ServerSettings) {
-        self.access.store(Arc::new(Access::new(settings)));
+        let before = self.access();
+        self.access.store(Arc::new(Access::new(settings, Some(&before.callers))));
         self.changes.send_replace(());
     }
 
@@ -125,7 +126,7 @@ impl App {
 }
 
 impl Access {
-    fn new(settings: &ServerSettings) -> Self {
-        Self { callers: Callers::new(settings), default_provider: settings.default_provider.clone() }
+    fn new(settings: &ServerSettings, before: Option<&Callers>) -> Self {
+        Self { callers: Callers::new(settings, before), default_provider: settings.default_provider.clone() }
     }
 }

@@ -26,6 +26,12 @@ impl Rate {
         Self { window, requests: rate.requests().into(), full_at: AtomicI64::new(i64::MIN) }
     }
 
+    /// Whether it is that of this budget.
+    pub(crate) fn is_of(&self, rate: Budget) -> bool {
+        let Self { window, requests, .. } = Self::new(rate);
+        (self.window, self.requests) == (window, requests)
+    }
+
     /// Uses one; if there is none, the error is how long until there is one.
     pub(crate) fn spend(&self, now: Moment) -> Result<(), Duration> {
         let now = now.boot_ms.saturating_mul(1000).saturating_mul(self.requests);
