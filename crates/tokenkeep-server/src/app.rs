@@ -98,8 +98,14 @@ impl App {
             }
             _ => key,
         };
-        let key = key
-            .map_err(|error| Problem::invalid(format!("`{}` is not a key: {error}", shortened(name).escape_debug())))?;
+        let key = key.map_err(|error| match caller.sight() {
+            // Whether it is one, and how long it may be, depends on the default provider.
+            Some(_) if is_account(name) => Problem::unknown(name),
+            limited => {
+                let error = limited.and_then(|_| Key::parse(name).err()).unwrap_or(error);
+                Problem::invalid(format!("`{}` is not a key: {error}", shortened(name).escape_debug()))
+            }
+        })?;
         if caller.may_see(&key) { Ok(key) } else { Err(Problem::unknown(name)) }
     }
 
@@ -123,6 +129,11 @@ impl App {
     fn is_provider(&self, caller: &Caller, name: &str) -> bool {
         caller.may_see_provider(name) && self.manager.has_provider(name)
     }
+}
+
+/// Whether a bare name can be that of an account.
+fn is_account(name: &str) -> bool {
+    !name.contains(':') && Key::parse(&format!("x:{name}")).is_ok()
 }
 
 impl Access {
