@@ -21,6 +21,7 @@ use self::text::{Page, Samples};
 use crate::answer;
 use crate::caller::Caller;
 use crate::places::Places;
+use crate::sight;
 
 pub(crate) use self::hand_outs::HandOut;
 
@@ -100,7 +101,7 @@ impl Metrics {
             self.http.write(&mut page);
         }
         self.hand_outs.write(&mut page, sees_all, |key| caller.may_see(key));
-        write_keys(&mut page, &manager.statuses_in_memory(|key| caller.may_see(key), MAX_SHOWN));
+        write_keys(&mut page, &statuses(manager, caller));
         write_providers(&mut page, &providers);
         if sees_all {
             let is_failing = manager.store_trouble().is_some();
@@ -125,6 +126,14 @@ impl Metrics {
                 samples.add(&[("listener", address)], places.taken());
             }
         });
+    }
+}
+
+/// Of the keys that a caller may see. Where they are named, no other key is looked at.
+fn statuses(manager: &TokenManager, caller: &Caller) -> Vec<Status> {
+    match sight::named(caller, manager) {
+        Some(keys) => keys.iter().filter_map(|key| manager.status_in_memory(key)).take(MAX_SHOWN).collect(),
+        None => manager.statuses_in_memory(|key| caller.may_see(key), MAX_SHOWN),
     }
 }
 
