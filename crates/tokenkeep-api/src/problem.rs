@@ -12,6 +12,10 @@ pub struct Problem {
     pub title: String,
     /// What happened this time, and the next thing to try.
     pub detail: String,
+    /// The next thing to try by itself; left out if `detail` says nothing of it, or does so in one sentence. With it,
+    /// `detail` is what happened, `; ` and this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// Which key it is about; left out if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -46,6 +50,23 @@ pub enum ProblemCode {
     #[serde(other)]
     #[cfg_attr(feature = "schema", schemars(skip))]
     Unknown,
+}
+
+impl Problem {
+    /// What happened, without the advice of [`Problem::next`].
+    ///
+    /// ```
+    /// # use tokenkeep_api::Problem;
+    /// let problem: Problem = serde_json::from_str(
+    ///     r#"{"code":"refused","title":"t","detail":"it says no; check client_id","next":"check client_id"}"#,
+    /// )?;
+    /// assert_eq!(problem.what(), "it says no");
+    /// # Ok::<_, serde_json::Error>(())
+    /// ```
+    pub fn what(&self) -> &str {
+        let without = |next: &String| self.detail.strip_suffix(next.as_str())?.strip_suffix("; ");
+        self.next.as_ref().and_then(without).unwrap_or(&self.detail)
+    }
 }
 
 impl ProblemCode {
@@ -98,6 +119,7 @@ mod tests {
             code: ProblemCode::UnknownKey,
             title: "Unknown key".to_owned(),
             detail: "there is no such provider".to_owned(),
+            next: None,
             key: None,
             retry_after: None,
         };

@@ -2,11 +2,12 @@
 //!
 //! Both answer in the same types, those that travel, so a command has one way whoever does it, and prints the same.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokenkeep::provider::TokenHeader;
-use tokenkeep::{Credentials, Demand, Status, TokenManager};
+use tokenkeep::{Credentials, Demand, Status, TokenHandle, TokenManager};
 use tokenkeep_api::client::{self, Client, StatusQuery};
 use tokenkeep_api::{CredentialsRequest, ProblemCode, StatsAnswer, StatusAnswer, TokenAnswer, TrialAnswer};
 use tokenkeep_server::answer;
@@ -18,9 +19,37 @@ use crate::exit::Failure;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Broker<'a> {
     /// This process, with what the configuration names.
-    Local(&'a TokenManager),
+    Local(Here<'a>),
     /// A server.
     Remote(&'a Client),
+}
+
+/// What this process does it with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Here<'a> {
+    manager: &'a TokenManager,
+    default_provider: Option<&'a str>,
+}
+
+impl<'a> Here<'a> {
+    /// With this manager; a bare name that is no provider is an account of the default one, as it is at a server.
+    pub(crate) fn new(manager: &'a TokenManager, default_provider: Option<&'a str>) -> Self {
+        Self { manager, default_provider }
+    }
+
+    /// The handle of the key that an argument names.
+    pub(crate) fn handle(self, name: &str) -> Result<TokenHandle, Failure> {
+        Ok(self.manager.handle(&self.key(name))?)
+    }
+
+    fn key(self, name: &str) -> Cow<'_, str> {
+        match self.default_provider {
+            Some(default) if !name.contains(':') && !self.manager.has_provider(name) => {
+                format!("{default}:{name}").into()
+            }
+            _ => name.into(),
+        }
+    }
 }
 
 /// Which way of the provider a new token comes by.
@@ -55,8 +84,8 @@ impl Broker<'_> {
     /// A token that can be used now.
     pub(crate) async fn get(self, key: &str, need: Need) -> Result<TokenAnswer, Failure> {
         match self {
-            Self::Local(manager) => {
-                let handle = manager.handle(key)?;
+            Self::Local(here) => {
+                let handle = here.handle(key)?;
                 Ok(answer::token(handle.key(), &handle.get(need.here()).await?))
             }
             Self::Remote(client) => Ok(client.get(key, need.there()).await?),
@@ -66,9 +95,9 @@ impl Broker<'_> {
     /// The header that carries a token to its API.
     pub(crate) async fn header(self, token: &TokenAnswer) -> Result<(HeaderName, HeaderValue), Failure> {
         match self {
-            Self::Local(manager) => {
+            Self::Local(here) => {
                 let secret = &token.access_token;
-                Ok(match manager.handle(&token.key)?.api().header {
+                Ok(match here.handle(&token.key)?.api().header {
                     TokenHeader::Own(header) => (header.name().clone(), header.value(secret)),
                     _ => (AUTHORIZATION, authorization(&token.token_type, secret)?),
                 })
@@ -80,7 +109,7 @@ impl Broker<'_> {
     /// All that is known of a key.
     pub(crate) async fn status(self, key: &str) -> Result<StatusAnswer, Failure> {
         match self {
-            Self::Local(manager) => Ok(answer::status(&manager.handle(key)?.status().await)),
+            Self::Local(here) => Ok(answer::status(&here.handle(key)?.status().await)),
             Self::Remote(client) => Ok(client.status(key).await?),
         }
     }
@@ -88,7 +117,7 @@ impl Broker<'_> {
     /// The statuses of all keys, in their order.
     pub(crate) async fn statuses(self) -> Result<Vec<StatusAnswer>, Failure> {
         match self {
-            Self::Local(manager) => Ok(all(manager).await.iter().map(answer::status).collect()),
+            Self::Local(here) => Ok(all(here.manager).await.iter().map(answer::status).collect()),
             Self::Remote(client) => {
                 let mut statuses = Vec::new();
                 let mut query = StatusQuery::default().with_limit(PAGE);
@@ -105,8 +134,8 @@ impl Broker<'_> {
     /// Obtains a new token; the status afterwards.
     pub(crate) async fn refresh(self, key: &str, way: Way) -> Result<StatusAnswer, Failure> {
         match (self, way) {
-            (Self::Local(manager), _) => {
-                let handle = manager.handle(key)?;
+            (Self::Local(here), _) => {
+                let handle = here.handle(key)?;
                 match way {
                     Way::Usual => handle.refresh().await?,
                     Way::Fallback => handle.refresh_by_fallback().await?,
@@ -121,7 +150,7 @@ impl Broker<'_> {
     /// Forgets a token.
     pub(crate) async fn clear(self, key: &str) -> Result<(), Failure> {
         match self {
-            Self::Local(manager) => Ok(manager.handle(key)?.clear().await?),
+            Self::Local(here) => Ok(here.handle(key)?.clear().await?),
             Self::Remote(client) => Ok(client.clear(key).await?),
         }
     }
@@ -129,14 +158,14 @@ impl Broker<'_> {
     /// Throws out what is long over; how many.
     pub(crate) async fn cleanup(self) -> Result<u64, Failure> {
         match self {
-            Self::Local(manager) => Ok(manager.cleanup().await? as u64),
+            Self::Local(here) => Ok(here.manager.cleanup().await? as u64),
             Self::Remote(client) => Ok(client.cleanup().await?.removed),
         }
     }
 
     pub(crate) async fn stats(self, provider: Option<&str>) -> Result<StatsAnswer, Failure> {
         match self {
-            Self::Local(manager) => Ok(answer::stats(&manager.stats(provider).await?)),
+            Self::Local(here) => Ok(answer::stats(&here.manager.stats(provider).await?)),
             Self::Remote(client) => Ok(client.stats(provider).await?),
         }
     }
@@ -145,7 +174,7 @@ impl Broker<'_> {
     /// key.
     pub(crate) async fn wanted_credentials(self, key: &str) -> Result<Vec<String>, Failure> {
         match self {
-            Self::Local(manager) => Ok(manager.wanted_credentials(key)?),
+            Self::Local(here) => Ok(here.manager.wanted_credentials(&here.key(key))?),
             Self::Remote(client) => Ok(client.status(key).await.map(|_| Vec::new())?),
         }
     }
@@ -153,7 +182,7 @@ impl Broker<'_> {
     /// Keeps the credentials of an account.
     pub(crate) async fn set_credentials(self, key: &str, credentials: Credentials) -> Result<(), Failure> {
         match self {
-            Self::Local(manager) => Ok(manager.set_credentials(key, credentials).await?),
+            Self::Local(here) => Ok(here.manager.set_credentials(&here.key(key), credentials).await?),
             Self::Remote(client) => Ok(client.set_credentials(key, &to_be_sent(&credentials)).await?),
         }
     }
@@ -161,7 +190,7 @@ impl Broker<'_> {
     /// Forgets the credentials of an account; whether there were any.
     pub(crate) async fn remove_credentials(self, key: &str) -> Result<bool, Failure> {
         match self {
-            Self::Local(manager) => Ok(manager.remove_credentials(key).await?),
+            Self::Local(here) => Ok(here.manager.remove_credentials(&here.key(key)).await?),
             Self::Remote(client) => match client.remove_credentials(key).await {
                 Ok(()) => Ok(true),
                 // An account without credentials has a status, a key that is not there has none.
@@ -178,8 +207,8 @@ impl Broker<'_> {
         credentials: Option<&Credentials>,
     ) -> Result<(TrialAnswer, Option<Failure>), Failure> {
         match self {
-            Self::Local(manager) => {
-                let trial = manager.try_login(key, credentials).await?;
+            Self::Local(here) => {
+                let trial = here.manager.try_login(&here.key(key), credentials).await?;
                 Ok((answer::trial(&trial), trial.outcome.err().map(Failure::from)))
             }
             Self::Remote(client) => {

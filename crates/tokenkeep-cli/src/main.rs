@@ -27,6 +27,10 @@ mod systemd;
 use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
 
+/// A request that is served makes and drops many small things on several threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use clap::Parser as _;
 
 use self::command::Cli;

@@ -6,7 +6,7 @@
 
 use tokenkeep::Error;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Here};
 use crate::command::GlobalArgs;
 use crate::context::Context;
 use crate::exit::{self, Failure};
@@ -32,7 +32,8 @@ pub(crate) async fn run(
         context.config.warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
     }
     let manager = signals.or(context.manager()).await??;
-    let outcome = signals.or(action(Broker::Local(&manager))).await;
+    let here = Here::new(&manager, context.config.server.default_provider.as_deref());
+    let outcome = signals.or(action(Broker::Local(here))).await;
     let stopped = signals.finish(manager.close()).await?;
     let failure = match outcome {
         Ok(Ok(())) => return Ok(stopped),

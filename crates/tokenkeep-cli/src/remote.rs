@@ -93,7 +93,10 @@ impl From<Problem> for Failure {
 
 /// The error that the server answered.
 fn answered(problem: Problem, status: Option<u16>) -> Error {
-    let mut error = Error::new(code(problem.code, status), output::on_one_line(&problem.detail));
+    let mut error = Error::new(code(problem.code, status), output::on_one_line(problem.what()));
+    if let Some(next) = &problem.next {
+        error = error.with_next(output::on_one_line(next));
+    }
     if let Some(key) = problem.key.and_then(|key| Key::parse(&key).ok()) {
         error = error.with_key(&key);
     }

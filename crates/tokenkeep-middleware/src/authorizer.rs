@@ -210,15 +210,14 @@ impl Authorizer {
 
     /// Where the token may go; never none.
     fn places(&self) -> Result<Vec<ApiBase>, Error> {
-        let places: Vec<_> = self.handle.api().base.into_iter().chain(self.more_places.iter().cloned()).collect();
-        if places.is_empty() {
-            let next = format!(
-                "write api_base = \"https://…\" in [providers.{}], or name the places where this client is made",
-                self.handle.key().provider()
-            );
-            return Err(self.error("it is not configured where its API is").with_next(next));
+        if self.more_places.is_empty() {
+            return self.handle.api_base().map(|base| vec![base]).map_err(|error| {
+                let next =
+                    format!("{}, or name the places where this client is made", error.next().unwrap_or_default());
+                error.with_next(next)
+            });
         }
-        Ok(places)
+        Ok(self.handle.api().base.into_iter().chain(self.more_places.iter().cloned()).collect())
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {

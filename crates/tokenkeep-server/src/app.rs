@@ -7,14 +7,16 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use http::request::Parts;
 use tokenkeep::config::{Action, ServerSettings};
-use tokenkeep::{Code, Key, TokenHandle, TokenManager};
+use tokenkeep::{Code, Error, Key, TokenHandle, TokenManager};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Strangers;
 use crate::caller::{Caller, Callers};
 use crate::metrics::Metrics;
-use crate::problem::{Problem, shortened};
+use crate::problem::Problem;
 use crate::routes::Health;
 
 /// What the handlers share.
@@ -24,6 +26,7 @@ pub(crate) struct App {
     /// Tells this process from others, and from itself before it was started again.
     pub(crate) run: u32,
     pub(crate) metrics: Metrics,
+    pub(crate) strangers: Strangers,
     pub(crate) health: Health,
     access: ArcSwap<Access>,
     changes: watch::Sender<()>,
@@ -43,6 +46,7 @@ impl App {
             stopping,
             run: fastrand::u32(..),
             metrics: Metrics::new(),
+            strangers: Strangers::default(),
             health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings, None)),
             changes: watch::Sender::new(()),
@@ -103,7 +107,7 @@ impl App {
             Some(_) if is_account(name) => Problem::unknown(name),
             limited => {
                 let error = limited.and_then(|_| Key::parse(name).err()).unwrap_or(error);
-                Problem::invalid(format!("`{}` is not a key: {error}", shortened(name).escape_debug()))
+                Error::invalid_key(name, &error).into()
             }
         })?;
         if caller.may_see(&key) { Ok(key) } else { Err(Problem::unknown(name)) }
@@ -112,17 +116,20 @@ impl App {
     /// The provider that a parameter names, if it is there and the caller may see it.
     pub(crate) fn provider(&self, caller: &Caller, name: Option<&str>) -> Result<Option<Key>, Problem> {
         let Some(name) = name else { return Ok(None) };
-        if self.is_provider(caller, name)
-            && let Ok(key) = Key::parse(name)
-        {
-            return Ok(Some(key));
+        let key = Key::parse(name).map_err(|error| Error::invalid_key(name, &error))?;
+        match caller.sight() {
+            // The engine's words name what is configured.
+            None => self.manager.check_provider(name)?,
+            Some(_) if self.is_provider(caller, name) => {}
+            Some(_) => return Err(Problem::unknown(name)),
         }
-        let detail = format!("parameter `provider`: there is no provider `{}`", shortened(name).escape_debug());
-        let detail = match caller.sight() {
-            None => format!("{detail}; configured are: {}", self.manager.providers().join(", ")),
-            Some(_) => format!("{detail}, or it is not for this caller"),
-        };
-        Err(Problem::invalid(detail))
+        Ok(Some(key))
+    }
+
+    /// Nobody knows who made this request.
+    pub(crate) fn unauthenticated(&self, request: &Parts) -> Problem {
+        self.strangers.refused(request, self.manager.now());
+        Problem::unauthenticated()
     }
 
     /// Whether a bare name is a provider for this caller.

@@ -32,6 +32,7 @@ mod body;
 mod browser;
 mod caller;
 mod hand_out;
+mod key_in_path;
 mod metrics;
 mod observe;
 mod openapi;
@@ -40,6 +41,7 @@ mod rate;
 mod request_id;
 mod routes;
 mod sight;
+mod stopwatch;
 mod sums;
 
 pub mod answer;

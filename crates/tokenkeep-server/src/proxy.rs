@@ -23,7 +23,6 @@ mod upload;
 mod upstream;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -34,9 +33,8 @@ use axum::routing::any;
 use http::request::Parts;
 use http::{Method, Uri, Version};
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
 use tokenkeep::config::Action;
-use tokenkeep::{Code, Error, Token, TokenHandle};
+use tokenkeep::{Token, TokenHandle};
 use tokenkeep_middleware::{Authorizer, Repeat, Verdict};
 use tracing::info;
 
@@ -47,9 +45,11 @@ use self::upstream::Upstream;
 use crate::app::App;
 use crate::audit::{self, Outcome, Who};
 use crate::caller::{self, Caller};
+use crate::key_in_path::decoded;
 use crate::problem::Problem;
 use crate::request_id::{REQUEST_ID, RequestId};
 use crate::server::Limits;
+use crate::stopwatch::now;
 use crate::tasks::Tasks;
 
 /// The way to all APIs. Its connections are tasks of the server and end when it is dropped.
@@ -79,7 +79,7 @@ async fn forward(
     let target = Target::of(&uri)?;
     let handle = app.audited_handle((&who, &caller), (Action::Proxy, "proxy"), &target.key)?;
     let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
-    let answer = proxy.forward(&app, handle, target.path, request).await;
+    let answer = proxy.forward((&app, &caller), handle, target.path, request).await;
     call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);
     answer
 }
@@ -92,7 +92,13 @@ impl Proxy {
 
     /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
     /// whoever is asked notices.
-    async fn forward(&self, app: &App, handle: TokenHandle, path: &str, request: Request) -> Result<Response, Problem> {
+    async fn forward(
+        &self,
+        (app, caller): (&App, &Caller),
+        handle: TokenHandle,
+        path: &str,
+        request: Request,
+    ) -> Result<Response, Problem> {
         let call = Call::new(handle, path, request, &self.room)?;
         let handle = call.authorizer.handle().clone();
         let (mut parts, upload) = (call.parts, call.upload);
@@ -100,7 +106,7 @@ impl Proxy {
         let token = app.counted(handle.key(), call.authorizer.authorize(&parts.uri, &mut parts.headers)).await?;
         let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
         let verdict = call.authorizer.judge(answer.status(), upload.repeat());
-        if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), now()) {
+        if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), caller.name(), now()) {
             return Ok(self.pass_on(answer, &upload));
         }
         if verdict == Verdict::RejectAndPassOn {
@@ -117,9 +123,9 @@ impl Proxy {
         drop(answer);
         let answer = self.upstream.ask(handle.key(), request_of(&parts, body), &upload).await?;
         if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
-            self.in_vain.clear(handle.key());
+            self.in_vain.clear(handle.key(), caller.name());
         } else {
-            self.in_vain.record(handle.key(), now());
+            self.in_vain.record(handle.key(), caller.name(), now());
             log(&handle, &answer, &other, "a new token was refused too; it is kept");
         }
         Ok(self.pass_on(answer, &upload))
@@ -149,7 +155,7 @@ impl Call {
         if parts.method == Method::TRACE {
             return Err(Problem::invalid("TRACE is not sent on; use another method"));
         }
-        let base = handle.api().base.ok_or_else(|| no_base(&handle))?;
+        let base = handle.api_base()?;
         let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
         parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
         headers::to_api(&mut parts, !body.is_end_stream());
@@ -175,9 +181,7 @@ impl<'u> Target<'u> {
         let path = uri.path_and_query().map_or("", |path| path.as_str());
         let path = path.strip_prefix(PREFIX).unwrap_or_default();
         let (key, path) = path.split_at(path.find(['/', '?']).unwrap_or(path.len()));
-        let key = percent_decode_str(key).decode_utf8();
-        let key = key.map_err(|_| Problem::invalid("the key in the path is not UTF-8, percent-encoded"))?;
-        Ok(Self { key: key.into_owned(), path })
+        Ok(Self { key: decoded(key)?, path })
     }
 }
 
@@ -191,17 +195,6 @@ fn request_of(parts: &Parts, body: Attempt) -> http::Request<Attempt> {
 
 fn log(handle: &TokenHandle, answer: &http::Response<Incoming>, token: &Token, what: &str) {
     info!(key = %handle.key(), status = answer.status().as_u16(), generation = token.generation(), "{what}");
-}
-
-fn no_base(handle: &TokenHandle) -> Problem {
-    let next = format!("write api_base = \"https://…\" in [providers.{}]", handle.key().provider());
-    let error = Error::new(Code::InvalidRequest, "it is not configured where its API is");
-    error.with_key(handle.key()).with_next(next).into()
-}
-
-#[expect(clippy::disallowed_methods, reason = "decides for how long a new token is not tried, nothing else")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 const PREFIX: &str = "/proxy/";

@@ -25,7 +25,8 @@ impl RequestId {
         self.0.clone()
     }
 
-    fn random() -> Self {
+    /// A new one.
+    pub(crate) fn random() -> Self {
         let id = format!("{:032x}", fastrand::u128(..));
         Self(HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none")))
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::key::Key;
+use crate::key::{InvalidKey, Key};
 
 /// An error with a code, a sentence for a person, and the next thing to try. Cheap to clone, so that all who wait for
 /// one flight get the same one. It never holds a secret, a URL's query or an issuer's body.
@@ -50,6 +50,20 @@ impl Error {
     /// ```
     pub fn new(code: Code, what: impl Into<String>) -> Self {
         Self(Arc::new(Inner { code, key: None, what: what.into(), next: None, retry_after: None }))
+    }
+
+    /// The error of a caller who gave this text as a key.
+    ///
+    /// ```
+    /// # use tokenkeep::{Error, Key};
+    /// let why = Key::parse("blue stakes").unwrap_err();
+    /// let error = Error::invalid_key("blue stakes", &why);
+    /// assert!(error.to_string().starts_with("\"blue stakes\" is not a key: "));
+    /// ```
+    pub fn invalid_key(text: &str, why: &InvalidKey) -> Self {
+        let shortened: String = text.chars().take(80).collect();
+        Self::new(Code::InvalidRequest, format!("{shortened:?} is not a key: {why}"))
+            .with_next("a key is provider or provider:account")
     }
 
     /// Says which key it is about.

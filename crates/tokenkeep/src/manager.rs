@@ -345,6 +345,25 @@ impl TokenManager {
         self.shared.providers.load().contains_key(name)
     }
 
+    /// The same as an error: `unknown_key`, which names what is configured, if there is no such provider;
+    /// `invalid_request` if none can have this name.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert!(manager.check_provider("graph").is_ok());
+    /// let error = manager.check_provider("grahp").unwrap_err();
+    /// assert_eq!(error.code(), tokenkeep::Code::UnknownKey);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check_provider(&self, name: &str) -> Result<(), Error> {
+        let key = parsed(name)?;
+        if self.has_provider(name) { Ok(()) } else { Err(self.shared.unknown_provider(&key)) }
+    }
+
     /// What the store does not do, if it does not do its work, or what is wrong with a record in it.
     ///
     /// ```
@@ -533,12 +552,5 @@ fn declined(key: &Key, failure: &Failure, now: Moment) -> Error {
 const PAGE: usize = 500;
 
 fn parsed(key: &str) -> Result<Key, Error> {
-    Key::parse(key).map_err(|error| {
-        Error::new(Code::InvalidRequest, format!("{:?} is not a key: {error}", shortened(key)))
-            .with_next("a key is provider or provider:account")
-    })
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
+    Key::parse(key).map_err(|error| Error::invalid_key(key, &error))
 }

@@ -74,6 +74,7 @@ impl World {
             folder.write_config(&sandbox, world::free_port()?)?;
             let context = Context::load(&GlobalArgs { config: Some(folder.config()), server: None }).await?;
             let manager = context.manager().await?;
+            world::give_credentials(&manager).await?;
             match serve::bind(&context.config.server, &manager).await {
                 Ok(server) => {
                     let server = server.with_limits(limits());
@@ -167,6 +168,7 @@ fn introduction(places: &Places) -> String {
          \n\
          \x20 issuer and API  {sandbox}, steered at {sandbox}/sandbox\n\
          \x20 broker          {broker}{socket}\n\
+         \x20 its API         {broker}/docs, and for monitoring {broker}/metrics\n\
          \x20 configuration   {config}\n\
          \x20 tokens          in a SQLite file beside it\n\
          \n\

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 use reqwest::{Method, Response};
-use tokenkeep::{Code, Demand, Error, Token, TokenHandle, TokenManager};
+use tokenkeep::{Demand, Token, TokenHandle};
 
 use self::call::Call;
 use super::GlobalArgs;
-use crate::broker::Broker;
+use crate::broker::{Broker, Here};
 use crate::duration;
 use crate::exit::Failure;
 use crate::oneshot;
@@ -58,7 +58,7 @@ pub(super) async fn run(global: &GlobalArgs, args: RequestArgs) -> Result<(), Fa
     let call = Call::new(args.method.clone(), &args.headers, args.data.as_deref(), args.json.as_deref())?;
     let stopped = oneshot::run(global, async |broker| {
         let (answer, host, without_token) = match broker {
-            Broker::Local(manager) => Box::pin(here(manager, &args, &call)).await?,
+            Broker::Local(here) => Box::pin(ask_here(here, &args, &call)).await?,
             Broker::Remote(client) => {
                 let (answer, host) = by_server::ask(client, &args, &call).await?;
                 (answer, host, None)
@@ -79,13 +79,13 @@ pub(super) async fn run(global: &GlobalArgs, args: RequestArgs) -> Result<(), Fa
 
 /// The API's answer, which API that is, and why it was not asked with another token, if the first was refused and there is
 /// none.
-async fn here(
-    manager: &TokenManager,
+async fn ask_here(
+    here: Here<'_>,
     args: &RequestArgs,
     call: &Call,
 ) -> Result<(Response, String, Option<Failure>), Failure> {
-    let handle = manager.handle(&args.key)?;
-    let base = handle.api().base.ok_or_else(|| no_base(&handle))?;
+    let handle = here.handle(&args.key)?;
+    let base = handle.api_base()?;
     let url = base.join(&args.path).map_err(|error| Failure::usage(format!("the path {error}"), PATH_FORM))?;
     let api = call::Api::new(&base, url, args.timeout)?;
     let (answer, without_token) = ask(&handle, &api, call, Demand::default().with_max_wait(args.max_wait)).await?;
@@ -152,20 +152,16 @@ async fn print(mut answer: Response, host: &str, args: &RequestArgs) -> Result<(
     if status.as_u16() >= 400 { Err(Failure::Answered(status.as_u16())) } else { Ok(()) }
 }
 
-fn no_base(handle: &TokenHandle) -> Failure {
-    let next = format!("write api_base = \"https://…\" in [providers.{}]", handle.key().provider());
-    let error = Error::new(Code::InvalidRequest, "it is not configured where its API is");
-    Failure::Error(error.with_key(handle.key()).with_next(next))
-}
-
 const PATH_FORM: &str = "a path is added to api_base; write e.g. /users?top=1";
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep request graph GET '/users?top=1' | jq .
   tokenkeep request graph POST /users --json '{\"name\": \"Ada\"}'
-  tokenkeep request graph PUT /files/1 --header 'Content-Type: text/csv' --data @report.csv
+  tokenkeep request graph PUT /files/1 --header 'Content-Type: text/csv' \\
+    --data @report.csv
   tokenkeep request graph GET /users --include
 
-Exits with 10 if the API answers with a status from 400 to 499, with 11 from 500 on; the answer is printed all the same.
-With 7 if it does not answer, with 5, 6 or 7 if no token can be had: then nothing is sent, or, if the API has refused
+Exits with 10 if the API answers with a status from 400 to 499, with 11 from 500
+on; the answer is printed all the same. With 7 if it does not answer, with 5, 6
+or 7 if no token can be had: then nothing is sent, or, if the API has refused
 the token before, nothing more; its answer is printed.";

@@ -96,14 +96,72 @@ async fn what_is_asked_for_is_the_same_from_a_server_and_from_the_store() {
             let (here, there) = (world.run(args).await, elsewhere.run(args).await);
             assert_eq!(timeless(here.data()), timeless(there.data()), "{args:?}");
         }
-        for (args, code) in
-            [(&["get", "nobody"][..], 4), (&["status", "nobody"], 4), (&["get", "graph", "--min-valid", "2h"], 2)]
-        {
-            world.run(args).await.failure(code);
-            elsewhere.run(args).await.failure(code);
-        }
     }
     assert_eq!(world.requests("graph"), 1);
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_the_same_by_a_server_and_from_the_store() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url).await;
+    world.sandbox.set_fault_for("people", Fault::InvalidClient);
+    for (args, code, expected) in [
+        (&["get", "nobody"][..], 4, "error: nobody: there is no such provider\nnext: configured are: "),
+        (&["get", "graph:7"], 4, "error: graph:7: "),
+        (&["get", "a b"], 2, ""),
+        (&["get", "graph", "--min-valid", "2h"], 2, "error: graph: "),
+        (&["get", "people"], 6, "\nnext: check client_id, client_secret and client_auth"),
+        (&["refresh", "people"], 6, "\nnext: check client_id, client_secret and client_auth"),
+        (&["exec", "nobody", "--", "echo"], 4, "\nnext: "),
+        (&["status", "nobody"], 4, "\nnext: "),
+        (&["clear", "nobody"], 4, "\nnext: "),
+        (&["refresh", "nobody"], 4, "\nnext: "),
+        (&["stats", "nobody"], 4, "error: nobody: there is no such provider\nnext: configured are: "),
+        (&["stats", "graph:7"], 4, "error: graph:7: there is no such provider\nnext: "),
+        (&["credentials", "remove", "nobody"], 4, "\nnext: "),
+        (&["credentials", "test", "nobody"], 4, "\nnext: "),
+        (&["request", "nobody", "GET", "/x"], 4, "\nnext: "),
+        (&["request", "people", "GET", "/x"], 2, "\nnext: write api_base = "),
+    ] {
+        let (here, there) = (world.run(args).await, elsewhere.run(args).await);
+        assert_eq!(timeless(here.failure(code)), timeless(there.failure(code)), "{args:?}");
+        assert!(there.stderr.contains(expected), "{there:?}");
+    }
+    stop(serve).await;
+}
+
+#[tokio::test]
+async fn a_bare_name_is_an_account_of_the_default_provider_here_as_there() {
+    let world = credentials::world().await;
+    let config = std::fs::read_to_string(world.path("tokenkeep.toml")).unwrap();
+    world.write_config(&format!("{config}\n[server]\ndefault_provider = \"tenants\"\n"));
+    let given = json!({ "username": "backend", "password": PASSWORD }).to_string();
+    let set = fed(&world, &["credentials", "set", "7"], &given).await;
+    assert_eq!(set.code, Some(0), "{set:?}");
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url).await;
+    assert_eq!(world.run(&["get", "7", "--json"]).await.json()["key"], "tenants:7");
+    for args in [
+        &["get", "7"][..],
+        &["get", "tenants:7"],
+        &["get", "7", "--format", "header"],
+        &["exec", "7", "--", "sh", "-c", "echo $TOKENKEEP_TOKEN"],
+        &["status", "7", "--json"],
+        &["status", "nothere", "--json"],
+        &["credentials", "test", "7", "--json"],
+    ] {
+        let (here, there) = (world.run(args).await, elsewhere.run(args).await);
+        assert_eq!(timeless(here.data()), timeless(there.data()), "{args:?}");
+    }
+    for (args, code) in [(&["clear", "nothere"][..], 0), (&["get", "nothere"], 4), (&["stats", "nothere"], 4)] {
+        let (here, there) = (world.run(args).await, elsewhere.run(args).await);
+        assert_eq!((here.code, timeless(&here.stderr)), (Some(code), timeless(&there.stderr)), "{args:?}");
+        assert_eq!(there.code, Some(code), "{there:?}");
+    }
+    let removed = world.run(&["credentials", "remove", "7", "--json"]).await;
+    assert_eq!(removed.json()["removed"], true);
     stop(serve).await;
 }
 

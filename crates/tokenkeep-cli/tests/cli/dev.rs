@@ -42,7 +42,7 @@ async fn it_says_what_happens_ends_by_itself_and_leaves_nothing_behind() {
     let world = nothing().await;
     let ended = world.run(&["dev", "--for", "6s"]).await;
     let said = ended.data();
-    for key in ["billing", "calendar", "genesys", "graph", "legacy", "verteil"] {
+    for key in ["billing", "calendar", "genesys", "graph", "legacy", "vendor:7", "verteil"] {
         assert!(said.contains(&format!("  {key:<8}  obtained (generation 1, ")), "{key} is not in:\n{said}");
     }
     assert!(said.lines().last().unwrap().ends_with(" 0 refused at the API"), "{said}");
@@ -83,12 +83,31 @@ async fn every_line_to_try_works_as_it_is_printed() {
     dev.read_to("graph     obtained").await;
     let export = line(&introduction, "export");
     for line in lines(&introduction).iter().filter(|line| **line != export) {
+        if line.ends_with("/watch") {
+            // It does not end.
+            let printed = paste(&world, &[&format!("{line} | head -n 5")]).await;
+            assert!(printed.contains("\nevent: token\n"), "{line}: {printed}");
+            continue;
+        }
         let printed = paste(&world, &[&export, line]).await;
         let json: Option<Value> = serde_json::from_str(&printed).ok();
         let problem = json.as_ref().and_then(|json| json.get("code").or(json.get("error")));
         assert_eq!(problem, None, "{line}: {printed}");
-        assert_eq!(json.is_some(), line.starts_with("curl"), "{line}: {printed}");
+        assert_eq!(json.is_some(), line.starts_with("curl") || line.ends_with("--json"), "{line}: {printed}");
     }
+    dev.signal(Signal::INT);
+    assert_eq!(dev.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn what_the_broker_says_of_itself_is_where_the_introduction_says() {
+    let world = nothing().await;
+    let (dev, introduction) = start(&world).await;
+    let (_, places) = introduction.split_once("  its API ").unwrap();
+    let places: Vec<_> = places.lines().next().unwrap().split([' ', ',']).filter(|word| word.contains("://")).collect();
+    let [docs, metrics] = places[..] else { panic!("{introduction}") };
+    assert!(paste(&world, &[&format!("curl -s {docs}")]).await.contains("/oauth2/token"));
+    assert!(paste(&world, &[&format!("curl -s {metrics}")]).await.contains("tokenkeep_"));
     dev.signal(Signal::INT);
     assert_eq!(dev.end().await.code, Some(0));
 }

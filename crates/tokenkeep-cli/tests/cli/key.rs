@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::world::World;
+use crate::serve::serve;
+use crate::world::{World, ended};
 
 #[tokio::test]
 async fn a_key_is_all_of_stdout_and_its_table_is_a_configuration_without_it() {
@@ -25,6 +27,26 @@ async fn a_key_is_all_of_stdout_and_its_table_is_a_configuration_without_it() {
     assert_eq!(serde_json::to_value(&caller["allow"]).unwrap(), strings(&["get"]));
     world.write_config(&format!("{}{table}\n", world.usual_config()));
     assert_eq!(world.run(&["config", "check"]).await.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_caller_who_only_looks_may_do_nothing_else() {
+    let world = World::start().await;
+    let made = world.run(&["key", "new", "--name", "monitoring", "--tokens", "*", "--allow", "none"]).await;
+    assert!(made.code == Some(0) && made.stderr.contains("tokens = [\"*\"]\nallow = []\n"), "{made:?}");
+    let key = made.stdout.trim_end();
+    let table = made.stderr.split("\n\n").find(|part| part.starts_with("[[server.keys]]")).unwrap();
+    world.write_config(&format!("{}{table}\n", world.usual_config()));
+    let (serve, url) = serve(&world, &[]).await;
+    let asked = async |args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("TOKENKEEP_SERVER", &url).env("TOKENKEEP_API_KEY", key);
+        ended(command).await
+    };
+    assert!(asked(&["status"]).await.data().contains("graph"));
+    asked(&["get", "graph"]).await.failure(8);
+    serve.signal(Signal::TERM);
+    serve.end().await;
 }
 
 #[tokio::test]
@@ -50,6 +72,7 @@ async fn what_the_configuration_would_not_take_is_no_name_no_pattern_and_no_acti
         &["--name", "two words", "--tokens", "*"],
         &["--name", "a", "--tokens", "a b"],
         &["--name", "a", "--tokens", "*", "--allow", "everything"],
+        &["--name", "a", "--tokens", "*", "--allow", "none,get"],
         &["--name", "a"],
         &["--tokens", "*"],
     ] {

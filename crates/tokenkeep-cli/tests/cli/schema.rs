@@ -49,13 +49,28 @@ async fn the_example_is_valid_by_the_schema_as_it_is_and_with_everything_in_it()
     let world = World::without_config().await;
     let validator = validator(&world).await;
     let example = world.run(&["config", "example"]).await.data().to_owned();
-    let mut whole = String::new();
-    for line in example.replace("…", &"0f".repeat(32)).lines() {
-        let option = line.strip_prefix("# ").filter(|option| option.contains(" = ") || option.starts_with("[["));
-        writeln!(whole, "{}", option.unwrap_or(line)).unwrap();
-    }
-    for config in [&example, &whole] {
+    for config in [&example, &with_everything(&example)] {
         assert_eq!(wrong(&validator, config), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn the_example_has_every_option_of_the_schema() {
+    let world = World::without_config().await;
+    let schema = world.run(&["config", "schema"]).await.json();
+    let example = world.run(&["config", "example"]).await.data().to_owned();
+    let example: Value = toml::from_str(&with_everything(&example)).unwrap();
+    let providers = Value::Array(example["providers"].as_object().unwrap().values().cloned().collect());
+    for (place, shown) in [
+        ("/$defs/provider", &providers),
+        ("/properties/server", &example["server"]),
+        ("/properties/server/properties/keys/items", &example["server"]["keys"]),
+        ("/properties/server/properties/tls", &example["server"]["tls"]),
+    ] {
+        let tables = shown.as_array().cloned().unwrap_or_else(|| vec![shown.clone()]);
+        let shown: BTreeSet<_> = tables.iter().flat_map(|table| names(table.as_object().unwrap().keys())).collect();
+        let known = names(schema.pointer(place).unwrap()["properties"].as_object().unwrap().keys());
+        assert_eq!(shown, known, "{place}");
     }
 }
 
@@ -200,6 +215,16 @@ async fn validator(world: &World) -> Validator {
     let schema = world.run(&["config", "schema"]).await.json();
     jsonschema::meta::validate(&schema).unwrap();
     jsonschema::validator_for(&schema).unwrap()
+}
+
+/// The example with what is behind `#` in it.
+fn with_everything(example: &str) -> String {
+    let mut whole = String::new();
+    for line in example.replace("…", &"0f".repeat(32)).lines() {
+        let option = line.strip_prefix("# ").filter(|option| option.contains(" = ") || option.starts_with("[["));
+        writeln!(whole, "{}", option.unwrap_or(line)).unwrap();
+    }
+    whole
 }
 
 /// Where a file is not as the schema wants it.

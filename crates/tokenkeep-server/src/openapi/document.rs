@@ -43,7 +43,7 @@ fn document() -> Value {
             "license": {"name": "MIT or Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "This server."}],
-        "security": [{"ApiKey": []}, {"Bearer": []}],
+        "security": [{"ApiKey": []}, {"Bearer": []}, {"Certificate": []}],
         "tags": Subject::ALL.map(|(subject, about)| json!({"name": subject.name(), "description": about})),
         "paths": paths,
         "components": {
@@ -57,6 +57,7 @@ fn document() -> Value {
                     "description": "Of an OAuth client: its id, and the same key as its secret.",
                 },
                 "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key."},
+                "Certificate": {"type": "mutualTLS", "description": "A client certificate with the name of a caller."},
             },
         },
     });
@@ -98,7 +99,19 @@ fn responses(schemas: &mut Schemas) -> Map<String, Value> {
     let detail = "this caller asks too often; try again in 1 s";
     let too_many =
         of("`unavailable`: this caller asks more often than its `requests` allow.", Code::Unavailable, detail);
-    let of_http = [("too_large", too_large), ("too_slow", too_slow), ("too_many", too_many)];
+    let detail = "api.example.com cannot be reached: connection refused; is api_base right, and the API up?";
+    let about =
+        "`refused`: the issuer says no. `unavailable`: the API cannot be reached, or broke off before it answered.";
+    let bad_gateway = of(about, Code::Unavailable, detail);
+    let detail = "api.example.com did not answer within 30 s; whether it does what was asked is not known";
+    let gateway_timeout = of("`unavailable`: the API did not answer in time.", Code::Unavailable, detail);
+    let of_http = [
+        ("too_large", too_large),
+        ("too_slow", too_slow),
+        ("too_many", too_many),
+        ("bad_gateway", bad_gateway),
+        ("gateway_timeout", gateway_timeout),
+    ];
     codes.into_iter().chain(of_http.map(|(name, response)| (name.to_owned(), response))).collect()
 }
 

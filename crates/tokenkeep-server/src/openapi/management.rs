@@ -29,7 +29,8 @@ pub(super) fn operations() -> Vec<Operation> {
         of("GET", "/tokens/stats", "getStats", "How many tokens are kept, and how many of them are good")
             .about("Counts those that the caller may see.")
             .query("provider", Form::Provider, "Only keys of this provider.")
-            .answers(200, "The counts.", &stats()),
+            .answers(200, "The counts.", &stats())
+            .problems(&[Code::UnknownKey]),
         of("POST", "/tokens/cleanup", "cleanUp", "Throw out tokens that have been over for a while")
             .about("Happens by itself too. Only for callers who may administer all keys.")
             .access(Permission("admin"))

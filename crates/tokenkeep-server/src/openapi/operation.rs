@@ -22,6 +22,7 @@ pub(super) struct Operation {
     body: Option<(Need, Content)>,
     answers: Vec<Answer>,
     problems: Vec<Code>,
+    asks_an_api: bool,
 }
 
 /// Under which heading an operation stands.
@@ -108,6 +109,7 @@ impl Operation {
             body: None,
             answers: Vec::new(),
             problems: Vec::new(),
+            asks_an_api: false,
         }
     }
 
@@ -175,6 +177,11 @@ impl Operation {
         self
     }
 
+    /// Sends the request on, so an API can be the one that does not answer.
+    pub(super) fn asks_an_api(self) -> Self {
+        Self { asks_an_api: true, ..self }
+    }
+
     fn parameter(mut self, place: &str, name: &str, form: Form, about: &str) -> Self {
         let mut parameter = json!({"name": name, "in": place, "description": about, "schema": form.schema()});
         if place == "path" {
@@ -212,9 +219,12 @@ impl Operation {
         }
         match self.access {
             Access::Open => operation["security"] = json!([]),
-            Access::OpenAndMore => operation["security"] = json!([{}, {"ApiKey": []}, {"Bearer": []}]),
+            Access::OpenAndMore => {
+                operation["security"] = json!([{}, {"ApiKey": []}, {"Bearer": []}, {"Certificate": []}]);
+            }
             Access::Client => {
-                operation["security"] = json!([{"Client": []}, {"ApiKey": []}, {"Bearer": []}, {}]);
+                operation["security"] =
+                    json!([{"Client": []}, {"ApiKey": []}, {"Bearer": []}, {"Certificate": []}, {}]);
             }
             Access::Caller => {}
             Access::Permission(word) => operation["x-permission"] = word.into(),
@@ -235,20 +245,29 @@ impl Operation {
             return responses;
         }
         let mut problems = self.problems.clone();
-        problems.extend([Code::Forbidden, Code::Internal]);
+        // Of every route: a `Host` that is none, or is not this machine.
+        problems.extend([Code::InvalidRequest, Code::Forbidden, Code::Internal]);
         if !matches!(self.access, Access::Open | Access::OpenAndMore) {
-            problems.extend([Code::InvalidRequest, Code::Unauthenticated]);
+            problems.push(Code::Unauthenticated);
+        }
+        let mut insert = |status: u16, name: &str| {
+            responses.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{name}")}));
+        };
+        if self.asks_an_api {
+            insert(408, "too_slow");
+            insert(502, "bad_gateway");
+            insert(504, "gateway_timeout");
+        }
+        if self.body.is_some() {
+            insert(408, "too_slow");
+            insert(413, "too_large");
+        }
+        if self.access != Access::Open {
+            insert(429, "too_many");
         }
         for code in problems {
             let reference = json!({"$ref": format!("#/components/responses/{code}")});
             responses.entry(code.http_status().to_string()).or_insert(reference);
-        }
-        if self.body.is_some() {
-            responses.insert("408".to_owned(), json!({"$ref": "#/components/responses/too_slow"}));
-            responses.insert("413".to_owned(), json!({"$ref": "#/components/responses/too_large"}));
-        }
-        if self.access != Access::Open {
-            responses.insert("429".to_owned(), json!({"$ref": "#/components/responses/too_many"}));
         }
         responses
     }

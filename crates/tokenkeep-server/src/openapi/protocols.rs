@@ -29,6 +29,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers(200, "The token.", &token())
             .answers(400, "The request is wrong, or not granted.", &error("invalid_scope", "there is no such key"))
             .answers(401, "No such client.", &error("invalid_client", "this is no API key of a caller"))
+            .answers(405, "Another method than POST; `Allow` says so.", &error("invalid_request", "this route answers POST only"))
             .answers(408, "The body did not come in time.", &error("invalid_request", "send the body faster"))
             .answers(429, "This caller asks too often.", &error("temporarily_unavailable", "try again in 1 s"))
             .answers(413, "The body is larger than 64 KiB.", &error("invalid_request", "send a smaller body"))
@@ -66,7 +67,7 @@ fn proxied(method: &'static str, id: &'static str) -> Operation {
         .path("key", Form::Key, KEY)
         .path("path", Form::Text, "What to ask for, below `api_base`.")
         .answers_empty(200, "What the API answers, with its status, headers and body.")
-        .answers_empty(504, "The API does not answer in time: `unavailable`.")
+        .asks_an_api()
         .problems(&FETCHING)
 }
 

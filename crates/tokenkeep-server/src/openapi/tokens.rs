@@ -43,7 +43,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .query("limit", Form::UpTo(1000), "How many at most; 100 if not said.")
             .query("provider", Form::Provider, "Only keys of this provider.")
             .query("state", Form::State, "Only keys in this state.")
-            .answers(200, "A page.", &TokenPage { tokens: vec![status()], next: Some("graph".to_owned()) }),
+            .answers(200, "A page.", &TokenPage { tokens: vec![status()], next: Some("graph".to_owned()) })
+            .problems(&[Code::UnknownKey]),
         of("POST", "/tokens/{key}/reject", "rejectToken", "A resource server refused a token")
             .about(
                 "Acts only if that generation is still the present one: a thousand callers with the same 401 cause one \

@@ -3,8 +3,14 @@
 use std::io;
 use std::time::Duration;
 
+use axum::response::IntoResponse as _;
+use http::HeaderValue;
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::problem::Problem;
+use crate::request_id::{REQUEST_ID, RequestId};
 
 /// Whether a client begins with HTTP. Waits for its first byte, and leaves it there.
 pub(super) async fn is_http(stream: &TcpStream) -> io::Result<bool> {
@@ -16,21 +22,29 @@ pub(super) async fn is_http(stream: &TcpStream) -> io::Result<bool> {
 /// Says what is wrong, and leaves the client a moment to read it: closed with a request unread, a connection is reset
 /// and the answer lost.
 pub(super) async fn refuse(stream: &mut TcpStream) -> io::Result<()> {
-    let head = format!(
-        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n",
-        ANSWER.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(ANSWER.as_bytes()).await?;
+    stream.write_all(&answer()).await?;
     stream.shutdown().await?;
     let (mut rest, mut nowhere) = (stream.take(MAX_UNREAD), tokio::io::sink());
     tokio::time::timeout(LAST_WORDS, tokio::io::copy(&mut rest, &mut nowhere)).await.ok();
     Ok(())
 }
 
-const ANSWER: &str = "{\"code\":\"invalid_request\",\"title\":\"Invalid request\",\"detail\":\"this port speaks TLS; \
-                      ask with https://\",\"key\":null,\"retry_after\":null}";
+/// A problem as any other: the request is not read, so what it is called there is not known.
+fn answer() -> Vec<u8> {
+    let problem = Problem::invalid("this port speaks TLS; ask with https://");
+    let body = serde_json::to_vec(problem.body()).unwrap_or_default();
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, RequestId::random().header());
+    headers.insert(CONTENT_LENGTH, body.len().into());
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    let mut answer = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        answer.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    [&answer, b"\r\n".as_slice(), &body].concat()
+}
+
 /// In bytes.
 const MAX_UNREAD: u64 = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(2);

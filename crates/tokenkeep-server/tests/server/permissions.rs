@@ -180,9 +180,8 @@ async fn lists_sums_and_filters_know_only_what_a_caller_may_see() {
         assert_eq!(ask(&world, &key, "GET", "/tokens/stats").await.1["total_cached"], 1);
         for provider in ["fixed", "nobody"] {
             let (status, problem) = ask(&world, &key, "GET", &format!("/tokens?provider={provider}")).await;
-            let detail =
-                format!("parameter `provider`: there is no provider `{provider}`, or it is not for this caller");
-            assert_eq!((status, &problem["detail"]), (400, &json!(detail)));
+            let detail = "there is no such key, or it is not for this caller";
+            assert_eq!((status, &problem["key"], &problem["detail"]), (404, &json!(provider), &json!(detail)));
         }
         assert_eq!(ask(&world, &key, "POST", "/tokens/cleanup").await.0, 403);
     }

@@ -21,6 +21,7 @@ async fn an_unknown_key_is_a_404_that_names_it_and_what_there_is() {
                 "code": "unknown_key",
                 "title": "Unknown key",
                 "detail": "there is no such provider; configured are: fixed, reports, vendor",
+                "next": "configured are: fixed, reports, vendor",
                 "key": "grahp:7",
             })
         )
@@ -74,9 +75,9 @@ async fn another_method_than_those_of_a_route_is_a_405_problem_that_names_them()
         ("/tokens/fixed/credentials/test", "POST"),
         ("/tokens/stats", "GET"),
         ("/tokens/cleanup", "POST"),
-        ("/health", "GET"),
-        ("/livez", "GET"),
-        ("/readyz", "GET"),
+        ("/health", "GET, HEAD"),
+        ("/livez", "GET, HEAD"),
+        ("/readyz", "GET, HEAD"),
     ] {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PURGE"] {
             if allow.split(", ").any(|allowed| allowed == method) {
@@ -116,13 +117,26 @@ async fn a_bad_parameter_is_a_400_that_names_it() {
         ("/tokens?limit=all", "parameter `limit` is not a number from 1 to 1000"),
         ("/tokens?after=a/b", "parameter `after` is not a key"),
         ("/tokens?state=good", "parameter `state` is none of fresh, due, expiring, expired, absent, backing_off"),
-        ("/tokens?provider=grahp", "there is no provider `grahp`; configured are: fixed, reports, vendor"),
-        ("/tokens?provider=vendor:7", "there is no provider `vendor:7`"),
+        ("/tokens?provider=a%20b", "\"a b\" is not a key"),
         ("/tokens?page=2", "there is no parameter `page`; this route takes after, limit, provider, state"),
     ] {
         let (status, problem) = world.json(path).await;
         assert_eq!((status, &problem["code"]), (400, &json!("invalid_request")), "{path}");
         assert!(problem["detail"].as_str().unwrap().contains(named), "{path}: {problem}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_is_unknown_as_its_keys_are() {
+    let world = Setup::open().start().await;
+    for path in ["/tokens?provider=", "/tokens/stats?provider="] {
+        for name in ["grahp", "vendor:7"] {
+            let (status, problem) = world.json(&format!("{path}{name}")).await;
+            assert_eq!((status, &problem["code"], &problem["key"]), (404, &json!("unknown_key"), &json!(name)));
+            let detail = "there is no such provider; configured are: fixed, reports, vendor";
+            assert_eq!((&problem["detail"], &problem["next"]), (&json!(detail), &json!(&detail[27..])));
+        }
     }
     world.end().await;
 }

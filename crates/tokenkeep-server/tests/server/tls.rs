@@ -54,9 +54,20 @@ async fn who_speaks_http_without_tls_is_told_so() {
     for request in ["GET /livez HTTP/1.1\nHost: localhost\n\n", "P", "PRI * HTTP/2.0\n\nSM\n\n", &long] {
         let answer = raw::send(world.address, request).await;
         assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("ask with https://"), "{answer}");
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let problem: tokenkeep_api::Problem = serde_json::from_str(body).unwrap();
         assert_eq!(problem.code, tokenkeep_api::ProblemCode::InvalidRequest);
+        assert!(!body.contains("null"), "{body}");
+        for header in [
+            "content-type: application/problem+json",
+            "tokenkeep-problem: invalid_request",
+            "cache-control: no-store",
+            "x-request-id: ",
+            "connection: close",
+            &format!("content-length: {}", body.len()),
+        ] {
+            assert_eq!(head.lines().filter(|line| line.starts_with(header)).count(), 1, "{header}: {head}");
+        }
     }
     world.end().await;
 }

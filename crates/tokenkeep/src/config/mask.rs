@@ -21,7 +21,7 @@ impl Masked {
     /// Masks `source`, which was parsed to `document`.
     pub(super) fn new(source: &str, document: &DeTable<'_>, syntax: Syntax) -> Self {
         let mut ink = Ink { source, kinds: vec![Kind::Rest; source.len()] };
-        ink.judge_table(document, false);
+        ink.judge_table(document, Table::Usual);
         ink.hide_comments();
         match syntax {
             Syntax::Sound => {}
@@ -59,24 +59,50 @@ enum Kind {
     Rest,
 }
 
+/// What a table is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Usual,
+    /// A caller of the server.
+    Caller,
+    /// Its options can be called anything.
+    Hidden,
+}
+
+impl Table {
+    /// What the table of this name in it is about.
+    fn below(self, name: &str) -> Self {
+        match self {
+            Self::Hidden => Self::Hidden,
+            _ if HIDDEN_TABLES.contains(&name) => Self::Hidden,
+            _ if name == CALLERS => Self::Caller,
+            Self::Usual | Self::Caller => Self::Usual,
+        }
+    }
+}
+
 impl Ink<'_> {
-    fn judge_table(&mut self, table: &DeTable<'_>, hide_all: bool) {
+    fn judge_table(&mut self, table: &DeTable<'_>, kind: Table) {
         for (key, value) in table {
             self.mark(key.span(), Kind::Shown);
-            self.judge_value(key.get_ref(), value.get_ref(), value.span(), hide_all);
+            self.judge_value(key.get_ref(), value.get_ref(), value.span(), kind);
         }
     }
 
-    fn judge_value(&mut self, option: &str, value: &DeValue<'_>, span: Range<usize>, hide_all: bool) {
+    fn judge_value(&mut self, option: &str, value: &DeValue<'_>, span: Range<usize>, kind: Table) {
         match value {
-            DeValue::Table(table) => self.judge_table(table, hide_all || HIDDEN_TABLES.contains(&option)),
+            DeValue::Table(table) => self.judge_table(table, kind.below(option)),
             DeValue::Array(array) => {
                 for value in array {
-                    self.judge_value(option, value.get_ref(), value.span(), hide_all);
+                    self.judge_value(option, value.get_ref(), value.span(), kind);
                 }
             }
             _ => {
-                let hide = hide_all || !is_harmless(option, &self.source[span.clone()]);
+                let hide = match kind {
+                    Table::Hidden => true,
+                    Table::Caller if option == PATTERNS => false,
+                    Table::Usual | Table::Caller => !is_harmless(option, &self.source[span.clone()]),
+                };
                 self.mark(span.clone(), Kind::Shown);
                 let inner = self.without_quotes(span);
                 let hidden = if hide { inner } else { credentials(self.source, inner, option) };
@@ -247,14 +273,16 @@ const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "f
 const URLS: [&str; 3] = ["api_base", "store", "token_url"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 29] = [
+const SHOWN_OPTIONS: [&str; 33] = [
     "accounts",
+    "allow",
     "api_base",
     "budget",
     "certificate",
     "client_auth",
     "client_ca",
     "client_id",
+    "default_provider",
     "env",
     "every",
     "expected_life",
@@ -267,6 +295,7 @@ const SHOWN_OPTIONS: [&str; 29] = [
     "listen",
     "max_connections",
     "max_failures",
+    "name",
     "refresh",
     "refresh_before",
     "reject_on",
@@ -275,9 +304,15 @@ const SHOWN_OPTIONS: [&str; 29] = [
     "store",
     "timeout",
     "token_url",
+    "uid",
     "unit",
     "username",
 ];
+
+/// The table of a caller.
+const CALLERS: &str = "keys";
+/// What a caller may see. Elsewhere it is a misspelt `token`.
+const PATTERNS: &str = "tokens";
 
 /// What stands for a hidden stretch.
 const BLOT: &str = "***";
@@ -316,6 +351,13 @@ mod tests {
             ("username = 'ada@b.example'", "username = 'ada@b.example'"),
             ("api_base = 'https://b/#key=hunter2'", "api_base = 'https://b/#***'"),
             ("api_base = 'b/#key=hunter2'", "api_base = 'b/#***'"),
+            ("server.default_provider = 'graph'", "server.default_provider = 'graph'"),
+            (
+                "[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['b:*']\nallow = 'get'",
+                "[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['b:*']\nallow = 'get'",
+            ),
+            ("[[server.keys]]\nsha256 = 'hunter2'\nkey = 'hunter2'", "[[server.keys]]\nsha256 = '***'\nkey = '***'"),
+            ("[providers.a]\ntokens = 'hunter2'", "[providers.a]\ntokens = '***'"),
         ] {
             assert_eq!(masked(source), shown);
         }

@@ -58,7 +58,7 @@ impl TokenManager {
     /// ```
     pub async fn stats(&self, provider: Option<&str>) -> Result<Stats, Error> {
         if let Some(name) = provider {
-            self.shared.provider_of(&Key::parse(name)?)?;
+            self.check_provider(name)?;
         }
         let statuses = self.statuses(None, usize::MAX).await;
         Ok(Stats::of(statuses.iter().filter(|status| provider.is_none_or(|name| name == status.key.provider()))))

@@ -19,6 +19,8 @@ use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::expiry::{Decision, Phase, classify, decide};
 use crate::key::Key;
+#[cfg(feature = "url")]
+use crate::provider::ApiBase;
 use crate::provider::{ApiSettings, TokenHeader};
 use crate::source::Keep;
 use crate::status::{Status, token_warnings};
@@ -110,6 +112,27 @@ impl TokenHandle {
     /// ```
     pub fn api(&self) -> ApiSettings {
         self.slot.provider().settings.api.clone()
+    }
+
+    /// Where the API is that its tokens are for; an error with advice if configuration does not say.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let users = manager.handle("graph")?.api_base()?.join("/users?top=10")?;
+    /// assert!(users.as_str().ends_with("/api/users?top=10"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "url")]
+    pub fn api_base(&self) -> Result<ApiBase, Error> {
+        self.api().base.ok_or_else(|| {
+            let next = format!("write api_base = \"https://…\" in [providers.{}]", self.key().provider());
+            let error = Error::new(Code::InvalidRequest, "it is not configured where its API is");
+            error.with_key(self.key()).with_next(next)
+        })
     }
 
     /// A token that can be used now; obtains one if there is none.

@@ -178,7 +178,7 @@ impl Account {
 
     fn counts(&self, at: usize) -> Counts {
         let requests = match SYSTEMS[at].origin {
-            Origin::Issuer(_) => self.sandbox.counters_of(SYSTEMS[at].key).token_requests,
+            Origin::Issuer(_) => self.sandbox.counters_of(SYSTEMS[at].provider()).token_requests,
             Origin::Program | Origin::File => 0,
         };
         Counts { served: self.tallies[at].served.load(Ordering::Relaxed), requests }

@@ -22,7 +22,7 @@ pub(super) struct Places {
 
 impl Places {
     /// What can be done, and the lines that do it.
-    fn lines(&self) -> [(&'static str, Vec<String>); 6] {
+    fn lines(&self) -> [(&'static str, Vec<String>); 7] {
         let Self { broker, sandbox, .. } = self;
         let program = shell::word(&self.program);
         let config = shell::word(&self.config.display().to_string());
@@ -30,6 +30,7 @@ impl Places {
             format!("curl -s {broker}/tokens/graph"),
             format!("curl -s {broker}/tokens/graph/status"),
             format!("curl -s {broker}/tokens"),
+            format!("curl -s {broker}/tokens/7"),
         ];
         hand_out.extend(self.socket.as_ref().map(|socket| {
             format!(
@@ -38,10 +39,19 @@ impl Places {
             )
         }));
         [
-            ("a token from the broker, its status, and all of them:", hand_out),
+            ("a token from the broker, its status, all of them, and an account's at the default provider:", hand_out),
             (
-                "the same on the command line, with this broker's configuration and store:",
+                "the API by the proxy, which adds the token; a token as OAuth2 clients ask for it; each new one as it comes:",
                 vec![
+                    format!("curl -s {broker}/proxy/graph/hello"),
+                    format!("curl -s {broker}/oauth2/token -d grant_type=client_credentials -d client_id=graph"),
+                    format!("curl -sN {broker}/tokens/graph/watch"),
+                ],
+            ),
+            (
+                "the same on the command line, by this broker, or with its configuration and store:",
+                vec![
+                    format!("{program} --server {broker} get graph --json"),
                     format!("export TOKENKEEP_CONFIG={config}"),
                     format!("{program} get graph"),
                     format!("{program} status"),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokenkeep::{Credentials, Secret, TokenManager};
 use tokenkeep_sandbox::{Client, Grant, Sandbox};
 
 use crate::exit::Failure;
@@ -17,7 +18,7 @@ use crate::output::counted;
 /// A provider of the file, as the systems have them that tokenkeep replaces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct System {
-    /// Its name, and the key of its token.
+    /// The key of its token: its name, with an account if it has some.
     pub(super) key: &'static str,
     /// How it gets a token.
     pub(super) grant: &'static str,
@@ -49,6 +50,13 @@ impl Origin {
     }
 }
 
+impl System {
+    /// Its name, which is that of its client at the issuer too.
+    pub(super) fn provider(self) -> &'static str {
+        self.key.split_once(':').map_or(self.key, |(provider, _)| provider)
+    }
+}
+
 /// All of them, in the order of their keys.
 pub(super) const SYSTEMS: [System; 7] = [
     System { key: "billing", grant: "static", about: "an API key from a file", origin: Origin::File },
@@ -72,9 +80,9 @@ pub(super) const SYSTEMS: [System; 7] = [
     },
     System { key: "legacy", grant: "command", about: "a program prints it", origin: Origin::Program },
     System {
-        key: "vendor",
+        key: ACCOUNT,
         grant: "login",
-        about: "a vendor's own login, which is not OAuth and has a budget",
+        about: "an account at a vendor's own login, which has a budget",
         origin: Origin::Issuer(Duration::from_secs(12)),
     },
     System {
@@ -90,7 +98,7 @@ pub(super) async fn start_sandbox() -> Result<Sandbox, Failure> {
     let mut builder = Sandbox::builder().user(USER, PASSWORD);
     for system in SYSTEMS {
         if let Origin::Issuer(life) = system.origin {
-            let client = Client::new(system.key, secret(system.key)).life(life);
+            let client = Client::new(system.provider(), secret(system.provider())).life(life);
             builder = match system.grant {
                 "login" => builder.vendor_life(life),
                 "password" => builder.client(client.grants([Grant::Password])),
@@ -100,6 +108,13 @@ pub(super) async fn start_sandbox() -> Result<Sandbox, Failure> {
         }
     }
     builder.start().await.map_err(|error| Failure::internal("the sandbox cannot listen", &error))
+}
+
+/// Gives the account its credentials, which go into the store.
+pub(super) async fn give_credentials(manager: &TokenManager) -> Result<(), Failure> {
+    let given = Credentials::with_password(USER, Secret::new(PASSWORD));
+    let given = given.map_err(|error| Failure::internal("no credentials", &error))?;
+    Ok(manager.set_credentials(ACCOUNT, given).await?)
 }
 
 /// The folder that holds everything, and what is in it.
@@ -117,7 +132,7 @@ impl Folder {
             let secrets = root.path().join("secrets");
             fs::DirBuilder::new().mode(0o700).create(&secrets)?;
             for system in SYSTEMS {
-                write_private(&secrets.join(system.key), &secret(system.key))?;
+                write_private(&secrets.join(system.provider()), &secret(system.provider()))?;
             }
             write_private(&secrets.join("backend-password"), PASSWORD)?;
             write_private(&secrets.join("calendar-login"), &sandbox.issue_refresh_token("calendar"))?;
@@ -183,9 +198,12 @@ fn config_text(sandbox: &Sandbox, port: u16, has_socket: bool) -> String {
         "# Written by `tokenkeep dev`; it is gone when that ends.\n\
          store = \"sqlite:tokenkeep.db\"\n\n\
          [server]\n\
-         listen = [\"127.0.0.1:{port}\"{socket}]\n"
+         listen = [\"127.0.0.1:{port}\"{socket}]\n\
+         default_provider = \"vendor\"\n"
     );
-    for System { key, grant, about, origin } in SYSTEMS {
+    let api = format!("api_base = \"{}\"\n", sandbox.api_url());
+    for system in SYSTEMS {
+        let (key, System { grant, about, origin, .. }) = (system.provider(), system);
         let options = match (origin, grant) {
             (Origin::Program, _) => {
                 "command = [\"sh\", \"-c\", \"echo legacy-$(date +%s)\"]\nlifetime = \"15s\"\n".to_owned()
@@ -193,8 +211,7 @@ fn config_text(sandbox: &Sandbox, port: u16, has_socket: bool) -> String {
             (Origin::File, _) => format!("token = {{ file = \"secrets/{key}\" }}\n"),
             // The vendor says nothing of a token's life.
             (Origin::Issuer(life), "login") => format!(
-                "username = \"backend\"\npassword = {{ file = \"secrets/backend-password\" }}\n\
-                 lifetime = \"{}s\"\nbudget = \"20/1m\"\n\
+                "accounts = \"stored\"\n{api}lifetime = \"{}s\"\nbudget = \"20/1m\"\n\
                  [providers.{key}.login]\npost = \"{login_url}\"\n\
                  json = {{ username = \"{{username}}\", password = \"{{password}}\" }}\ntoken = \"/Authorization\"\n",
                 life.as_secs()
@@ -206,7 +223,7 @@ fn config_text(sandbox: &Sandbox, port: u16, has_socket: bool) -> String {
                     _ => "",
                 };
                 format!(
-                    "token_url = \"{token_url}\"\nclient_id = \"{key}\"\nclient_secret = {{ file = \"secrets/{key}\" }}\n{more}"
+                    "token_url = \"{token_url}\"\nclient_id = \"{key}\"\nclient_secret = {{ file = \"secrets/{key}\" }}\n{more}{api}"
                 )
             }
         };
@@ -216,6 +233,8 @@ fn config_text(sandbox: &Sandbox, port: u16, has_socket: bool) -> String {
     text
 }
 
+/// The key of an account of the default provider.
+const ACCOUNT: &str = "vendor:7";
 const USER: &str = "backend";
 const PASSWORD: &str = "backend-password-of-the-sandbox";
 const USUAL_PORT: u16 = 8640;
@@ -234,7 +253,7 @@ mod tests {
         let folder = Folder::create(&sandbox).unwrap();
         folder.write_config(&sandbox, 1).unwrap();
         let config = tokenkeep::config::load(&folder.config(), &|_: &str| None).await.unwrap();
-        assert_eq!(config.providers.iter().map(Provider::name).collect::<Vec<_>>(), SYSTEMS.map(|system| system.key));
+        assert_eq!(config.providers.iter().map(Provider::name).collect::<Vec<_>>(), SYSTEMS.map(System::provider));
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
         let path = folder.path().to_owned();
         folder.remove().unwrap();

@@ -25,11 +25,11 @@ pub(super) struct NewArgs {
     /// The keys that it may see: NAME, NAME:ACCOUNT, NAME:*, *:ACCOUNT or *
     #[arg(long, value_name = "PATTERN", value_parser = pattern, value_delimiter = ',', num_args = 1.., required = true)]
     tokens: Vec<String>,
-    /// What it may do with them
+    /// What it may do with them; none: only see how they are
     #[arg(
         long,
         value_name = "ACTION",
-        value_parser = PossibleValuesParser::new(Action::ALL.map(|(name, _)| name)),
+        value_parser = PossibleValuesParser::new(Action::ALL.map(|(name, _)| name).into_iter().chain([NONE])),
         value_delimiter = ',',
         num_args = 1..,
         default_values = Action::DEFAULT.map(Action::as_str)
@@ -51,10 +51,11 @@ struct Shown<'a> {
 }
 
 pub(super) fn run(args: &NewArgs) -> Result<(), Failure> {
+    let allow = actions(&args.allow)?;
     let key = random_key()?;
     let sha256 = hex(&Sha256::digest(key.as_bytes()));
     if args.json {
-        let NewArgs { name, tokens, allow, .. } = args;
+        let NewArgs { name, tokens, .. } = args;
         return output::json(&Shown { key: &key, name, sha256: &sha256, tokens, allow });
     }
     output::data(&key)?;
@@ -63,10 +64,20 @@ pub(super) fn run(args: &NewArgs) -> Result<(), Failure> {
          [[server.keys]]\nname = {}\nsha256 = \"{sha256}\"\ntokens = {}\nallow = {}\n",
         quoted(&args.name),
         list(&args.tokens),
-        list(&args.allow)
+        list(allow)
     ));
     output::next("give the key above to the caller; it is kept nowhere and is not shown again");
     Ok(())
+}
+
+fn actions(words: &[String]) -> Result<&[String], Failure> {
+    match words {
+        [word] if word == NONE => Ok(&[]),
+        words if words.iter().any(|word| word == NONE) => {
+            Err(Failure::usage("--allow none stands beside other actions", "leave out either it or the others"))
+        }
+        words => Ok(words),
+    }
 }
 
 /// A prefix that scanners for leaked secrets can look for, and 256 random bits.
@@ -108,6 +119,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// In place of actions: none of them.
+const NONE: &str = "none";
 const PREFIX: &str = "tk_";
 /// As the configuration has it.
 const MAX_NAME: usize = 64;
@@ -115,8 +128,9 @@ const MAX_NAME: usize = 64;
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep key new --name billing --tokens graph --tokens 'bluestakes:*'
-  tokenkeep key new --name monitoring --tokens '*' --allow get > billing.key
-  tokenkeep key new --name deploy --tokens '*' --allow refresh,credentials --json | jq -r .key
+  tokenkeep key new --name monitoring --tokens '*' --allow none > monitoring.key
+  tokenkeep key new --name deploy --tokens '*' --allow refresh,credentials \\
+    --json | jq -r .key
 
-A server takes the table over when its configuration is reloaded. Keys begin with tk_, so that scanners for leaked secrets
-can find them.";
+A server takes the table over when its configuration is reloaded. Keys begin
+with tk_, so that scanners for leaked secrets can find them.";
