@@ -5,9 +5,13 @@ mod background;
 use std::io::IsTerminal as _;
 
 use clap::ValueEnum;
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub(crate) use self::background::LogEnd;
 
@@ -51,8 +55,16 @@ where
     };
     let colors = std::io::stderr().is_terminal() && environment::text("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colors);
+    let no_paths = filter_fn(|metadata| shows_no_path(metadata.target(), *metadata.level()));
     match format {
-        LogFormat::Text => log.with_timer(SystemTime).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Text => log.with_timer(SystemTime).finish().with(no_paths).init(),
+        LogFormat::Json => log.json().flatten_event(true).finish().with(no_paths).init(),
     }
+}
+
+/// Whatever `RUST_LOG` says: what a request asks for can be a password, and the library for HTTP/2 logs what is wrong
+/// with it before anybody has seen it.
+fn shows_no_path(target: &str, level: Level) -> bool {
+    let is_http2 = target.strip_prefix("h2").is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    !is_http2 || level <= Level::WARN
 }

@@ -78,8 +78,20 @@ pub(crate) fn warning(what: &str) {
 /// Says what is not as it should be though there is this token.
 pub(crate) fn warnings_of(token: &TokenAnswer) {
     for told in &token.warnings {
-        warning(&format!("{}: {}", token.key, told.detail));
+        warning(&on_one_line(&format!("{}: {}", token.key, told.detail)));
     }
+}
+
+/// What somebody else said, with its control characters escaped: it can neither begin a line nor steer the terminal.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+        line
+    })
 }
 
 fn labelled(label: &str, color: AnsiColor, text: &str) {

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::command::GlobalArgs;
 use crate::environment;
 use crate::exit::Failure;
+use crate::output;
 
 /// The server that `--server` or `TOKENKEEP_SERVER` names. A configuration named by an argument counts for more than a
 /// server named by a variable.
@@ -150,9 +151,9 @@ impl From<Problem> for Failure {
 
 /// The error that the server answered.
 fn answered(problem: Problem, status: Option<u16>) -> Error {
-    let mut error = Error::new(code(problem.code, status), problem.what());
+    let mut error = Error::new(code(problem.code, status), output::on_one_line(problem.what()));
     if let Some(next) = &problem.next {
-        error = error.with_next(next);
+        error = error.with_next(output::on_one_line(next));
     }
     if let Some(key) = problem.key.and_then(|key| Key::parse(&key).ok()) {
         error = error.with_key(&key);

@@ -11,6 +11,8 @@ use tokenkeep_api::{
     TrialToken, WarningAnswer,
 };
 
+use crate::caller::Caller;
+
 /// A token that was just handed out.
 pub fn token(key: &Key, answer: &Answer) -> TokenAnswer {
     let token = &answer.token;
@@ -89,8 +91,30 @@ pub(crate) fn state(state: KeyState) -> State {
 }
 
 /// A warning with its word for programs.
-pub(crate) fn warning(warning: &Warning) -> WarningAnswer {
+fn warning(warning: &Warning) -> WarningAnswer {
     WarningAnswer { code: warning.code().to_owned(), detail: warning.to_string() }
+}
+
+/// A token for this caller.
+pub(crate) fn token_for(caller: &Caller, key: &Key, answer: &Answer) -> TokenAnswer {
+    let warnings = answer.warnings.iter().map(|warning| warning_for(caller, warning)).collect();
+    TokenAnswer { warnings, ..token(key, answer) }
+}
+
+/// A status for this caller.
+pub(crate) fn status_for(caller: &Caller, of: &Status) -> StatusAnswer {
+    let warnings = of.warnings.iter().map(|warning| warning_for(caller, warning)).collect();
+    StatusAnswer { warnings, ..status(of) }
+}
+
+/// A warning for this caller: how a store fails names keys and paths, which are for who may see everything.
+pub(crate) fn warning_for(caller: &Caller, of: &Warning) -> WarningAnswer {
+    match of {
+        Warning::StoreFailing { .. } if caller.sight().is_some() => {
+            WarningAnswer { detail: STORE_FAILING.to_owned(), ..warning(of) }
+        }
+        of => warning(of),
+    }
 }
 
 fn obstacle(obstacle: Obstacle) -> tokenkeep_api::Obstacle {
@@ -153,3 +177,5 @@ fn time(time: SystemTime) -> Option<String> {
     let seconds = Timestamp::try_from(time).ok()?.as_millisecond().div_euclid(1000);
     Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
+
+const STORE_FAILING: &str = "the store does not work; the broker's log says why";

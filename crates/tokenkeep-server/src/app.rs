@@ -49,7 +49,7 @@ impl App {
             metrics: Metrics::new(),
             strangers: Strangers::default(),
             health: Health::default(),
-            access: ArcSwap::from_pointee(Access::new(settings)),
+            access: ArcSwap::from_pointee(Access::new(settings, None)),
             changes: watch::Sender::new(()),
         }
     }
@@ -61,7 +61,8 @@ impl App {
 
     /// Takes over who may ask from now on, and says what is new.
     pub(crate) fn take_over(&self, settings: &ServerSettings) -> News {
-        let before = self.access.swap(Arc::new(Access::new(settings)));
+        let before = self.access.load_full();
+        self.access.store(Arc::new(Access::new(settings, Some(&before.callers))));
         self.changes.send_replace(());
         self.access().callers.news_since(&before.callers)
     }
@@ -100,7 +101,14 @@ impl App {
             Some(default) if self.is_account(caller, name) => Key::parse(&format!("{default}:{name}")),
             _ => Key::parse(name),
         };
-        let key = key.map_err(|error| Error::invalid_key(name, &error))?;
+        let key = key.map_err(|error| match caller.sight() {
+            // Whether it is one, and how long it may be, depends on the default provider.
+            Some(_) if is_account(name) => Problem::unknown(name),
+            limited => {
+                let error = limited.and_then(|_| Key::parse(name).err()).unwrap_or(error);
+                Error::invalid_key(name, &error).into()
+            }
+        })?;
         if caller.may_see(&key) { Ok(key) } else { Err(Problem::unknown(name)) }
     }
 
@@ -151,8 +159,13 @@ impl App {
     }
 }
 
+/// Whether a bare name can be that of an account.
+fn is_account(name: &str) -> bool {
+    !name.contains(':') && Key::parse(&format!("x:{name}")).is_ok()
+}
+
 impl Access {
-    fn new(settings: &ServerSettings) -> Self {
-        Self { callers: Callers::new(settings), default_provider: settings.default_provider.clone() }
+    fn new(settings: &ServerSettings, before: Option<&Callers>) -> Self {
+        Self { callers: Callers::new(settings, before), default_provider: settings.default_provider.clone() }
     }
 }

@@ -135,8 +135,8 @@ impl Drop for Call {
     }
 }
 
-/// Writes the line. `action` is a verb; the key stands there if the caller may see it, for what it names else may be
-/// anything.
+/// Writes the line. `action` is a verb; the key stands there if the caller may see it and it is there, for what it names
+/// else may be anything.
 pub(crate) fn line(who: &Who, action: &'static str, key: Option<&Key>, outcome: Outcome) {
     let Who { caller, peer, request_id } = who;
     let generation = match outcome {
@@ -148,7 +148,7 @@ pub(crate) fn line(who: &Who, action: &'static str, key: Option<&Key>, outcome: 
         caller = caller.as_ref().map(Caller::name),
         peer = peer.as_deref().map(|peer| field::display(Shown(peer))),
         action,
-        key = key.map(Key::as_str),
+        key = key.filter(|_| outcome != Outcome::Failed(ProblemCode::UnknownKey)).map(Key::as_str),
         outcome = outcome.as_str(),
         generation,
         request_id = request_id.as_ref().map(RequestId::as_str),

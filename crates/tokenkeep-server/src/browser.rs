@@ -2,7 +2,7 @@
 //!
 //! A page can have requests sent to loopback addresses, and by pointing its own name to one (DNS rebinding) it can even
 //! read the answers. Such a request names the page's host in `Host`; others say where they come from in `Origin` or
-//! `Sec-Fetch-Site`. A program that is no browser sends neither of the latter two.
+//! `Sec-Fetch-Site`. A page at another port of this machine is foreign too: anybody's program may serve it. A program that is no browser sends neither of the latter two.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -37,9 +37,10 @@ pub(crate) async fn refuse_foreign(
         return Err(Problem::forbidden("the host of this request is not this machine; ask for localhost or 127.0.0.1"));
     }
     let headers = request.headers();
-    let is_cross_site = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
-    if is_cross_site || !headers.get_all(ORIGIN).iter().all(|origin| is_same_host(origin, hosts.first())) {
-        return Err(Problem::forbidden("a web page of another site cannot ask here"));
+    // To a browser all ports of this machine are one site.
+    let is_foreign = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site" || site == "same-site");
+    if is_foreign || !headers.get_all(ORIGIN).iter().all(|origin| is_same_origin(origin, hosts.first(), reach)) {
+        return Err(Problem::forbidden("a web page of another site or port cannot ask here"));
     }
     Ok(next.run(request).await)
 }
@@ -65,11 +66,18 @@ fn is_loopback(host: &Authority) -> bool {
     }
 }
 
-/// Whether an origin, e.g. `http://localhost:8640`, has this host; the port may differ. `null` has none.
-fn is_same_host(origin: &HeaderValue, host: Option<&Authority>) -> bool {
-    let origin = Uri::try_from(origin.as_bytes()).ok();
-    let origin = origin.as_ref().filter(|origin| origin.scheme().is_some()).and_then(Uri::host);
-    matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host.host()))
+/// Whether an origin, e.g. `http://localhost:8640`, is that of this host: its name and its port. `null` is none.
+fn is_same_origin(origin: &HeaderValue, host: Option<&Authority>, reach: Reach) -> bool {
+    let Ok(origin) = Uri::try_from(origin.as_bytes()) else { return false };
+    let port = match origin.scheme_str() {
+        Some("http") => 80,
+        // What stands before this server may have ended TLS, but nothing does on a loopback address that browsers see.
+        Some("https") if reach != Reach::Loopback => 443,
+        _ => return false,
+    };
+    let (Some(origin), Some(host)) = (origin.authority(), host) else { return false };
+    let port_of = |authority: &Authority| authority.port_u16().unwrap_or(port);
+    origin.host().eq_ignore_ascii_case(host.host()) && port_of(origin) == port_of(host)
 }
 
 #[cfg(test)]

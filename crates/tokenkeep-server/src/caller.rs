@@ -5,7 +5,6 @@
 
 mod news;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,10 +36,27 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Everybody, or one with settings of its own; `rate` is for whoever has none of its own.
-    fn new(settings: Option<Arc<CallerSettings>>, rate: Option<Budget>) -> Self {
+    /// Everybody, or one with settings of its own; `rate` is for whoever has none of its own. What it was `before` has
+    /// made its requests already.
+    fn new(settings: Option<Arc<CallerSettings>>, rate: Option<Budget>, before: Option<&Self>) -> Self {
         let its_own = settings.as_ref().and_then(|settings| settings.requests);
-        Self { rate: its_own.or(rate).map(Rate::new).map(Arc::new), settings }
+        let known = before.and_then(|before| before.rate.as_ref());
+        let rate = its_own.or(rate).map(|budget| match known {
+            Some(known) if known.is_of(budget) => Arc::clone(known),
+            _ => Arc::new(Rate::new(budget)),
+        });
+        Self { settings, rate }
+    }
+
+    /// Whether these settings recognise the same one.
+    fn is_same(&self, now: &CallerSettings) -> bool {
+        let hash = |caller: &CallerSettings| caller.key.as_ref().map(|key| *key.as_bytes());
+        self.settings.as_ref().is_some_and(|before| {
+            now.name == before.name
+                && hash(now) == hash(before)
+                && now.uid == before.uid
+                && now.certificate == before.certificate
+        })
     }
 
     /// Counts a request, unless it has made as many as it may.
@@ -105,14 +121,20 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Somebody, or nobody: on the routes that are open to everybody and say more to callers.
+/// Somebody, or nobody: on the routes that are open to everybody and say more to callers. The requests of callers that
+/// are configured count here too.
 pub(crate) struct MaybeCaller(pub(crate) Option<Caller>);
 
 impl FromRequestParts<Arc<App>> for MaybeCaller {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(Self(app.access().callers.of(parts)))
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = app.access().callers.of(parts);
+        // Those who watch over this process show no key, and must not be shut out by others.
+        if let Some(caller) = caller.as_ref().filter(|caller| caller.settings.is_some()) {
+            caller.count_request(|| app.manager.now())?;
+        }
+        Ok(Self(caller))
     }
 }
 
@@ -125,12 +147,15 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    /// These; none: everybody.
-    pub(crate) fn new(settings: &ServerSettings) -> Self {
-        let known = settings.callers.iter().cloned().map(Arc::new);
+    /// These; none: everybody. Whoever was there `before` goes on with the requests that it has left.
+    pub(crate) fn new(settings: &ServerSettings, before: Option<&Self>) -> Self {
+        let caller = |now: &CallerSettings| {
+            let before = before.and_then(|before| before.known.iter().find(|before| before.is_same(now)));
+            Caller::new(Some(Arc::new(now.clone())), settings.requests, before)
+        };
         Self {
-            known: known.map(|caller| Caller::new(Some(caller), settings.requests)).collect(),
-            anonymous: Caller::new(None, settings.requests),
+            known: settings.callers.iter().map(caller).collect(),
+            anonymous: Caller::new(None, settings.requests, before.map(|before| &before.anonymous)),
         }
     }
 
@@ -156,6 +181,9 @@ impl Callers {
         if self.is_empty() {
             return self.everybody(request);
         }
+        if key.is_empty() {
+            return None;
+        }
         let hash = Sha256::digest(key);
         let mut found = None;
         for caller in &self.known {
@@ -168,11 +196,10 @@ impl Callers {
 
     /// Who somebody is now who came earlier: whoever is recognised by all the same. `None`: it must come again.
     pub(crate) fn still(&self, caller: &Caller) -> Option<Caller> {
-        let Some(before) = &caller.settings else {
+        if caller.settings.is_none() {
             return self.known.is_empty().then(|| self.anonymous.clone());
-        };
-        let is_same = |now: &Arc<CallerSettings>| Arc::ptr_eq(now, before) || is_recognised_alike(now, before);
-        self.known.iter().find(|caller| caller.settings.as_ref().is_some_and(is_same)).cloned()
+        }
+        self.known.iter().find(|now| now.settings.as_ref().is_some_and(|now| caller.is_same(now))).cloned()
     }
 
     /// Everybody, but for those who came while they were strangers: what let them connect then may be closed now.

@@ -8,11 +8,12 @@ mod http;
 pub(crate) mod names;
 mod text;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::http::{Method, StatusCode};
-use tokenkeep::measurements::{Measurements, ProviderMeasurements};
+use tokenkeep::measurements::ProviderMeasurements;
 use tokenkeep::{Key, Status, TokenManager};
 
 use self::hand_outs::{HandOuts, MAX_SHOWN};
@@ -21,7 +22,7 @@ use self::text::{Page, Samples};
 use crate::answer;
 use crate::caller::Caller;
 use crate::places::Places;
-use crate::sight::sees_whole;
+use crate::sight::{self, sees_whole};
 
 pub(crate) use self::hand_outs::HandOut;
 
@@ -94,14 +95,17 @@ impl Metrics {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         page.family(&names::START_TIME, |samples| samples.add(&[], started.as_secs_f64()));
         page.family(&names::RUNNING, |samples| samples.add(&[], u8::from(manager.is_running())));
-        let Measurements { mut providers, store, .. } = manager.measurements();
+        let named = sight::named(caller, manager);
+        // Nothing of them is for who may see no whole provider, and they take a look at all keys.
+        let measured = named.is_none().then(|| manager.measurements());
+        let (mut providers, store) = measured.map(|all| (all.providers, all.store)).unwrap_or_default();
         providers.retain(|provider| sees_whole(caller, &provider.name));
         if sees_all {
             self.write_connections(&mut page);
             self.http.write(&mut page);
         }
         self.hand_outs.write(&mut page, sees_all, |key| caller.may_see(key));
-        write_keys(&mut page, &manager.statuses_in_memory(|key| caller.may_see(key), MAX_SHOWN));
+        write_keys(&mut page, &statuses(manager, caller, named.as_ref()));
         write_providers(&mut page, &providers);
         if sees_all {
             let is_failing = manager.store_trouble().is_some();
@@ -126,6 +130,14 @@ impl Metrics {
                 samples.add(&[("listener", address)], places.taken());
             }
         });
+    }
+}
+
+/// Of the keys that a caller may see. Where they are named, no other key is looked at.
+fn statuses(manager: &TokenManager, caller: &Caller, named: Option<&BTreeSet<Key>>) -> Vec<Status> {
+    match named {
+        Some(keys) => keys.iter().filter_map(|key| manager.status_in_memory(key)).take(MAX_SHOWN).collect(),
+        None => manager.statuses_in_memory(|key| caller.may_see(key), MAX_SHOWN),
     }
 }
 

@@ -27,6 +27,13 @@ impl Query {
         Ok(Self(parameters))
     }
 
+    /// The same where a secret can be among them. What is wrong is not named: the name of a parameter can be what follows
+    /// an `&` in a password.
+    pub(crate) fn parse_secret(raw: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+        let wrong = |_| Problem::invalid(format!("a parameter is not known, or there twice; {}", taken(known)));
+        Self::parse(raw, known).map_err(wrong)
+    }
+
     /// The text of a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
@@ -59,9 +66,12 @@ impl Query {
 
 fn unknown(name: &str, known: &[&str]) -> Problem {
     let name = shortened(name);
-    let known = match known {
+    Problem::invalid(format!("there is no parameter `{}`; {}", name.escape_debug(), taken(known)))
+}
+
+fn taken(known: &[&str]) -> String {
+    match known {
         [] => "this route takes none".to_owned(),
         known => format!("this route takes {}", known.join(", ")),
-    };
-    Problem::invalid(format!("there is no parameter `{}`; {known}", name.escape_debug()))
+    }
 }

@@ -26,6 +26,12 @@ impl Rate {
         Self { window, requests: rate.requests().into(), full_at: AtomicI64::new(i64::MIN) }
     }
 
+    /// Whether it is that of this budget.
+    pub(crate) fn is_of(&self, rate: Budget) -> bool {
+        let Self { window, requests, .. } = Self::new(rate);
+        (self.window, self.requests) == (window, requests)
+    }
+
     /// So many are left, and come back each second.
     pub(crate) fn per_second(requests: u32) -> Self {
         Self { window: 1_000_000, requests: requests.into(), full_at: AtomicI64::new(i64::MIN) }

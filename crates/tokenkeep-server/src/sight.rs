@@ -68,6 +68,15 @@ impl Sight {
     }
 }
 
+/// The keys that a caller may see, if it may see all accounts of no provider.
+pub(crate) fn named(caller: &Caller, manager: &TokenManager) -> Option<BTreeSet<Key>> {
+    let key = |stretch| match stretch {
+        Stretch::Key(key) => Some(key),
+        Stretch::All | Stretch::Provider(_) => None,
+    };
+    stretches(caller.sight()?, &manager.providers(), None).into_iter().map(key).collect()
+}
+
 impl Stretch {
     /// Its place in the order.
     fn place(&self) -> Option<(&str, &str)> {

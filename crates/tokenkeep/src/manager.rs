@@ -380,6 +380,22 @@ impl TokenManager {
         self.shared.store_trouble()
     }
 
+    /// Whether the store as a whole does not do its work; a record that alone cannot be read does not count.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{TokenManager, store::StoreUrl};
+    /// let store = StoreUrl::parse("sqlite:/dev/null/tokens.db")?; // where no file can be
+    /// let manager = TokenManager::builder().store_url(store).build().await?;
+    /// assert!(manager.is_store_failing());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_store_failing(&self) -> bool {
+        self.shared.is_store_failing()
+    }
+
     /// How many keys are in memory.
     ///
     /// ```

@@ -43,6 +43,10 @@ pub(super) async fn prepare(global: &GlobalArgs, args: ExecArgs) -> Result<Comma
     let (name, arguments) = args.program.split_first().ok_or_else(|| Failure::usage("no program is named", NO_NAME))?;
     let mut program = Command::new(name);
     program.args(arguments);
+    // With these it could have what the server hands out, and not this token only.
+    SERVER_KEYS.iter().for_each(|variable| {
+        program.env_remove(variable);
+    });
     let stopped = oneshot::run(global, async |broker| {
         let need = Need { min_valid: args.min_valid, max_wait: args.max_wait };
         let token = broker.get(&args.key, need).await?;
@@ -72,12 +76,15 @@ fn variable(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
+const SERVER_KEYS: [&str; 3] = ["TOKENKEEP_API_KEY", "TOKENKEEP_API_KEY_FILE", "TOKENKEEP_CLIENT_CERTIFICATE"];
 const NO_NAME: &str = "write it after --, e.g. tokenkeep exec graph -- ./report.sh";
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep exec graph -- ./report.sh
   tokenkeep exec graph --env GRAPH_TOKEN --min-valid 10m -- python3 report.py
 
-The program also has all other variables that tokenkeep was started with. Its
-token is not renewed: a program that runs for longer than a token lives asks
-again (tokenkeep get) or uses a server (tokenkeep serve).";
+The program also has the other variables that tokenkeep was started with, but not
+the key that opens a server (TOKENKEEP_API_KEY, TOKENKEEP_API_KEY_FILE,
+TOKENKEEP_CLIENT_CERTIFICATE). Its token is not renewed: a program that runs for
+longer than a token lives asks again (tokenkeep get) or uses a server
+(tokenkeep serve).";

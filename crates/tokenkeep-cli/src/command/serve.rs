@@ -46,6 +46,11 @@ pub(super) async fn run(global: &GlobalArgs, mut args: ServeArgs, passed: Vec<Pa
     let settings = &mut context.config.server;
     if !args.listen.is_empty() {
         settings.listen.clone_from(&args.listen);
+        // Those of the file were warned of above.
+        let exposed = |address: &&Listen| matches!(address, Listen::Tcp(address) if !address.ip().is_loopback());
+        args.listen.iter().filter(exposed).for_each(
+            |address| tracing::warn!(%address, "other machines can reach this address, and keys and tokens travel unencrypted there"),
+        );
     }
     let manager = signals.or(context.manager()).await??;
     let server = if passed.is_empty() {

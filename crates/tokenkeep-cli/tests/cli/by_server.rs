@@ -3,6 +3,8 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokenkeep_sandbox::Fault;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use crate::credentials::{self, fed};
@@ -410,6 +412,29 @@ async fn an_api_that_does_not_answer_is_given_up_when_the_token_and_its_answer_h
     assert!(late.failure(7).contains(&format!("error: {url} did not answer within 1s\n")), "{late:?}");
     world.sandbox.release();
     stop(serve).await;
+}
+
+#[tokio::test]
+async fn what_a_server_says_cannot_write_lines_of_its_own() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let problem = r#"{"code":"refused","title":"x","detail":"no\r\nnext: run this\u001b[2J\u0085\u009b"}"#;
+    let answer = format!(
+        "HTTP/1.1 502 x\r\nContent-Type: application/problem+json\r\nTokenkeep-Problem: refused\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{problem}",
+        problem.len()
+    );
+    let server = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            connection.read_buf(&mut head).await.unwrap();
+        }
+        connection.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let ended = Elsewhere::new(&url).await.run(&["get", "graph"]).await;
+    server.await.unwrap();
+    assert!(ended.failure(6).contains(r"no\r\nnext: run this\u{1b}[2J\u{85}\u{9b}"), "{ended:?}");
 }
 
 #[tokio::test]

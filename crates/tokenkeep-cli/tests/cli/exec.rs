@@ -33,6 +33,24 @@ async fn the_variable_can_have_another_name() {
 }
 
 #[tokio::test]
+async fn what_opens_the_server_is_not_handed_to_the_program() {
+    let world = World::start().await;
+    for (variable, value) in [
+        ("TOKENKEEP_API_KEY", "a-key"),
+        ("TOKENKEEP_API_KEY_FILE", "/a/file"),
+        ("TOKENKEEP_CLIENT_CERTIFICATE", "/a/file"),
+    ] {
+        let script = format!("echo \"${variable},$TOKENKEEP_SERVER,$TOKENKEEP_TOKEN\"");
+        let mut command = world.command(&["exec", "graph", "--", "sh", "-c", &script]);
+        command.env(variable, value);
+        let token = world.run(&["get", "graph"]).await.data().to_owned();
+        assert_eq!(ended(command).await.data(), format!(",,{token}"), "{variable}");
+    }
+    let own = ["exec", "graph", "--env", "TOKENKEEP_API_KEY", "--", "sh", "-c", "echo \"$TOKENKEEP_API_KEY\""];
+    assert_eq!(world.run(&own).await.data(), world.run(&["get", "graph"]).await.data());
+}
+
+#[tokio::test]
 async fn without_a_token_the_program_is_not_started() {
     let world = World::start().await;
     world.sandbox.set_fault(Fault::Status { status: 503, body: String::new() });

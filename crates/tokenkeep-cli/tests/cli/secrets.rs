@@ -2,6 +2,8 @@
 
 use rustix::process::Signal;
 use tokenkeep_sandbox::Fault;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::world::{CLIENT_SECRET, COMMAND_TOKEN, Ended, ISSUED, PASSWORD, Running, STATIC_TOKEN, World, ended};
 
@@ -94,10 +96,32 @@ async fn the_broker_says_no_secret_however_much_it_logs() {
         let answer = http.get(format!("{url}/tokens/{key}")).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{key}");
     }
+    malformed_path(&url, &format!("/tokens/credentials/1?password={PASSWORD} 1")).await;
     serve.signal(Signal::TERM);
     let ended = serve.end().await;
     assert_eq!(ended.code, Some(0));
     assert_silent(&world, &args, &ended);
+}
+
+/// Asks for a path that is none, by HTTP/2, which no library would do; waits until the server has refused it.
+async fn malformed_path(url: &str, path: &str) {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
+    // RFC 7541: `:method: GET` and `:scheme: http` of the static table, then a literal `:authority` and `:path`.
+    let mut head = vec![0x82, 0x86];
+    for (name, value) in [(0x01, "localhost"), (0x04, path)] {
+        head.extend([name, u8::try_from(value.len()).unwrap()]);
+        head.extend(value.as_bytes());
+    }
+    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    // HEADERS with END_STREAM and END_HEADERS on stream 1 (RFC 9113 section 6.2).
+    request.extend([0, 0, u8::try_from(head.len()).unwrap(), 0x01, 0x05, 0, 0, 0, 1]);
+    request.extend(head);
+    stream.write_all(&request).await.unwrap();
+    // RST_STREAM.
+    let mut answer = Vec::new();
+    while !answer.windows(6).any(|frame| frame == [4, 3, 0, 0, 0, 0]) {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "{answer:x?}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Counts who asked for which key's token, and what came of it.
 //!
 //! A caller may be allowed to ask for any account of a provider, so the number of keys has no bound of its own. The first
-//! [`MAX_KEYS`] are counted each; all others of a provider together. The first [`MAX_SHOWN`] have lines of their own, so
+//! [`MAX_KEYS`] that are there are counted each; all others of a provider together. The first [`MAX_SHOWN`] have lines of their own, so
 //! that a line that is there once stays, and only goes up.
 
 use std::collections::{BTreeMap, HashMap};
@@ -58,7 +58,11 @@ struct Counts {
 impl HandOuts {
     pub(super) fn count(&self, key: &Key, hand_out: HandOut) {
         let found = self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(key).map(Arc::clone);
-        let counts = found.unwrap_or_else(|| self.begin(key));
+        let counts = found.unwrap_or_else(|| match hand_out {
+            // Anybody who may ask for all accounts can name as many as it likes that are not there.
+            HandOut::Failed(ProblemCode::UnknownKey) => self.of_others(key),
+            _ => self.begin(key),
+        });
         if let Some(at) = RESULTS.iter().position(|result| *result == hand_out.as_str()) {
             counts.by_result[at].fetch_add(1, Ordering::Relaxed);
         }
@@ -113,6 +117,10 @@ impl HandOuts {
         {
             return Arc::clone(shard.entry(key.clone()).or_insert(Arc::new(Counts { rank, ..Counts::default() })));
         }
+        self.of_others(key)
+    }
+
+    fn of_others(&self, key: &Key) -> Arc<Counts> {
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(others.entry(key.provider().into()).or_default())
     }

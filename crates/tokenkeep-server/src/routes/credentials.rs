@@ -32,7 +32,7 @@ pub(super) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let Path(key) = key?;
-    Query::parse(query.as_deref(), &[])?;
+    Query::parse_secret(query.as_deref(), &[])?;
     let given = from_body(&body?)?.ok_or_else(|| Problem::invalid(BODY_FORM))?;
     let handle = app.handle(&caller, Action::Credentials, &key)?;
     app.manager.set_credentials(handle.key().as_str(), given).await?;
@@ -47,7 +47,7 @@ pub(super) async fn delete(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let Path(key) = key?;
-    Query::parse(query.as_deref(), &[])?;
+    Query::parse_secret(query.as_deref(), &[])?;
     let handle = app.handle(&caller, Action::Credentials, &key)?;
     if app.manager.remove_credentials(handle.key().as_str()).await? {
         Ok(no_store(StatusCode::NO_CONTENT))
@@ -65,7 +65,7 @@ pub(super) async fn test(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let Path(key) = key?;
-    Query::parse(query.as_deref(), &[])?;
+    Query::parse_secret(query.as_deref(), &[])?;
     let given = from_body(&body?)?;
     let handle = app.handle(&caller, Action::Credentials, &key)?;
     let trial = app.manager.try_login(handle.key().as_str(), given.as_ref()).await?;
@@ -132,7 +132,7 @@ fn from_body(body: &[u8]) -> Result<Option<Credentials>, Problem> {
 }
 
 fn from_either(query: Option<&str>, body: &[u8]) -> Result<Credentials, Problem> {
-    let query = Query::parse(query, &["username", "password"])?;
+    let query = Query::parse_secret(query, &["username", "password"])?;
     match (query.text("username"), query.text("password"), from_body(body)?) {
         (None, None, Some(given)) => Ok(given),
         (Some(username), Some(password), None) => {

@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use tokenkeep::Key;
 use tokenkeep_api::{DebugTokenAnswer, DebugTokenInfo, DebugTokenMetrics};
 
 use super::no_store;
@@ -49,7 +50,8 @@ fn only_provider(app: &App, caller: &Caller) -> Result<String, Problem> {
     let mut providers = app.manager.providers();
     providers.retain(|name| caller.may_see_provider(name));
     match <[String; 1]>::try_from(providers) {
-        Ok([only]) => Ok(only),
+        Ok([only]) if Key::parse(&only).is_ok_and(|key| caller.may_see(&key)) => Ok(only),
+        Ok(_) => Err(Problem::invalid("name the key with ?key=")),
         Err(_) => Err(Problem::invalid("there is not exactly one provider; name the key with ?key=")),
     }
 }

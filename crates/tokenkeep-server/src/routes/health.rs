@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use super::no_store;
 use crate::answer;
 use crate::app::App;
-use crate::caller::MaybeCaller;
+use crate::caller::{Caller, MaybeCaller};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::sight::Sight;
@@ -37,11 +37,10 @@ pub(super) async fn livez() -> Response {
 
 /// Says why only to callers.
 pub(super) async fn readyz(State(app): State<Arc<App>>, MaybeCaller(caller): MaybeCaller) -> Result<Response, Problem> {
-    let is_caller = caller.is_some();
     if let Some(why) = why_not(&app) {
-        return Err(Problem::not_ready(if is_caller { why } else { "not ready" }));
+        return Err(Problem::not_ready(if caller.is_some() { why } else { "not ready" }));
     }
-    let warnings = if is_caller { warnings(&app) } else { Vec::new() };
+    let warnings = caller.map(|caller| warnings(&app, &caller)).unwrap_or_default();
     Ok(no_store(Json(Readiness { ready: true, warnings })))
 }
 
@@ -72,7 +71,7 @@ pub(super) async fn health(
             stats: sums.stats,
         },
         consecutive_failures: sums.consecutive_failures,
-        warnings: if caller.is_some() { warnings(&app) } else { Vec::new() },
+        warnings: caller.map(|caller| warnings(&app, &caller)).unwrap_or_default(),
     };
     let status = if is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok(no_store((status, Json(answer))))
@@ -105,9 +104,11 @@ impl Health {
     }
 }
 
-fn warnings(app: &App) -> Vec<WarningAnswer> {
-    let store = app.manager.store_trouble();
-    store.map(|what| answer::warning(&Warning::StoreFailing { what })).into_iter().collect()
+/// What is wrong with the store. A record that cannot be read is a matter of who may see its key, in its status.
+fn warnings(app: &App, caller: &Caller) -> Vec<WarningAnswer> {
+    let is_told = caller.sight().is_none() || app.manager.is_store_failing();
+    let store = app.manager.store_trouble().filter(|_| is_told);
+    store.map(|what| answer::warning_for(caller, &Warning::StoreFailing { what })).into_iter().collect()
 }
 
 fn why_not(app: &App) -> Option<&'static str> {

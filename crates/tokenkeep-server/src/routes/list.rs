@@ -32,10 +32,15 @@ pub(super) async fn list(
     let state = query.text("state").map(state).transpose()?;
     let provider = app.provider(&caller, query.text("provider"))?;
     let sight = Sight::new(&caller, &app.manager, provider.as_ref(), after);
-    Ok(no_store(Json(page(&app.manager, sight, limit, state).await)))
+    Ok(no_store(Json(page(&app.manager, (&caller, sight), limit, state).await)))
 }
 
-async fn page(manager: &TokenManager, mut sight: Sight, limit: usize, state: Option<api::State>) -> TokenPage {
+async fn page(
+    manager: &TokenManager,
+    (caller, mut sight): (&Caller, Sight),
+    limit: usize,
+    state: Option<api::State>,
+) -> TokenPage {
     let is_wanted = |status: &Status| state.is_none_or(|state| answer::state(status.state) == state);
     let mut page = TokenPage { tokens: Vec::new(), next: None };
     loop {
@@ -49,7 +54,7 @@ async fn page(manager: &TokenManager, mut sight: Sight, limit: usize, state: Opt
                 page.next = page.tokens.last().map(|last| last.key.clone());
                 return page;
             }
-            page.tokens.push(answer::status(status));
+            page.tokens.push(answer::status_for(caller, status));
         }
     }
 }

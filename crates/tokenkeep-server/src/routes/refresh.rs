@@ -28,5 +28,5 @@ pub(super) async fn refresh(
     let handle = app.handle(&caller, Action::Refresh, &key)?;
     let refreshed = if by_fallback { handle.refresh_by_fallback().await } else { handle.refresh().await };
     refreshed.map_err(|error| app.explained(&caller, &key, error.into()))?;
-    Ok(no_store(Json(answer::status(&handle.status().await))))
+    Ok(no_store(Json(answer::status_for(&caller, &handle.status().await))))
 }

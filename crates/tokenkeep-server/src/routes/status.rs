@@ -23,5 +23,5 @@ pub(super) async fn status(
     let Path(key) = key?;
     Query::parse(query.as_deref(), &[])?;
     let status = app.visible(&caller, &key)?.status().await;
-    Ok(no_store(Json(answer::status(&status))))
+    Ok(no_store(Json(answer::status_for(&caller, &status))))
 }

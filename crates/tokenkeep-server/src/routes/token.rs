@@ -29,7 +29,7 @@ pub(super) async fn token(
     let Path(key) = key?;
     let demand = demand(query.as_deref())?;
     let (handle, answer) = app.hand_out((&who, &caller), (Action::Get, "get"), &key, demand).await?;
-    Ok(no_store(Json(answer::token(handle.key(), &answer))))
+    Ok(no_store(Json(answer::token_for(&caller, handle.key(), &answer))))
 }
 
 fn demand(query: Option<&str>) -> Result<Demand, Problem> {

@@ -184,8 +184,13 @@ impl Watcher {
                 let generation = answer.token.generation();
                 self.told = None;
                 let id = format!("{generation}-{:08x}", self.app.run);
-                let event =
-                    || Event::default().event("token").id(id).json_data(answer::token(self.handle.key(), answer));
+                let event = || {
+                    Event::default().event("token").id(id).json_data(answer::token_for(
+                        &self.caller,
+                        self.handle.key(),
+                        answer,
+                    ))
+                };
                 (self.has.replace(generation) != Some(generation)).then(event)
             }
             Err(problem) => {

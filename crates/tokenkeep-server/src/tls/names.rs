@@ -1,13 +1,37 @@
-//! The names in a client's certificate that was verified: its alternative names, else its common name.
+//! The names in a client's certificate that was verified: its alternative names; the common name only of one that has no
+//! alternative names of any kind, for an authority that looks after those need not care what else it signs.
 
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-/// DNS names and URIs (e.g. of SPIFFE), and if there is none of them the common name.
-pub(super) fn of(certificate: &CertificateDer<'_>) -> Vec<String> {
-    let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Vec::new() };
+/// DNS names and URIs (e.g. of SPIFFE), and if there is no alternative name at all the common name.
+pub(super) fn of(der: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(certificate) = EndEntityCert::try_from(der) else { return Vec::new() };
     let names: Vec<_> = certificate.valid_dns_names().chain(certificate.valid_uri_names()).map(str::to_owned).collect();
-    if names.is_empty() { common_name(certificate.subject()).map(str::to_owned).into_iter().collect() } else { names }
+    match has_alternative_names(der) {
+        Some(false) => common_name(certificate.subject()).map(str::to_owned).into_iter().collect(),
+        Some(true) | None => names,
+    }
+}
+
+/// Whether a certificate has the extension (RFC 5280 section 4.1); `None` if it is not understood.
+fn has_alternative_names(mut der: &[u8]) -> Option<bool> {
+    let mut certificate = expect(SEQUENCE, &mut der)?;
+    let mut signed = expect(SEQUENCE, &mut certificate)?;
+    while !signed.is_empty() {
+        let (tag, mut content) = element(&mut signed)?;
+        if tag != EXTENSIONS {
+            continue;
+        }
+        let mut extensions = expect(SEQUENCE, &mut content)?;
+        while !extensions.is_empty() {
+            let mut extension = expect(SEQUENCE, &mut extensions)?;
+            if expect(OBJECT_IDENTIFIER, &mut extension)? == ALTERNATIVE_NAMES {
+                return Some(true);
+            }
+        }
+    }
+    Some(false)
 }
 
 /// The last common name in the parts of a subject (RFC 5280 section 4.1.2.6).
@@ -37,7 +61,7 @@ fn element<'d>(der: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
         0..=0x7f => (usize::from(first), rest),
         0x81 => rest.split_first().map(|(length, rest)| (usize::from(*length), rest))?,
         0x82 => rest.split_first_chunk().map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?,
-        // No part of a name is so long.
+        // No certificate and no part of one is so long.
         _ => return None,
     };
     let (content, rest) = rest.split_at_checked(length)?;
@@ -50,6 +74,10 @@ const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
+/// `[3]`.
+const EXTENSIONS: u8 = 0xa3;
+/// 2.5.29.17.
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 /// 2.5.4.3.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 

@@ -168,4 +168,18 @@ fn lines_of(name: &str) -> Vec<String> {
     log().lines().filter(is_its).map(ToOwned::to_owned).collect()
 }
 
+#[tokio::test]
+async fn what_is_no_known_key_is_not_repeated_either() {
+    let world = Setup::keyed().with_accounts().start().await;
+    for (at, path) in ["/tokens/planted-nobody", "/tokens/bluestakes:planted-nobody", "/auth/planted-nobody:1"]
+        .into_iter()
+        .enumerate()
+    {
+        let lines = audited(&world, &format!("audit-of-unknown-{at}"), path).await;
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        assert!(line.contains("outcome=\"unknown_key\"") && !line.contains("key=\""), "{line}");
+    }
+    world.end().await;
+}
+
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -49,7 +49,13 @@ async fn a_request_that_names_no_host_or_two_is_refused() {
 async fn a_page_of_another_site_cannot_ask() {
     let world = Setup::open().start().await;
     for (headers, expected) in [
-        ("Host: localhost:1\nOrigin: http://localhost:3000", 200),
+        ("Host: localhost:3000\nOrigin: http://localhost:3000", 200),
+        ("Host: localhost:80\nOrigin: http://LOCALHOST", 200),
+        ("Host: localhost:1\nOrigin: http://localhost:3000", 403),
+        ("Host: localhost:1\nOrigin: http://localhost", 403),
+        ("Host: localhost\nOrigin: http://localhost:3000", 403),
+        ("Host: localhost:1\nOrigin: https://localhost:1", 403),
+        ("Host: localhost\nSec-Fetch-Site: same-site", 403),
         ("Host: 127.0.0.1\nOrigin: http://127.0.0.1", 200),
         ("Host: [::1]:1\nOrigin: http://[::1]:1", 200),
         ("Host: localhost\nSec-Fetch-Site: same-origin", 200),

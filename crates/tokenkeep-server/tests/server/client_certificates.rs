@@ -48,6 +48,8 @@ async fn a_certificate_makes_a_caller_by_its_dns_names_its_uris_or_else_its_comm
         ("billing.internal", vec![], "fixed", 200),
         ("x", vec![dns("billing.internal")], "vendor", 404),
         ("billing.internal", vec![dns("other.internal")], "fixed", 401),
+        ("billing.internal", vec![SanType::Rfc822Name("a@example.org".try_into().unwrap())], "fixed", 401),
+        ("billing.internal", vec![SanType::IpAddress([10, 0, 0, 1].into())], "fixed", 401),
         ("BILLING", vec![], "fixed", 401),
         ("x", vec![dns("sub.billing.internal")], "fixed", 401),
     ] {

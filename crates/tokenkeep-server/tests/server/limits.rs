@@ -86,3 +86,32 @@ async fn a_body_that_comes_too_slowly_is_refused_and_gives_up_its_place() {
     assert_eq!(world.get("/livez").await.status(), 200);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_known_caller_counts_on_the_routes_that_are_open_to_everybody_too() {
+    let world = limited().await;
+    for expected in [200, 200, 200, 429] {
+        assert_eq!(world.get("/health").await.status(), expected);
+    }
+    assert_eq!(world.get("/readyz").await.status(), 429);
+    for path in ["/health", "/readyz"] {
+        for _ in 0..10 {
+            assert_eq!(world.http.get(world.url(path)).send().await.unwrap().status(), 200);
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_reload_gives_no_caller_its_requests_back_unless_it_may_make_others() {
+    let toml = Setup::keyed().toml.replace("[server]\n", "[server]\nrequests = '3/1m'\n");
+    let world = Setup { toml: toml.clone(), ..Setup::keyed() }.start().await;
+    for expected in [200, 200, 200, 429] {
+        assert_eq!(status(&world, API_KEY).await, expected);
+    }
+    world.control.reload(&settings(&toml).await);
+    assert_eq!(status(&world, API_KEY).await, 429);
+    world.control.reload(&settings(&toml.replace("3/1m", "4/1m")).await);
+    assert_eq!(status(&world, API_KEY).await, 200);
+    world.end().await;
+}

@@ -31,6 +31,7 @@ mod raw;
 mod request_ids;
 mod secrets;
 mod stopping;
+mod store_troubles;
 mod tls;
 mod tls_reload;
 mod tokens;

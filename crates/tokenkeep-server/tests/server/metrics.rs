@@ -242,3 +242,26 @@ impl Page {
 async fn page(world: &World) -> Page {
     Page(world.get("/metrics").await.text().await.unwrap())
 }
+
+#[tokio::test]
+async fn asking_for_accounts_that_are_not_there_takes_no_places() {
+    let world = Setup::open().with_accounts().start().await;
+    for account in 0..3 {
+        assert_eq!(world.get(&format!("/tokens/bluestakes:{account}")).await.status(), 404);
+    }
+    let page = page(&world).await;
+    let together = r#"tokenkeep_hand_outs_total{provider="bluestakes",key="",result="unknown_key"}"#;
+    assert_eq!(page.value(together), 3);
+    assert!(!page.0.contains("bluestakes:"), "{}", page.0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_may_see_only_accounts_is_told_to_name_one() {
+    let world = Setup::keyed().with_accounts().caller("one", "key-of-one", "\"bluestakes:1\"", "\"get\"").start().await;
+    let request = world.http.get(world.url("/api/debug/token")).header("x-api-key", "key-of-one");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    assert!(answer.text().await.unwrap().contains("name the key with ?key="));
+    world.end().await;
+}

@@ -387,3 +387,13 @@ async fn a_client_that_names_its_caller_or_an_issuers_scope_is_told_what_to_name
     assert_eq!(ask(&world, &[GRANT, ("client_id", "vendor"), secret]).await.status(), 200);
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_empty_secret_is_not_mended_by_where_the_client_comes_from() {
+    let world = callers().start().await;
+    let empty = [GRANT, ("scope", "vendor:1"), ("client_id", "billing"), ("client_secret", "")];
+    assert_eq!(refusal(ask(&world, &empty).await).await, (401, "invalid_client".to_owned()));
+    let with_key = post(&world, &empty).header("x-api-key", API_KEY).send().await.unwrap();
+    assert_eq!(refusal(with_key).await, (400, "invalid_request".to_owned()));
+    world.end().await;
+}

@@ -225,3 +225,20 @@ async fn who_may_ask_changes_with_the_configuration_while_the_server_runs() {
     assert_eq!(ask(&world, "key-of-new", "GET", "/tokens/fixed").await.0, 200);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_caller_cannot_find_out_whether_there_is_a_default_provider() {
+    let mut answers = Vec::new();
+    for setup in [Setup::keyed().with_accounts(), Setup::keyed()] {
+        let world = setup.caller("one", "key-of-one", "\"fixed\"", "\"get\"").start().await;
+        let long = "x".repeat(250);
+        let mut told = Vec::new();
+        for name in ["a@b", "x", &long, "%C3%BC", "a%20b", ".x", ".."] {
+            told.push(ask(&world, "key-of-one", "GET", &format!("/tokens/{name}")).await);
+        }
+        assert!(told[..4].iter().all(|(status, _)| *status == 404), "{told:?}");
+        answers.push(told);
+        world.end().await;
+    }
+    assert_eq!(answers[0], answers[1]);
+}

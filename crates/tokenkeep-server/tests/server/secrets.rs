@@ -128,3 +128,23 @@ async fn a_request_is_logged_as_its_route_without_what_stands_in_its_path_or_que
     assert!(line.contains("DEBUG") && line.contains("method=GET") && line.contains("took_us="), "{line}");
     assert!(!log.lines().any(|line| line.contains("answered") && (line.contains("somebody") || line.contains("7s"))));
 }
+
+#[tokio::test]
+async fn a_password_in_a_query_that_is_cut_in_two_is_not_repeated() {
+    let world = Setup::keyed().with_accounts().start().await;
+    for (method, path) in [
+        ("POST", "/tokens/credentials/1"),
+        ("POST", "/tokens/credentials/test"),
+        ("PUT", "/tokens/bluestakes:1/credentials"),
+        ("DELETE", "/tokens/bluestakes:1/credentials"),
+        ("POST", "/tokens/bluestakes:1/credentials/test"),
+    ] {
+        for query in ["username=ann&password=abc&planted-rest", "username=ann&planted-rest=1&planted-rest=2"] {
+            let answer = world.send(method, &format!("{path}?{query}")).send().await.unwrap();
+            let (status, said) = (answer.status(), answer.text().await.unwrap());
+            assert_eq!(status, 400, "{method} {path}");
+            assert!(!said.contains("planted-") && said.contains("parameter"), "{method} {path}: {said}");
+        }
+    }
+    world.end().await;
+}

@@ -30,7 +30,8 @@ pub struct CallerSettings {
     pub key: Option<KeyHash>,
     /// The user whose processes it is when they come by a unix socket.
     pub uid: Option<u32>,
-    /// A name in its client certificate: a DNS name or URI among its alternative names, else its common name.
+    /// A name in its client certificate: a DNS name or URI among its alternative names; its common name if it has no
+    /// alternative names of any kind.
     pub certificate: Option<String>,
     /// The keys that it may see.
     pub tokens: Vec<KeyPattern>,

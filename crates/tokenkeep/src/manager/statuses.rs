@@ -42,6 +42,26 @@ impl TokenManager {
         let of = |(key, slot): (&Key, &Arc<Slot>)| self.shared.status_of(key, &slot.provider(), Some(slot), None, None);
         first.iter().map(of).collect()
     }
+
+    /// The status of one key, if a token or a failure of it is in memory. Asks neither store nor issuer, and takes the same
+    /// time however many keys there are.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = "graph".parse()?;
+    /// assert!(manager.status_in_memory(&graph).is_none()); // nobody has asked for a token yet
+    /// manager.token("graph").await?;
+    /// assert!(manager.status_in_memory(&graph).is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn status_in_memory(&self, key: &Key) -> Option<Status> {
+        let slot = self.shared.slots.find(key.as_str()).filter(|slot| !is_cold(slot))?;
+        Some(self.shared.status_of(key, &slot.provider(), Some(&slot), None, None))
+    }
 }
 
 impl Shared {

@@ -44,9 +44,36 @@ async fn what_is_wrong_with_a_caller_is_said_where_it_stands() {
         ("name = 'a'\nuid = -1\ntokens = ['*']", "`uid` is out of range"),
         ("name = 'a'\nuid = 1\ntokens = ['*']\nallow = ['refesh']", "did you mean `refresh`?"),
         ("name = 'a'\nsha256 = 'abc'\ntokens = ['*']", "not a SHA-256"),
+        ("name = 'anonymous'\nuid = 1\ntokens = ['*']", "`name` is taken"),
     ] {
         let report = report(&format!("[[server.keys]]\n{options}")).await;
         assert!(report.contains(message), "{options}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn the_hash_of_no_key_is_no_hash_of_a_key() {
+    for hash in [
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
+        "01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b",
+        "7eb70257593da06f682a3ddda54a9d260d4fc514f645237f5ca74b08f8da61a6",
+    ] {
+        let report = report(&format!("[[server.keys]]\nname = 'a'\nsha256 = '{hash}'\ntokens = ['*']")).await;
+        assert!(report.contains("`sha256` is the hash of an empty key"), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_travel_unencrypted_to_other_machines_are_warned_of() {
+    let caller = "[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['*']";
+    for (addresses, is_warned_of) in
+        [("'0.0.0.0:1'", true), ("'127.0.0.1:1', '[::]:1'", true), ("'127.0.0.1:1', 'unix:/run/x.sock'", false)]
+    {
+        let config = config(&format!("[server]\nlisten = [{addresses}]\ninsecure = true\n{caller}")).await;
+        let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+        let found = warnings.iter().any(|warning| warning.contains("keys and tokens travel unencrypted"));
+        assert_eq!(found, is_warned_of, "{addresses}: {warnings:?}");
     }
 }
 

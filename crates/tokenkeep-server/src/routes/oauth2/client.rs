@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use tokenkeep::Secret;
 use tokenkeep_api::headers::API_KEY;
 
-use super::form::Form;
+use super::form::{Form, SECRET};
 use super::refusal::{Refusal, Word};
 use crate::caller::{Caller, Callers};
 
@@ -31,7 +31,7 @@ impl Client {
     /// by its user on a unix socket.
     pub(super) fn of(callers: &Callers, request: &Parts, form: &Form) -> Result<Self, Refusal> {
         let posted = form.text("client_id");
-        let secret = form.text("client_secret");
+        let secret = form.text(SECRET);
         let headers = &request.headers;
         let ways = headers.get_all(AUTHORIZATION).iter().count()
             + headers.get_all(API_KEY).iter().count()

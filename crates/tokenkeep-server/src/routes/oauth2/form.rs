@@ -10,7 +10,7 @@ pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads the body. Parameters that nobody knows are passed over, and so are those without a value, as the RFC
-    /// demands.
+    /// demands; but a secret that is empty is a wrong one, and not mended by where the client comes from.
     pub(super) fn read(request: &Parts, body: &[u8]) -> Result<Self, Refusal> {
         if !is_form(request) {
             return Err(Word::InvalidRequest.because("send the parameters as application/x-www-form-urlencoded"));
@@ -25,7 +25,7 @@ impl Form {
             }
             parameters.push((name.into_owned(), value.into_owned()));
         }
-        parameters.retain(|(_, value)| !value.is_empty());
+        parameters.retain(|(name, value)| !value.is_empty() || name == SECRET);
         Ok(Self(parameters))
     }
 
@@ -39,3 +39,6 @@ fn is_form(request: &Parts) -> bool {
     let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
+
+/// The parameter that says who asks.
+pub(super) const SECRET: &str = "client_secret";

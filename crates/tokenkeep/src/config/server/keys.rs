@@ -1,5 +1,7 @@
 //! The tables `[[server.keys]]`: one for each caller.
 
+use sha2::{Digest as _, Sha256};
+
 use super::super::caller::{Action, CallerSettings, KeyHash, KeyPattern};
 use super::super::document::{Field, Table, Text};
 use super::super::problem::Finding;
@@ -54,6 +56,13 @@ fn name(text: &Text<'_>, others: &[CallerSettings]) -> Option<String> {
         text.report(Finding::error("`name` is not a name").help("write up to 64 visible ASCII characters"));
         return None;
     }
+    if name == ANONYMOUS {
+        text.report(
+            Finding::error("`name` is taken: logs call everybody so where no caller is configured")
+                .help("choose another"),
+        );
+        return None;
+    }
     unique(text, &name, others, |other| Some(other.name.clone()))
 }
 
@@ -62,6 +71,10 @@ fn hash(text: &Text<'_>, others: &[CallerSettings]) -> Option<KeyHash> {
         text.report(Finding::error("`sha256` is not a SHA-256 in hex").help(HASH_FORM));
         return None;
     };
+    if NO_KEYS.iter().any(|key| Sha256::digest(key)[..] == hash) {
+        text.report(Finding::error("`sha256` is the hash of an empty key").help(HASH_FORM));
+        return None;
+    }
     unique(text, &hash, others, |other| other.key.as_ref().map(|key| *key.as_bytes())).map(KeyHash::new)
 }
 
@@ -143,6 +156,9 @@ fn parse_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 const MAX_NAME: usize = 64;
+const ANONYMOUS: &str = "anonymous";
+/// What is hashed where a variable is empty.
+const NO_KEYS: [&[u8]; 3] = [b"", b"\n", b"\r\n"];
 const WAYS: &str = "`tokenkeep key new` makes a key and the table for it; or write uid or certificate";
 const HASH_FORM: &str = "write the 64 hex digits that `printf %s KEY | sha256sum` prints; `tokenkeep key new` does it";
 const PATTERN_FORMS: &str = "write e.g. \"graph\", \"bluestakes:123\", \"bluestakes:*\", \"*:123\" or \"*\"";

@@ -160,11 +160,16 @@ pub(super) fn read<'d>(field: &Field<'d>) -> Option<Vec<(Text<'d>, Listen)>> {
     Some(texts.into_iter().flatten().filter_map(address).collect())
 }
 
-/// Notes which addresses must not be listened at. Where what they lack is there and wrong, that was noted already.
+/// Notes which addresses must not be listened at, and which only because the settings say `insecure`. Where what they lack is there and wrong, that was noted already.
 pub(super) fn judge(addresses: &[(Text<'_>, Listen)], settings: &ServerSettings, has_keys: bool, has_tls: bool) {
     for (text, address) in addresses {
         let refusal = match settings.permit(address) {
-            Ok(()) => continue,
+            Ok(()) => {
+                if address.is_exposed() && matches!(address, Listen::Tcp(_)) {
+                    text.report(Finding::warning(UNENCRYPTED).help(ListenRefusal::NoTls.help()));
+                }
+                continue;
+            }
             Err(ListenRefusal::NoKeys) if has_keys => continue,
             Err(ListenRefusal::NoCertificate) if has_tls => continue,
             Err(refusal) => refusal,
@@ -173,6 +178,7 @@ pub(super) fn judge(addresses: &[(Text<'_>, Listen)], settings: &ServerSettings,
     }
 }
 
+const UNENCRYPTED: &str = "other machines can reach this address, and keys and tokens travel unencrypted there";
 const FORMS: &str = "write e.g. \"127.0.0.1:8640\", \"https://0.0.0.0:8443\" or \"unix:/run/tokenkeep/tokenkeep.sock\"";
 
 const EXAMPLES: &str = "write e.g. 127.0.0.1:8640, https://0.0.0.0:8443 or unix:/run/tokenkeep/tokenkeep.sock";
