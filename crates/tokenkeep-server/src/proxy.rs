@@ -44,6 +44,7 @@ use self::download::Download;
 use self::in_vain::InVain;
 use self::upload::{Attempt, Room, Upload};
 use self::upstream::Upstream;
+use crate::activity::Exchange;
 use crate::app::App;
 use crate::audit::{self, Outcome, Who};
 use crate::caller::{self, Caller};
@@ -78,6 +79,9 @@ async fn forward(
     let uri = request.uri().clone();
     let target = Target::of(&uri)?;
     let handle = app.audited_handle((&who, &caller), (Action::Proxy, "proxy"), &target.key)?;
+    if let Some(exchange) = request.extensions().get::<Exchange>() {
+        exchange.uploads();
+    }
     let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
     let answer = proxy.forward(&app, handle, target.path, request).await;
     call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);
