@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 /// What goes on on one connection. Clones watch the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity(Arc<Counts>);
@@ -16,6 +18,7 @@ pub(crate) struct Activity(Arc<Counts>);
 #[derive(Debug)]
 struct Counts {
     began: Instant,
+    first_request: Notify,
     had_requests: AtomicBool,
     writes_count: AtomicBool,
     /// Requests whose answer was not handed over whole.
@@ -48,6 +51,7 @@ impl Activity {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Counts {
             began: now(),
+            first_request: Notify::new(),
             had_requests: AtomicBool::default(),
             writes_count: AtomicBool::default(),
             under_way: AtomicUsize::default(),
@@ -63,7 +67,9 @@ impl Activity {
     pub(crate) fn begin(&self) -> UnderWay {
         self.0.under_way.fetch_add(1, Ordering::Relaxed);
         self.0.busy.fetch_add(1, Ordering::Relaxed);
-        self.0.had_requests.store(true, Ordering::Relaxed);
+        if !self.0.had_requests.swap(true, Ordering::Relaxed) {
+            self.0.first_request.notify_one();
+        }
         UnderWay(Exchange(Arc::new(State { phases: AtomicU8::new(WAITING), activity: self.clone() })))
     }
 
@@ -76,6 +82,13 @@ impl Activity {
     pub(crate) fn wrote(&self) {
         if self.0.writes_count.load(Ordering::Relaxed) {
             self.progressed();
+        }
+    }
+
+    /// Resolves when the connection has had a request. For one to wait.
+    pub(crate) async fn had_request(&self) {
+        if !self.0.had_requests.load(Ordering::Relaxed) {
+            self.0.first_request.notified().await;
         }
     }
 
@@ -198,19 +211,21 @@ impl Exchange {
             if on { phases.fetch_or(phase, Ordering::Relaxed) } else { phases.fetch_and(!phase, Ordering::Relaxed) };
         let after = if on { before | phase } else { before & !phase };
         let counts = &self.0.activity.0;
-        let all: [(&AtomicUsize, fn(u8) -> bool); 3] =
-            [(&counts.busy, is_busy), (&counts.receiving, is_receiving), (&counts.uploading, is_uploading)];
-        for (count, is_counted) in all {
-            match (is_counted(before), is_counted(after)) {
-                (false, true) => _ = count.fetch_add(1, Ordering::Relaxed),
-                (true, false) => _ = count.fetch_sub(1, Ordering::Relaxed),
-                (false, false) | (true, true) => {}
-            }
-        }
+        count(&counts.busy, is_busy(before), is_busy(after));
+        count(&counts.receiving, is_receiving(before), is_receiving(after));
+        count(&counts.uploading, is_uploading(before), is_uploading(after));
         if !on {
             self.0.activity.something_happened();
         }
         before
+    }
+}
+
+fn count(requests: &AtomicUsize, was_one: bool, is_one: bool) {
+    match (was_one, is_one) {
+        (false, true) => _ = requests.fetch_add(1, Ordering::Relaxed),
+        (true, false) => _ = requests.fetch_sub(1, Ordering::Relaxed),
+        (false, false) | (true, true) => {}
     }
 }
 

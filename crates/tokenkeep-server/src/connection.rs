@@ -63,14 +63,21 @@ where
             }
             return;
         }
-        () = tasks.stopping().cancelled() => LAST_WORDS,
+        () = tasks.stopping().cancelled() => {
+            tokio::select! {
+                // How it ends no longer matters.
+                _ = connection.as_mut() => return,
+                () = activity.had_request() => {}
+                () = tokio::time::sleep(FIRST_WORDS) => {}
+            }
+            LAST_WORDS
+        }
         () = activity.none_for(limits.head_timeout) => LAST_WORDS,
         () = place.wanted() => MOMENT,
     };
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
-        // How it ends no longer matters.
         _ = connection.as_mut() => {}
         () = activity.none_of_ours_for(last_words) => {}
     }
@@ -104,7 +111,10 @@ const WINDOW: u32 = 256 * 1024;
 const MAX_UNSENT: usize = 64 * 1024;
 /// Finds out that the other end of an HTTP/2 connection is gone while it waits for an answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long an answer may take to be sent when the connection is wound up and nothing else is under way.
+/// How long an answer may take to be sent, or a body to come on, when the connection is wound up and nothing else is
+/// under way.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// The same when somebody else wants the place.
+/// How long who has connected has for its first request when the server stops: it may be on its way.
+pub(crate) const FIRST_WORDS: Duration = Duration::from_millis(250);
+/// How long an answer may take to be sent when somebody else wants the place.
 const MOMENT: Duration = Duration::from_millis(10);
