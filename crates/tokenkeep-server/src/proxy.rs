@@ -31,11 +31,13 @@ use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{Method, Uri, Version};
+use http::{Uri, Version};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use tokenkeep::config::Action;
+use tokenkeep::provider::TokenHeader;
 use tokenkeep::{Code, Error, Token, TokenHandle};
 use tokenkeep_middleware::{Authorizer, Repeat, Verdict};
 use tracing::info;
@@ -149,11 +151,18 @@ struct Call {
 impl Call {
     fn new(handle: TokenHandle, path: &str, request: Request, room: &Room) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        // Its answer repeats the request, with the token.
-        if parts.method == Method::TRACE {
-            return Err(Problem::invalid("TRACE is not sent on; use another method"));
+        if NOT_SENT_ON.iter().any(|method| parts.method.as_str().eq_ignore_ascii_case(method)) {
+            return Err(Problem::invalid(format!("{} are not sent on; use another method", NOT_SENT_ON.join(", "))));
         }
-        let base = handle.api().base.ok_or_else(|| no_base(&handle))?;
+        if !headers::is_encoding_known(&parts.headers) {
+            return Err(Problem::invalid("Transfer-Encoding can be chunked and nothing else"));
+        }
+        let api = handle.api();
+        let base = api.base.ok_or_else(|| no_base(&handle))?;
+        let token = match &api.header {
+            TokenHeader::Own(header) => header.name().clone(),
+            _ => AUTHORIZATION,
+        };
         let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
         parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
         headers::to_api(&mut parts, !body.is_end_stream());
@@ -163,7 +172,7 @@ impl Call {
         parts.version = Version::default();
         // Those of the caller's connection are of no use on another one.
         parts.extensions.clear();
-        Ok(Self { authorizer: Authorizer::new(handle)?, upload: Upload::new(body, room), parts })
+        Ok(Self { authorizer: Authorizer::new(handle)?, upload: Upload::new(body, room, token), parts })
     }
 }
 
@@ -209,3 +218,5 @@ fn now() -> Instant {
 }
 
 const PREFIX: &str = "/proxy/";
+/// The first makes a tunnel, and the answer of the others repeats the request, with the token.
+const NOT_SENT_ON: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];

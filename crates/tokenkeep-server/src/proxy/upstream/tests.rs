@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
+use http::header::AUTHORIZATION;
 use http_body_util::BodyExt as _;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -64,7 +65,7 @@ impl Api {
     }
 
     fn request(&self) -> (Request<Attempt>, Upload) {
-        let upload = Upload::new(Body::from("text"), &Room::default());
+        let upload = Upload::new(Body::from("text"), &Room::default(), AUTHORIZATION);
         let uri = format!("https://localhost:{}/", self.address.port());
         (Request::post(uri).body(upload.first()).unwrap(), upload)
     }
@@ -120,7 +121,7 @@ async fn a_handshake_without_end_is_given_up_in_time() {
         stream.read_to_end(&mut Vec::new()).await.ok();
     });
     let limits = Limits { api_connect_timeout: Duration::from_millis(200), ..Limits::default() };
-    let upload = Upload::new(Body::empty(), &Room::default());
+    let upload = Upload::new(Body::empty(), &Room::default(), AUTHORIZATION);
     let request = Request::get(format!("https://localhost:{port}/")).body(upload.first()).unwrap();
     let trust = Api::choosing("h2").await.trust;
     let (upstream, _until_dropped) = upstream(&limits, Some(trust));
