@@ -36,6 +36,6 @@ pub struct DebugTokenInfo {
 pub struct DebugTokenMetrics {
     /// How many tokens of this key were obtained.
     pub token_generations: u64,
-    /// How often this process was asked for the key's token.
+    /// How often this process was asked for the key's token; 0 if 10,000 other keys were asked for before it.
     pub total_token_requests: u64,
 }

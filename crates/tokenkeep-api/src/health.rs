@@ -25,9 +25,10 @@ pub struct HealthAnswer {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthState {
-    /// Tokens can be had.
+    /// At most 5 attempts in a row failed. No token was asked for to find it out.
     Healthy,
-    /// More than 5 attempts in a row failed.
+    /// More than 5 attempts in a row failed; or, asked of one key, it has no good token, and somebody must act before
+    /// there is one: its state is `refused` or `login_required`.
     Unhealthy,
     /// A word that this version does not know.
     #[serde(other)]

@@ -11,6 +11,7 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+pub mod headers;
 
 mod cleanup;
 mod credentials;

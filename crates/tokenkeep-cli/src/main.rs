@@ -26,6 +26,10 @@ mod systemd;
 
 use std::process::ExitCode;
 
+/// A request that is served makes and drops many small things on several threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use clap::Parser as _;
 
 use self::command::Cli;

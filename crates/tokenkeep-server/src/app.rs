@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+use http::request::Parts;
 use tokenkeep::config::{Action, ServerSettings};
 use tokenkeep::{Code, Key, TokenHandle, TokenManager};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Strangers;
 use crate::caller::{Caller, Callers};
 use crate::metrics::Metrics;
 use crate::problem::{Problem, shortened};
@@ -24,6 +26,7 @@ pub(crate) struct App {
     /// Tells this process from others, and from itself before it was started again.
     pub(crate) run: u32,
     pub(crate) metrics: Metrics,
+    pub(crate) strangers: Strangers,
     pub(crate) health: Health,
     access: ArcSwap<Access>,
     changes: watch::Sender<()>,
@@ -43,6 +46,7 @@ impl App {
             stopping,
             run: fastrand::u32(..),
             metrics: Metrics::new(),
+            strangers: Strangers::default(),
             health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings)),
             changes: watch::Sender::new(()),
@@ -116,6 +120,12 @@ impl App {
             Some(_) => format!("{detail}, or it is not for this caller"),
         };
         Err(Problem::invalid(detail))
+    }
+
+    /// Nobody knows who made this request.
+    pub(crate) fn unauthenticated(&self, request: &Parts) -> Problem {
+        self.strangers.refused(request, self.manager.now());
+        Problem::unauthenticated()
     }
 
     /// Whether a bare name is a provider for this caller.

@@ -2,6 +2,8 @@
 //!
 //! The lines have a target of their own, so that `RUST_LOG` can send them elsewhere or leave them out.
 
+mod strangers;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +14,15 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::request::Parts;
 use tokenkeep::Key;
-use tokenkeep_api::{Problem, ProblemCode};
+use tokenkeep_api::ProblemCode;
 use tracing::{field, info};
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::peer::Peer;
 use crate::request_id::RequestId;
+
+pub(crate) use self::strangers::Strangers;
 
 /// Who makes a request, as far as it is known. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +33,16 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    /// As a request tells it.
+    pub(crate) fn of(request: &Parts) -> Self {
+        let extensions = &request.extensions;
+        Self {
+            caller: extensions.get().cloned(),
+            peer: extensions.get().cloned(),
+            request_id: extensions.get().cloned(),
+        }
+    }
+
     /// The same, by this caller.
     pub(crate) fn with_caller(self, caller: &Caller) -> Self {
         Self { caller: Some(caller.clone()), ..self }
@@ -39,12 +53,7 @@ impl<S: Sync> FromRequestParts<S> for Who {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let extensions = &parts.extensions;
-        Ok(Self {
-            caller: extensions.get().cloned(),
-            peer: extensions.get().cloned(),
-            request_id: extensions.get().cloned(),
-        })
+        Ok(Self::of(parts))
     }
 }
 
@@ -82,10 +91,26 @@ pub(crate) async fn audited(
 ) -> Response {
     let name = path.as_ref().ok().and_then(|path| path.iter().next()).map(|(_, name)| name);
     let key = name.and_then(|name| app.key(&caller, name).ok());
-    let mut call = Call::new(who, action, key);
-    let answer = next.run(request).await;
-    let problem = answer.extensions().get::<Problem>();
-    call.outcome = problem.map_or(Outcome::Done, |problem| Outcome::Failed(problem.code));
+    answered(Call::new(who, action, key), next.run(request)).await
+}
+
+/// The same for a call that is about the default provider and names none.
+pub(crate) async fn audited_at_default(
+    State((app, action)): State<(Arc<App>, &'static str)>,
+    caller: Caller,
+    who: Who,
+    request: Request,
+    next: Next,
+) -> Response {
+    let name = app.access().default_provider.clone();
+    let key = name.and_then(|name| app.key(&caller, &name).ok());
+    answered(Call::new(who, action, key), next.run(request)).await
+}
+
+async fn answered(mut call: Call, answer: impl Future<Output = Response>) -> Response {
+    let answer = answer.await;
+    let code = answer.extensions().get::<ProblemCode>();
+    call.outcome = code.map_or(Outcome::Done, |code| Outcome::Failed(*code));
     answer
 }
 

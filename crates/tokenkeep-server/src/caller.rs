@@ -18,6 +18,7 @@ use subtle::ConstantTimeEq as _;
 use tokenkeep::budget::Budget;
 use tokenkeep::config::{Action, CallerSettings, KeyPattern, ServerSettings};
 use tokenkeep::{Key, Moment};
+use tokenkeep_api::headers::API_KEY;
 
 use crate::app::App;
 use crate::peer::Peer;
@@ -190,7 +191,7 @@ pub(crate) async fn require_caller(
     next: Next,
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let caller = app.access().callers.of(&parts).ok_or_else(Problem::unauthenticated)?;
+    let caller = app.access().callers.of(&parts).ok_or_else(|| app.unauthenticated(&parts))?;
     caller.count_request(|| app.manager.now())?;
     parts.extensions.insert(caller);
     Ok(next.run(Request::from_parts(parts, body)).await)
@@ -225,6 +226,5 @@ fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     values.next().is_none().then_some(value.as_bytes())
 }
 
-pub(crate) const API_KEY: &str = "x-api-key";
 /// What everybody is called where no caller is configured.
 const ANONYMOUS: &str = "anonymous";

@@ -34,6 +34,7 @@ mod body;
 mod browser;
 mod caller;
 mod hand_out;
+mod key_in_path;
 mod metrics;
 mod observe;
 mod openapi;
@@ -42,6 +43,7 @@ mod rate;
 mod request_id;
 mod routes;
 mod sight;
+mod stopwatch;
 mod sums;
 
 pub mod answer;

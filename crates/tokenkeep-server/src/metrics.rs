@@ -1,7 +1,7 @@
 //! What the server counts, and the page on which a monitoring system reads it with what the engine measured.
 //!
-//! A page is for a caller: keys that it may not see have no line, a provider has lines if the caller may see it, and what
-//! says something of all requests or of the store is for those who may see everything.
+//! A page is for a caller: keys that it may not see have no line, a provider has lines if the caller may see each of its
+//! accounts, and what says something of all requests or of the store is for those who may see everything.
 
 mod hand_outs;
 mod http;
@@ -21,6 +21,7 @@ use self::text::{Page, Samples};
 use crate::answer;
 use crate::caller::Caller;
 use crate::places::Places;
+use crate::sight::sees_whole;
 
 pub(crate) use self::hand_outs::HandOut;
 
@@ -94,7 +95,7 @@ impl Metrics {
         page.family(&names::START_TIME, |samples| samples.add(&[], started.as_secs_f64()));
         page.family(&names::RUNNING, |samples| samples.add(&[], u8::from(manager.is_running())));
         let Measurements { mut providers, store, .. } = manager.measurements();
-        providers.retain(|provider| caller.may_see_provider(&provider.name));
+        providers.retain(|provider| sees_whole(caller, &provider.name));
         if sees_all {
             self.write_connections(&mut page);
             self.http.write(&mut page);

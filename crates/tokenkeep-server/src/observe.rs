@@ -15,6 +15,7 @@ use tracing::{debug, error};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::request_id::{REQUEST_ID, RequestId};
+use crate::stopwatch::now;
 
 /// Passes a request on and says what became of it.
 pub(crate) async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
@@ -38,11 +39,6 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     let code = answer.extensions().get().map(|code: &ProblemCode| code.as_str());
     debug!(%method, route, status = status.as_u16(), code, took_us, request_id = id.as_str(), "answered");
     answer
-}
-
-#[expect(clippy::disallowed_methods, reason = "only measures how long an answer took; nothing is decided by it")]
-fn now() -> std::time::Instant {
-    std::time::Instant::now()
 }
 
 const NO_ROUTE: &str = "none";

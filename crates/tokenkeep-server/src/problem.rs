@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tokenkeep::{Code, Error, Key};
-use tokenkeep_api::ProblemCode;
+use tokenkeep_api::{ProblemCode, headers};
 
 use crate::answer::seconds_up;
 
@@ -39,6 +39,11 @@ impl Problem {
     /// Not from there.
     pub(crate) fn forbidden(detail: &str) -> Self {
         Self::new(Code::Forbidden, detail.to_owned())
+    }
+
+    /// What stands in the place of a key.
+    pub(crate) fn undecodable_key() -> Self {
+        Self::invalid("the key in the path is not UTF-8, percent-encoded")
     }
 
     /// Nothing is at this path.
@@ -169,7 +174,7 @@ impl From<BytesRejection> for Problem {
 
 impl From<PathRejection> for Problem {
     fn from(_: PathRejection) -> Self {
-        Self::invalid("the key in the path is not UTF-8, percent-encoded")
+        Self::undecodable_key()
     }
 }
 
@@ -178,7 +183,8 @@ impl IntoResponse for Problem {
         let (retry_after, allow) = (self.body.retry_after, self.allow);
         let code = HeaderValue::from_static(self.body.code.as_str());
         let mut response = (self.status, Json(&self.body)).into_response();
-        // For the log, and for a protocol that has words of its own; else they would have to read the body.
+        // The code for the logs, all of it for a protocol that has words of its own; else they would have to read the body.
+        response.extensions_mut().insert(self.body.code);
         response.extensions_mut().insert(self.body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -239,8 +245,7 @@ pub(crate) fn example(code: Code, detail: &str, key: Option<String>) -> tokenkee
     tokenkeep_api::Problem { key, ..problem.into_body() }
 }
 
-/// Has the code of a problem. No answer of an API that is passed on has it, so it tells whose an answer is.
-pub(crate) const TOKENKEEP_PROBLEM: HeaderName = HeaderName::from_static("tokenkeep-problem");
+pub(crate) const TOKENKEEP_PROBLEM: HeaderName = HeaderName::from_static(headers::PROBLEM);
 /// When to try again if nobody said it.
 const SOON: Duration = Duration::from_secs(1);
 const MAX_REPEATED: usize = 40;

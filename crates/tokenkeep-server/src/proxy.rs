@@ -23,7 +23,6 @@ mod upload;
 mod upstream;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -35,7 +34,6 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{Uri, Version};
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
 use tokenkeep::config::Action;
 use tokenkeep::provider::TokenHeader;
 use tokenkeep::{Code, Error, Token, TokenHandle};
@@ -50,9 +48,11 @@ use crate::activity::Exchange;
 use crate::app::App;
 use crate::audit::{self, Outcome, Who};
 use crate::caller::{self, Caller};
+use crate::key_in_path::decoded;
 use crate::problem::Problem;
 use crate::request_id::{REQUEST_ID, RequestId};
 use crate::server::Limits;
+use crate::stopwatch::now;
 use crate::tasks::Tasks;
 
 /// The way to all APIs. Its connections are tasks of the server and end when it is dropped.
@@ -85,7 +85,7 @@ async fn forward(
         exchange.uploads();
     }
     let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
-    let answer = proxy.forward(&app, handle, target.path, request).await;
+    let answer = proxy.forward((&app, &caller), handle, target.path, request).await;
     call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);
     answer
 }
@@ -98,7 +98,13 @@ impl Proxy {
 
     /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
     /// whoever is asked notices.
-    async fn forward(&self, app: &App, handle: TokenHandle, path: &str, request: Request) -> Result<Response, Problem> {
+    async fn forward(
+        &self,
+        (app, caller): (&App, &Caller),
+        handle: TokenHandle,
+        path: &str,
+        request: Request,
+    ) -> Result<Response, Problem> {
         let call = Call::new(handle, path, request, &self.room)?;
         let handle = call.authorizer.handle().clone();
         let (mut parts, upload) = (call.parts, call.upload);
@@ -106,7 +112,7 @@ impl Proxy {
         let token = app.counted(handle.key(), call.authorizer.authorize(&parts.uri, &mut parts.headers)).await?;
         let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
         let verdict = call.authorizer.judge(answer.status(), upload.repeat());
-        if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), now()) {
+        if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), caller.name(), now()) {
             return Ok(self.pass_on(answer, &upload));
         }
         if verdict == Verdict::RejectAndPassOn {
@@ -123,9 +129,9 @@ impl Proxy {
         drop(answer);
         let answer = self.upstream.ask(handle.key(), request_of(&parts, body), &upload).await?;
         if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
-            self.in_vain.clear(handle.key());
+            self.in_vain.clear(handle.key(), caller.name());
         } else {
-            self.in_vain.record(handle.key(), now());
+            self.in_vain.record(handle.key(), caller.name(), now());
             log(&handle, &answer, &other, "a new token was refused too; it is kept");
         }
         Ok(self.pass_on(answer, &upload))
@@ -188,9 +194,7 @@ impl<'u> Target<'u> {
         let path = uri.path_and_query().map_or("", |path| path.as_str());
         let path = path.strip_prefix(PREFIX).unwrap_or_default();
         let (key, path) = path.split_at(path.find(['/', '?']).unwrap_or(path.len()));
-        let key = percent_decode_str(key).decode_utf8();
-        let key = key.map_err(|_| Problem::invalid("the key in the path is not UTF-8, percent-encoded"))?;
-        Ok(Self { key: key.into_owned(), path })
+        Ok(Self { key: decoded(key)?, path })
     }
 }
 
@@ -210,11 +214,6 @@ fn no_base(handle: &TokenHandle) -> Problem {
     let next = format!("write api_base = \"https://…\" in [providers.{}]", handle.key().provider());
     let error = Error::new(Code::InvalidRequest, "it is not configured where its API is");
     error.with_key(handle.key()).with_next(next).into()
-}
-
-#[expect(clippy::disallowed_methods, reason = "decides for how long a new token is not tried, nothing else")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 const PREFIX: &str = "/proxy/";

@@ -26,6 +26,11 @@ impl Rate {
         Self { window, requests: rate.requests().into(), full_at: AtomicI64::new(i64::MIN) }
     }
 
+    /// So many are left, and come back each second.
+    pub(crate) fn per_second(requests: u32) -> Self {
+        Self { window: 1_000_000, requests: requests.into(), full_at: AtomicI64::new(i64::MIN) }
+    }
+
     /// Uses one; if there is none, the error is how long until there is one.
     pub(crate) fn spend(&self, now: Moment) -> Result<(), Duration> {
         let now = now.boot_ms.saturating_mul(1000).saturating_mul(self.requests);
@@ -60,7 +65,7 @@ mod tests {
 
     #[test]
     fn as_many_as_allowed_at_once_and_then_one_after_the_other() {
-        let rate = rate("100/1s");
+        let rate = Rate::per_second(100);
         for _ in 0..100 {
             assert_eq!(rate.spend(at(5000)), Ok(()));
         }

@@ -42,13 +42,14 @@ pub(crate) use self::health::Health;
 /// All routes, for a listener of this reach.
 pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &Limits) -> Router {
     let audited = |action| from_fn_with_state((Arc::clone(app), action), audit::audited);
+    let audited_at_default = |action| from_fn_with_state((Arc::clone(app), action), audit::audited_at_default);
     let for_callers = Router::new()
         .route("/tokens", only_get(list::list))
         .route("/tokens/stats", only_get(stats::stats))
         .route("/tokens/cleanup", only("POST").post(cleanup::cleanup.layer(audited("cleanup"))))
         .route(
             "/tokens/credentials/test",
-            only("POST").post(credentials::test_at_default.layer(audited("test_credentials"))),
+            only("POST").post(credentials::test_at_default.layer(audited_at_default("test_credentials"))),
         )
         .route(
             "/tokens/credentials/{account}",
@@ -76,9 +77,9 @@ pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &
         .fallback(async || Problem::no_route())
         .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
     let for_everybody = Router::new()
-        .route("/livez", only_get(health::livez))
-        .route("/readyz", only_get(health::readyz))
-        .route("/health", only_get(health::health));
+        .route("/livez", get_and_head(health::livez))
+        .route("/readyz", get_and_head(health::readyz))
+        .route("/health", get_and_head(health::health));
     // The last layer is the first that a request passes.
     for_callers
         .merge(for_everybody)
@@ -108,6 +109,15 @@ where
     T: 'static,
 {
     only(allow).get(handler).head(async move || Problem::wrong_method(allow))
+}
+
+/// A route for GET and for HEAD, whose answer is the same without its body.
+fn get_and_head<H, T>(handler: H) -> MethodRouter<Arc<App>>
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    only("GET, HEAD").get(handler.clone()).head(handler)
 }
 
 /// A route that answers a problem to each method that is not added to it. By itself axum would let GET answer HEAD too,

@@ -18,6 +18,11 @@ pub(crate) struct Sight {
     read_to: Option<Key>,
 }
 
+/// Whether a caller may see each account of a provider, whichever there will be.
+pub(crate) fn sees_whole(caller: &Caller, provider: &str) -> bool {
+    caller.sight().is_none_or(|patterns| any_whole(patterns, provider))
+}
+
 enum Stretch {
     All,
     Provider(Key),
@@ -99,7 +104,7 @@ fn place(key: &Key) -> (&str, &str) {
 fn stretches(patterns: &[KeyPattern], providers: &[String], only: Option<&Key>) -> VecDeque<Stretch> {
     let providers: Vec<Key> = providers.iter().filter_map(|name| Key::parse(name).ok()).collect();
     let wanted = || providers.iter().filter(|key| only.is_none_or(|only| only == *key));
-    let whole: BTreeSet<&Key> = wanted().filter(|key| patterns.iter().any(|pattern| is_whole(pattern, key))).collect();
+    let whole: BTreeSet<&Key> = wanted().filter(|key| any_whole(patterns, key.as_str())).collect();
     let mut keys: BTreeSet<Key> = BTreeSet::new();
     for pattern in patterns {
         let Some(account) = pattern.account() else { continue };
@@ -113,9 +118,11 @@ fn stretches(patterns: &[KeyPattern], providers: &[String], only: Option<&Key>) 
     stretches.into()
 }
 
-/// Whether a pattern stands for each account of a provider.
-fn is_whole(pattern: &KeyPattern, provider: &Key) -> bool {
-    pattern.account().is_none() && pattern.provider().is_none_or(|name| name == provider.as_str())
+/// Whether one of the patterns stands for each account of a provider.
+fn any_whole(patterns: &[KeyPattern], provider: &str) -> bool {
+    let is_whole =
+        |pattern: &KeyPattern| pattern.account().is_none() && pattern.provider().is_none_or(|name| name == provider);
+    patterns.iter().any(is_whole)
 }
 
 async fn all(manager: &TokenManager, read_to: &mut Option<Key>, limit: usize) -> (Vec<Status>, bool) {

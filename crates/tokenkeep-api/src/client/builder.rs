@@ -12,6 +12,7 @@ use super::api_key::ApiKey;
 use super::error::ClientError;
 use super::server_url::ServerUrl;
 use super::transport::Transport;
+use crate::headers::API_KEY;
 
 /// The settings of a [`Client`]. Only the server must be said.
 #[derive(Clone)]
@@ -127,7 +128,7 @@ fn headers(key: Option<&ApiKey>) -> Result<HeaderMap, ClientError> {
             ClientError::Invalid("the API key is empty or holds what no header can, e.g. a line's end".to_owned())
         })?;
         value.set_sensitive(true);
-        headers.insert("x-api-key", value);
+        headers.insert(API_KEY, value);
     }
     Ok(headers)
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::error::{ClientError, innermost};
 use super::server_url::ServerUrl;
-use crate::Problem;
+use crate::{Problem, headers};
 
 /// The way to a broker.
 #[derive(Clone)]
@@ -174,7 +174,7 @@ impl fmt::Debug for Transport {
 
 /// What an answer without a body says in one word.
 fn problem_in_head(response: &Response) -> Option<Problem> {
-    let word = response.headers().get("tokenkeep-problem")?.to_str().ok()?;
+    let word = response.headers().get(headers::PROBLEM)?.to_str().ok()?;
     let code = serde_json::from_value(word.into()).ok()?;
     let (title, detail) = (word.to_owned(), format!("the broker says {word}"));
     Some(Problem { code, title, detail, key: None, retry_after: None })

@@ -52,6 +52,8 @@ impl<'a> MakeWriter<'a> for BackgroundLog {
 impl Drop for LogEnd {
     fn drop(&mut self) {
         let mut state = self.0.lock();
+        state.is_ending = true;
+        self.0.ending.notify_one();
         while !state.waiting.is_empty() || state.is_writing {
             let (after, waited) = self.0.written.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner);
             if waited.timed_out() {
@@ -67,14 +69,18 @@ struct Shared {
     state: Mutex<State>,
     /// There is something to write.
     filled: Condvar,
-    /// Something was written.
+    /// There is room, or all is written.
     written: Condvar,
+    /// What waits is to be written at once.
+    ending: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<u8>,
     is_writing: bool,
+    /// Somebody waits for all to be written.
+    is_ending: bool,
     /// Nobody writes.
     is_closed: bool,
 }
@@ -101,9 +107,15 @@ impl Shared {
             while state.waiting.is_empty() {
                 state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
+            if !state.is_ending {
+                // Whoever had to be woken for each line would take more time than the lines.
+                let gathered = self.ending.wait_timeout(state, GATHERING);
+                (state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+            }
             std::mem::swap(&mut state.waiting, &mut lines);
             state.is_writing = true;
             drop(state);
+            self.written.notify_all(); // there is room
             // There is no place to say that this fails.
             to.write_all(&lines).and_then(|()| to.flush()).ok();
             lines.clear();
@@ -121,6 +133,8 @@ impl Shared {
 
 /// How many bytes may wait to be written.
 const MAX_WAITING: usize = 4 * 1024 * 1024;
+/// For how long lines are gathered before they are written together.
+const GATHERING: Duration = Duration::from_millis(5);
 /// How long, at the end, whoever reads the log may read nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 

@@ -13,8 +13,6 @@ pub(crate) enum Kind {
     Counter,
     Gauge,
     Histogram,
-    /// A sum and a count, without quantiles.
-    Summary,
 }
 
 impl Kind {
@@ -23,7 +21,6 @@ impl Kind {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
-            Self::Summary => "summary",
         }
     }
 }
@@ -43,8 +40,8 @@ families! {
     START_TIME = Gauge "process_start_time_seconds": "When this server was started, as a Unix time.";
     RUNNING = Gauge "tokenkeep_background_running": "1 while tokens are renewed ahead of their end.";
     CONNECTIONS = Gauge "tokenkeep_connections": "Open connections, by listener.";
-    HTTP_REQUESTS = Counter "tokenkeep_http_requests_total": "Requests answered, by route, method and class of status.";
-    HTTP_DURATION = Summary "tokenkeep_http_request_duration_seconds": "How long answers took, by route.";
+    HTTP_REQUESTS = Counter "tokenkeep_http_requests_total": "Requests answered, by route, method and status.";
+    HTTP_DURATION = Histogram "tokenkeep_http_request_duration_seconds": "How long answers took to begin, by route.";
 
     HAND_OUTS = Counter "tokenkeep_hand_outs_total":
         "Calls for a token, by key and by result: hit (it was there), waited (it was obtained first), the problem's code, or caller_left.";

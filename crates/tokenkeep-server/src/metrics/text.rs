@@ -49,15 +49,23 @@ impl Samples<'_> {
     }
 
     pub(super) fn add_histogram(&mut self, labels: &[Label<'_>], histogram: &Histogram) {
-        for (bound, within) in histogram.buckets() {
-            let bound = bound.as_secs_f64().to_string();
-            self.sample("_bucket", &[labels, &[("le", &bound)]].concat(), within);
-        }
-        self.sample("_bucket", &[labels, &[("le", "+Inf")]].concat(), histogram.count());
-        self.add_summary(labels, histogram.sum(), histogram.count());
+        let bounded = histogram.buckets().map(|(bound, within)| (Some(bound), within));
+        self.add_buckets(labels, bounded.chain([(None, histogram.count())]), histogram.sum());
     }
 
-    pub(super) fn add_summary(&mut self, labels: &[Label<'_>], sum: Duration, count: u64) {
+    /// A histogram, as how many lie within each bound. The last has none, so all lie within it.
+    pub(super) fn add_buckets(
+        &mut self,
+        labels: &[Label<'_>],
+        buckets: impl Iterator<Item = (Option<Duration>, u64)>,
+        sum: Duration,
+    ) {
+        let mut count = 0;
+        for (bound, within) in buckets {
+            let bound = bound.map_or("+Inf".to_owned(), |bound| bound.as_secs_f64().to_string());
+            self.sample("_bucket", &[labels, &[("le", &bound)]].concat(), within);
+            count = within;
+        }
         self.sample("_sum", labels, sum.as_secs_f64());
         self.sample("_count", labels, count);
     }

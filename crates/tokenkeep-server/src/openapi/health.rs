@@ -28,12 +28,12 @@ pub(super) fn operations() -> Vec<Operation> {
         of(Subject::Health, "/health", "getHealth", "How the tokens are")
             .about(
                 "Sums over all keys, which name none of them; or one key, for callers who may see it. The sums may be a \
-                 few seconds old.",
+                 few seconds old. One key is also unhealthy in the states `refused` and `login_required`.",
             )
             .access(OpenAndMore)
             .query("key", Form::Key, KEY)
             .answers(200, "At most 5 attempts in a row failed.", &health(HealthState::Healthy, 0))
-            .answers(503, "More than 5 attempts in a row failed.", &health(HealthState::Unhealthy, 6))
+            .answers(503, "More than 5 attempts in a row failed, or the key needs somebody to act.", &health(HealthState::Unhealthy, 6))
             .problems(&[Code::InvalidRequest, Code::Unauthenticated, Code::UnknownKey]),
         of(Subject::Health, "/metrics", "getMetrics", "What a monitoring system may know")
             .about("In the text format of Prometheus, of the keys that the caller may see.")

@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{Method, Version};
+use tokenkeep_api::headers::API_KEY;
 
 use crate::problem::TOKENKEEP_PROBLEM;
 
@@ -150,7 +151,7 @@ const OF_CONNECTION: [HeaderName; 8] = [
 /// the request for another one than was judged here. `Expect` is fulfilled here, by reading the body.
 const OF_CALLER: [HeaderName; 15] = [
     AUTHORIZATION,
-    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static(API_KEY),
     PROXY_AUTHORIZATION,
     HeaderName::from_static("client-cert"),
     HeaderName::from_static("client-cert-chain"),

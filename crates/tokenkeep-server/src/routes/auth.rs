@@ -15,7 +15,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, StatusCode};
-use percent_encoding::percent_decode_str;
 use tokenkeep::Demand;
 use tokenkeep::config::Action;
 use tokenkeep_api::ProblemCode;
@@ -24,6 +23,7 @@ use super::no_store;
 use crate::app::App;
 use crate::audit::Who;
 use crate::caller::{Caller, require_caller};
+use crate::key_in_path::decoded;
 use crate::problem::{Problem, TOKENKEEP_PROBLEM};
 
 pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
@@ -43,15 +43,9 @@ async fn auth(State(app): State<Arc<App>>, caller: Caller, who: Who, request: Re
 
 /// The header that the API of this path's key takes a token in.
 async fn header(app: &App, who: (&Who, &Caller), path: &str) -> Result<(HeaderName, HeaderValue), Problem> {
-    let (handle, had) = app.hand_out(who, (Action::Get, "auth"), &key(path)?, Demand::default()).await?;
-    Ok(handle.header(&had.token))
-}
-
-/// By hand: what comes after the key is somebody else's and may be no UTF-8.
-fn key(path: &str) -> Result<String, Problem> {
     let segment = path.split('/').nth(2).unwrap_or_default();
-    let key = percent_decode_str(segment).decode_utf8();
-    key.map(String::from).map_err(|_| Problem::invalid("the key in the path is not UTF-8, percent-encoded"))
+    let (handle, had) = app.hand_out(who, (Action::Get, "auth"), &decoded(segment)?, Demand::default()).await?;
+    Ok(handle.header(&had.token))
 }
 
 fn refusal(problem: Problem) -> Response {
@@ -66,6 +60,7 @@ fn refusal(problem: Problem) -> Response {
         ProblemCode::Internal | ProblemCode::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let mut answer = no_store(status.into_response());
+    answer.extensions_mut().insert(problem.code);
     answer.headers_mut().insert(TOKENKEEP_PROBLEM, HeaderValue::from_static(problem.code.as_str()));
     if let Some(seconds) = problem.retry_after {
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());

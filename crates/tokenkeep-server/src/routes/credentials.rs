@@ -13,7 +13,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 use tokenkeep::config::Action;
-use tokenkeep::{Credentials, Secret};
+use tokenkeep::{Credentials, Secret, Trial};
 use tokenkeep_api::StoredAnswer;
 
 use super::no_store;
@@ -69,7 +69,7 @@ pub(super) async fn test(
     let given = from_body(&body?)?;
     let handle = app.handle(&caller, Action::Credentials, &key)?;
     let trial = app.manager.try_login(handle.key().as_str(), given.as_ref()).await?;
-    Ok(no_store(Json(answer::trial(&trial))))
+    Ok(tried(&trial))
 }
 
 /// `POST /tokens/credentials/{account}?username=&password=`: keeps the credentials of an account.
@@ -98,7 +98,18 @@ pub(super) async fn test_at_default(
     let provider = app.access().default_provider.clone().ok_or_else(|| Problem::invalid(NO_DEFAULT))?;
     let handle = app.handle(&caller, Action::Credentials, &provider)?;
     let trial = app.manager.try_login(handle.key().as_str(), Some(&given)).await?;
-    Ok(no_store(Json(answer::trial(&trial))))
+    Ok(tried(&trial))
+}
+
+/// The answer is a success, whatever came of the trial; what did stands in the audit line.
+fn tried(trial: &Trial) -> Response {
+    let body = answer::trial(trial);
+    let code = body.problem.as_ref().map(|problem| problem.code);
+    let mut answer = no_store(Json(body));
+    if let Some(code) = code {
+        answer.extensions_mut().insert(code);
+    }
+    answer
 }
 
 fn from_body(body: &[u8]) -> Result<Option<Credentials>, Problem> {

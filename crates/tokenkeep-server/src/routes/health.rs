@@ -1,4 +1,5 @@
-//! `GET /livez`, `GET /readyz` and `GET /health`, for whoever watches over this process. All are open to everybody.
+//! `GET /livez`, `GET /readyz` and `GET /health`, for whoever watches over this process. All are open to everybody, and
+//! answer HEAD too, by which load balancers ask.
 //!
 //! Ready means that it makes sense to send callers here: the background work runs, and the server is not about to stop.
 //! A store that fails is a warning and not more, because tokens go on flowing from memory and from the issuers; were
@@ -15,7 +16,8 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
-use tokenkeep::{TokenManager, Warning};
+use http::request::Parts;
+use tokenkeep::{KeyState, TokenManager, Warning};
 use tokenkeep_api::{HealthAnswer, HealthState, HealthTokens, Readiness, WarningAnswer};
 use tokio::sync::Mutex;
 
@@ -26,6 +28,7 @@ use crate::caller::MaybeCaller;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::sight::Sight;
+use crate::stopwatch::now;
 use crate::sums::Sums;
 
 pub(super) async fn livez() -> Response {
@@ -42,22 +45,25 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, MaybeCaller(caller): May
     Ok(no_store(Json(Readiness { ready: true, warnings })))
 }
 
-/// `GET /health?key=`: 503 if the attempts to get a token fail again and again. Names nothing to those who are no
-/// callers.
+/// `GET /health?key=`: 503 if the attempts to get a token fail again and again, and for one key as soon as it takes
+/// somebody to act before there is a token. Names nothing to those who are no callers.
 pub(super) async fn health(
     State(app): State<Arc<App>>,
     MaybeCaller(caller): MaybeCaller,
     RawQuery(query): RawQuery,
+    request: Parts,
 ) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["key"])?;
-    let sums = match query.text("key") {
+    let (sums, needs_somebody) = match query.text("key") {
         Some(key) => {
-            let caller = caller.as_ref().ok_or_else(Problem::unauthenticated)?;
-            Sums::over(&[app.visible(caller, key)?.status().await])
+            let caller = caller.as_ref().ok_or_else(|| app.unauthenticated(&request))?;
+            let status = app.visible(caller, key)?.status().await;
+            let needs_somebody = matches!(status.state, KeyState::Refused | KeyState::LoginRequired);
+            (Sums::over(&[status]), needs_somebody)
         }
-        None => app.health.sums(&app.manager).await,
+        None => (app.health.sums(&app.manager).await, false),
     };
-    let is_healthy = sums.consecutive_failures <= TOLERATED_FAILURES;
+    let is_healthy = sums.consecutive_failures <= TOLERATED_FAILURES && !needs_somebody;
     let answer = HealthAnswer {
         status: if is_healthy { HealthState::Healthy } else { HealthState::Unhealthy },
         token_info: HealthTokens {
@@ -102,11 +108,6 @@ impl Health {
 fn warnings(app: &App) -> Vec<WarningAnswer> {
     let store = app.manager.store_trouble();
     store.map(|what| answer::warning(&Warning::StoreFailing { what })).into_iter().collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "says how old sums are; nothing else is decided by it")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn why_not(app: &App) -> Option<&'static str> {

@@ -56,7 +56,11 @@ async fn token(
 ) -> Result<Response, Refusal> {
     let body = body.map_err(|rejection| Refusal::from(Problem::from(rejection)))?;
     let form = Form::read(&request, &body)?;
-    let client = Client::of(&app.access().callers, &request, &form)?;
+    let client = Client::of(&app.access().callers, &request, &form).inspect_err(|refusal| {
+        if refusal.is_of_a_stranger() {
+            app.strangers.refused(&request, app.manager.now());
+        }
+    })?;
     client.caller.count_request(|| app.manager.now())?;
     match form.text("grant_type") {
         Some("client_credentials") => {}

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use tokenkeep_sandbox::Fault;
 
-use crate::secrets::log;
+use crate::secrets::{PASSWORD, log};
 use crate::world::{Setup, World};
 
 #[tokio::test]
@@ -77,6 +77,86 @@ async fn what_is_no_key_is_not_repeated() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn whoever_shows_no_key_or_a_wrong_one_leaves_a_line() {
+    let world = Setup::keyed().start().await;
+    for (at, (path, action)) in [
+        ("/tokens/reports", "get"),
+        ("/proxy/reports/x", "proxy"),
+        ("/auth/reports", "auth"),
+        ("/tokens", "-"),
+        ("/nowhere", "-"),
+        ("/health?key=reports", "-"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("audit-of-a-stranger-{at}");
+        let asked = world.http.get(world.url(path)).header("x-api-key", "planted-wrong-key");
+        assert_eq!(asked.header("x-request-id", &name).send().await.unwrap().status(), 401, "{path}");
+        let lines = lines_of(&name);
+        let said = format!("peer=127.0.0.1 action=\"{action}\" outcome=\"unauthenticated\"");
+        assert!(matches!(&lines[..], [line] if line.contains(&said)), "{path}: {lines:?}");
+        assert!(!lines[0].contains("caller=") && !lines[0].contains("key="), "{}", lines[0]);
+    }
+    let form = "grant_type=client_credentials&client_id=fixed&client_secret=planted-wrong-secret";
+    let asked = world
+        .http
+        .post(world.url("/oauth2/token"))
+        .header("x-request-id", "audit-of-a-client")
+        .header("content-type", FORM)
+        .body(form);
+    assert_eq!(asked.send().await.unwrap().status(), 401);
+    let lines = lines_of("audit-of-a-client");
+    let said = "action=\"oauth2_token\" outcome=\"unauthenticated\"";
+    assert!(matches!(&lines[..], [line] if line.contains(said)), "{lines:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_keys_is_a_few_lines_a_second_and_a_count_of_the_others() {
+    let world = Setup::keyed().start().await;
+    let ask = async |name: &str| {
+        world.http.get(world.url("/tokens/reports")).header("x-request-id", name).send().await.unwrap();
+    };
+    for _ in 0..50 {
+        ask("audit-of-a-flood").await;
+    }
+    let lines = lines_of("audit-of-a-flood");
+    assert!(lines.len() == 10 && !lines.iter().any(|line| line.contains("left_out")), "{lines:?}");
+    world.clock.advance(std::time::Duration::from_secs(1));
+    for (name, said) in [("audit-after-a-flood", "left_out=40"), ("audit-of-the-next", "outcome=\"unauthenticated\"")] {
+        ask(name).await;
+        let lines = lines_of(name);
+        assert!(matches!(&lines[..], [line] if line.contains(said)), "{lines:?}");
+    }
+    assert!(!lines_of("audit-of-the-next")[0].contains("left_out"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_trial_leaves_a_line_with_what_came_of_it() {
+    let world = Setup::open().with_accounts().start().await;
+    for (at, (path, username, key, outcome)) in [
+        ("/tokens/bluestakes:1/credentials/test", "nobody", "bluestakes:1", "refused"),
+        ("/tokens/bluestakes:1/credentials/test", "ann", "bluestakes:1", "ok"),
+        ("/tokens/credentials/test", "nobody", "bluestakes", "refused"),
+        ("/tokens/credentials/test", "ann", "bluestakes", "ok"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("audit-of-trial-{at}");
+        let given = serde_json::json!({ "username": username, "password": PASSWORD });
+        let asked = world.send("POST", path).header("x-request-id", &name).json(&given);
+        assert_eq!(asked.send().await.unwrap().status(), 200);
+        let said = format!("action=\"test_credentials\" key=\"{key}\" outcome=\"{outcome}\"");
+        let lines = lines_of(&name);
+        assert!(matches!(&lines[..], [line] if line.contains(&said)), "{said}: {lines:?}");
+    }
+    world.end().await;
+}
+
 /// The audit lines of one request.
 async fn audited(world: &World, name: &str, path: &str) -> Vec<String> {
     world.ask(path).header("x-request-id", name).send().await.unwrap();
@@ -87,3 +167,5 @@ fn lines_of(name: &str) -> Vec<String> {
     let is_its = |line: &&str| line.contains("tokenkeep::audit") && line.contains(name);
     log().lines().filter(is_its).map(ToOwned::to_owned).collect()
 }
+
+const FORM: &str = "application/x-www-form-urlencoded";

@@ -29,7 +29,8 @@ async fn each_route_has_the_methods_that_are_described() {
         let answer = world.http.request("PURGE".parse().unwrap(), world.url(&path)).send().await.unwrap();
         assert_eq!(answer.status(), 405, "{path}");
         let allow = answer.headers()["allow"].to_str().unwrap().to_ascii_lowercase();
-        let known: BTreeSet<_> = allow.split(", ").collect();
+        // HEAD is what GET is, and is not described again.
+        let known: BTreeSet<_> = allow.split(", ").filter(|method| *method != "head").collect();
         let described: BTreeSet<_> = methods.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(described, known, "{path}");
     }

@@ -1,4 +1,4 @@
-//! `GET /livez` and `GET /readyz`.
+//! `GET /livez`, `GET /readyz` and `GET /health`.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use serde_json::json;
 use tokenkeep_sandbox::Fault;
 
 use crate::fakes::BrokenStore;
+use crate::secrets::PASSWORD;
 use crate::world::{Setup, World};
 
 async fn anonymous(world: &World, path: &str) -> (u16, String) {
@@ -57,5 +58,36 @@ async fn an_issuers_outage_does_not_make_a_broker_unready() {
     world.sandbox.set_fault(Fault::ConnectionReset);
     assert_eq!(world.get("/tokens/reports").await.status(), 503);
     assert_eq!(world.json("/readyz").await, (200, json!({"ready": true})));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_key_that_needs_somebody_to_act_is_unhealthy_at_once_and_the_sums_wait_for_more_failures() {
+    let world = Setup::keyed().with_accounts().start().await;
+    for (password, status, verdict) in [("planted-wrong-password", 503, "unhealthy"), (PASSWORD, 200, "healthy")] {
+        let given = json!({ "username": "ann", "password": password });
+        let put = world.send("PUT", "/tokens/bluestakes:123/credentials").json(&given).send().await.unwrap();
+        assert_eq!(put.status(), 204);
+        world.get("/tokens/bluestakes:123").await;
+        let (found, health) = world.json("/health?key=bluestakes:123").await;
+        assert_eq!((found, &health["status"]), (status, &json!(verdict)), "{health}");
+        let (found, health) = world.json("/health").await;
+        assert_eq!((found, &health["status"]), (200, &json!("healthy")), "{health}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_load_balancer_may_ask_by_head() {
+    let world = Setup::keyed().start().await;
+    for path in ["/livez", "/readyz", "/health"] {
+        let [get, head] = ["GET", "HEAD"].map(|method| world.http.request(method.parse().unwrap(), world.url(path)));
+        let (get, head) = (get.send().await.unwrap(), head.send().await.unwrap());
+        assert_eq!((head.status(), head.status().as_u16()), (get.status(), 200), "{path}");
+        assert_eq!(head.headers()["content-type"], get.headers()["content-type"]);
+        assert_eq!((head.bytes().await.unwrap().len(), get.bytes().await.unwrap().is_empty()), (0, false));
+    }
+    world.manager.stop().await.unwrap();
+    assert_eq!(world.http.head(world.url("/readyz")).send().await.unwrap().status(), 503);
     world.end().await;
 }

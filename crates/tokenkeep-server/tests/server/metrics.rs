@@ -7,6 +7,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokenkeep_sandbox::Fault;
 
+use crate::secrets::PASSWORD;
 use crate::world::{Setup, World};
 
 #[tokio::test]
@@ -109,10 +110,13 @@ async fn requests_are_counted_by_route_and_no_caller_can_make_the_page_grow() {
         let labels = format!(r#"{{route="{route}",method="{method}",status="{status}"}}"#);
         page.value(&format!("tokenkeep_http_requests_total{labels}"))
     };
-    assert_eq!(requests("/tokens/{key}", "GET", "4xx"), 20);
-    assert_eq!(requests("none", "GET", "4xx"), 20);
-    assert_eq!(requests("/livez", "other", "4xx"), 20);
-    assert_eq!(page.value(r#"tokenkeep_http_request_duration_seconds_count{route="/livez"}"#), 20);
+    assert_eq!(requests("/tokens/{key}", "GET", "404"), 20);
+    assert_eq!(requests("none", "GET", "404"), 20);
+    assert_eq!(requests("/livez", "other", "405"), 20);
+    let took = |sample: &str| page.value(&format!("tokenkeep_http_request_duration_seconds_{sample}"));
+    assert_eq!(took(r#"count{route="/livez"}"#), 20);
+    assert_eq!(took(r#"bucket{route="/tokens/{key}",le="+Inf"}"#), 20);
+    assert_eq!(took(r#"bucket{route="/tokens/{key}",le="30"}"#), 20);
     assert!(!page.0.contains("unknown:"), "{}", page.0);
     let listener = format!("tokenkeep_connections{{listener=\"{}\"}}", world.address);
     assert!(page.value(&listener) >= 1);
@@ -132,14 +136,59 @@ async fn a_caller_reads_of_its_own_keys_only() {
     }
     let answer = world.http.get(world.url("/metrics")).header("x-api-key", KEY).send().await.unwrap();
     let page = answer.text().await.unwrap();
-    assert!(page.contains("key=\"vendor:1\"") && page.contains("tokenkeep_flights{provider=\"vendor\"}"), "{page}");
-    for hidden in ["vendor:2", "fixed", "reports", "_store_", "_http_", "_connections"] {
+    assert!(page.contains("key=\"vendor:1\""), "{page}");
+    for hidden in ["vendor:2", "fixed", "reports", "_store_", "_http_", "_connections", "_flights", "_issuer_"] {
         assert!(!page.contains(hidden), "{hidden} in {page}");
     }
     let token = world.http.get(world.url("/tokens/vendor:1")).header("x-api-key", KEY).send().await.unwrap();
     assert_eq!(token.status(), 403, "it may do nothing but look");
     assert_eq!(world.http.get(world.url("/metrics")).send().await.unwrap().status(), 401);
     world.end().await;
+}
+
+#[tokio::test]
+async fn the_page_of_one_account_tells_nothing_of_the_others_of_its_provider() {
+    const ONE: &str = "planted-key-of-one-account";
+    const WHOLE: &str = "planted-key-of-a-provider";
+    let setup = Setup::keyed().with_accounts();
+    let setup = setup.caller("one", ONE, "\"bluestakes:1\"", "").caller("whole", WHOLE, "\"bluestakes:*\"", "");
+    let world = setup.start().await;
+    let page_of = async |key| {
+        let asked = world.http.get(world.url("/metrics")).header("x-api-key", key);
+        asked.send().await.unwrap().text().await.unwrap()
+    };
+    let call = async |method: &str, path: &str| {
+        let call = world.send(method, path);
+        let ann = json!({ "username": "ann", "password": PASSWORD });
+        let call = if method == "PUT" { call.json(&ann) } else { call };
+        call.send().await.unwrap().status().as_u16()
+    };
+    for path in ["/tokens/bluestakes:1/credentials", "/tokens/bluestakes:2/credentials"] {
+        assert_eq!(call("PUT", path).await, 204);
+    }
+    assert_eq!(call("GET", "/tokens/bluestakes:1").await, 200);
+    let (before, mut of_whole) = (page_of(ONE).await, page_of(WHOLE).await);
+    assert!(before.contains("key=\"bluestakes:1\""), "{before}");
+    for (method, path, status) in [
+        ("GET", "/tokens/bluestakes:2", 200),
+        ("POST", "/tokens/bluestakes:2/refresh", 503),
+        ("DELETE", "/tokens/bluestakes:2/credentials", 204),
+    ] {
+        if status == 503 {
+            world.clock.advance(std::time::Duration::from_secs(2));
+            world.sandbox.set_fault(Fault::ConnectionReset);
+        }
+        assert_eq!(call(method, path).await, status, "{method} {path}");
+        assert_eq!(without_time(&page_of(ONE).await), without_time(&before), "after {method} {path}");
+        let of_provider = page_of(WHOLE).await;
+        assert_ne!(without_time(&of_provider), without_time(&of_whole), "{method} {path} is seen by who may see it");
+        of_whole = of_provider;
+    }
+    world.end().await;
+}
+
+fn without_time(page: &str) -> Vec<&str> {
+    page.lines().filter(|line| !line.starts_with("tokenkeep_key_expires_in_seconds")).collect()
 }
 
 #[tokio::test]

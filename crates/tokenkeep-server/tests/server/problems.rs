@@ -74,9 +74,9 @@ async fn another_method_than_those_of_a_route_is_a_405_problem_that_names_them()
         ("/tokens/fixed/credentials/test", "POST"),
         ("/tokens/stats", "GET"),
         ("/tokens/cleanup", "POST"),
-        ("/health", "GET"),
-        ("/livez", "GET"),
-        ("/readyz", "GET"),
+        ("/health", "GET, HEAD"),
+        ("/livez", "GET, HEAD"),
+        ("/readyz", "GET, HEAD"),
     ] {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PURGE"] {
             if allow.split(", ").any(|allowed| allowed == method) {

@@ -9,6 +9,7 @@ use crate::secrets::log;
 use crate::world::Setup;
 
 const NAME: &str = "x-request-id";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
 async fn a_callers_own_name_of_a_request_is_kept_if_it_is_short_and_visible() {
@@ -56,6 +57,40 @@ async fn the_log_has_the_name() {
     let log = log();
     let line = log.lines().find(|line| line.contains("answered") && line.contains("seen-in-the-log")).unwrap();
     assert!(line.contains("route=\"/tokens/{key}\""), "{line}");
+}
+
+#[tokio::test]
+async fn the_line_of_a_request_that_failed_has_the_problems_code_whatever_the_protocol() {
+    let world = Setup::keyed().start().await;
+    for (method, path, code) in [
+        ("GET", "/tokens/unknown", "unknown_key"),
+        ("GET", "/tokens?limit=x", "invalid_request"),
+        ("GET", "/auth/unknown", "unknown_key"),
+        ("GET", "/proxy/unknown/x", "unknown_key"),
+        ("POST", "/oauth2/token", "invalid_request"),
+        ("PUT", "/oauth2/token", "invalid_request"),
+    ] {
+        let name = format!("code-in-the-log-{}", path.replace('/', "-")) + method;
+        world.send(method, path).header(NAME, &name).send().await.unwrap();
+        assert!(answered(&name).contains(&format!("code=\"{code}\"")), "{method} {path}: {}", answered(&name));
+    }
+    let form = "grant_type=client_credentials&client_id=fixed&client_secret=planted-wrong-secret";
+    let asked = world
+        .http
+        .post(world.url("/oauth2/token"))
+        .header(NAME, "code-of-a-wrong-secret")
+        .header("content-type", FORM)
+        .body(form);
+    asked.send().await.unwrap();
+    assert!(answered("code-of-a-wrong-secret").contains("code=\"unauthenticated\""));
+    world.ask("/tokens/fixed").header(NAME, "code-of-a-success").send().await.unwrap();
+    assert!(!answered("code-of-a-success").contains("code="));
+    world.end().await;
+}
+
+/// The line of a request.
+fn answered(name: &str) -> String {
+    log().lines().find(|line| line.contains("answered") && line.contains(name)).unwrap().to_owned()
 }
 
 fn id(answer: &Response) -> String {

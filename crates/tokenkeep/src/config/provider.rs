@@ -21,6 +21,11 @@ use crate::secret::Secret;
 /// Reads a provider, or notes why it is none.
 pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provider> {
     let checked = check_provider_name(name.name).map_err(|error| name.report_name(Finding::error(error.to_string())));
+    if ROUTES.contains(&name.name) {
+        let finding = Finding::warning(format!("`/tokens/{}` is a route of the server", name.name));
+        let other = format!("choose another name, or ask a server for /tokens/{}:default", name.name);
+        name.report_name(finding.help(other));
+    }
     let Some(grant_name) = table.require("grant").and_then(|field| field.choice(&GRANTS)) else {
         read_without_grant(table);
         return None;
@@ -402,3 +407,5 @@ const ERRORS: RangeInclusive<u16> = 400..=599;
 /// The form parameters that some grant sets.
 pub(super) const RESERVED: [&str; 7] =
     ["grant_type", "client_id", "client_secret", "scope", "username", "password", "refresh_token"];
+/// What can stand after `/tokens/` and is no key.
+const ROUTES: [&str; 3] = ["stats", "cleanup", "credentials"];

@@ -279,3 +279,16 @@ async fn an_unknown_grant_hides_no_other_fault() {
         assert!(report.replace('\'', "\"").contains(expected), "{expected}:\n{report}");
     }
 }
+
+#[tokio::test]
+async fn a_provider_that_is_called_as_a_route_of_the_server_is_doubted() {
+    for name in ["stats", "cleanup", "credentials"] {
+        let config = config(&format!("[providers.{name}]\ngrant = 'static'\ntoken = {{ env = 'SET' }}\n")).await;
+        let [warning] = &*config.warnings else { panic!("{:?}", config.warnings) };
+        assert_eq!(warning.message(), format!("`/tokens/{name}` is a route of the server"));
+        assert_eq!(warning.line(), Some(1));
+        assert!(warning.to_string().contains(&format!("/tokens/{name}:default")), "{warning}");
+    }
+    let config = config("[providers.statistics]\ngrant = 'static'\ntoken = { env = 'SET' }\n").await;
+    assert!(config.warnings.is_empty());
+}

@@ -3,6 +3,7 @@
 use reqwest::Response;
 use tokenkeep_api::Problem;
 use tokenkeep_api::client::Client;
+use tokenkeep_api::headers::{API_KEY, PROBLEM};
 
 use super::RequestArgs;
 use super::call::{self, Call};
@@ -31,8 +32,5 @@ pub(super) async fn ask(client: &Client, args: &RequestArgs, call: &Call) -> Res
     Err(problem.into())
 }
 
-const API_KEY: &str = "x-api-key";
-/// On answers that are the server's own.
-const PROBLEM: &str = "tokenkeep-problem";
 /// In bytes.
 const MAX_PROBLEM: usize = 64 * 1024;

@@ -12,10 +12,11 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 use tokenkeep::Secret;
+use tokenkeep_api::headers::API_KEY;
 
 use super::form::Form;
 use super::refusal::{Refusal, Word};
-use crate::caller::{API_KEY, Caller, Callers};
+use crate::caller::{Caller, Callers};
 
 /// A client that has shown who it is.
 #[derive(Debug)]

@@ -14,6 +14,8 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub(super) struct Refusal {
     word: Word,
+    /// What logs call it.
+    code: ProblemCode,
     status: StatusCode,
     description: Cow<'static, str>,
     /// In seconds.
@@ -37,7 +39,8 @@ pub(super) enum Word {
 
 impl Word {
     pub(super) fn because(self, description: &'static str) -> Refusal {
-        Refusal { word: self, status: self.status(), description: description.into(), retry_after: None }
+        let (code, status) = (self.code(), self.status());
+        Refusal { word: self, code, status, description: description.into(), retry_after: None }
     }
 
     fn as_str(self) -> &'static str {
@@ -50,6 +53,17 @@ impl Word {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::ServerError => "server_error",
+        }
+    }
+
+    fn code(self) -> ProblemCode {
+        match self {
+            Self::InvalidRequest | Self::InvalidScope | Self::UnsupportedGrantType => ProblemCode::InvalidRequest,
+            Self::InvalidClient => ProblemCode::Unauthenticated,
+            Self::InvalidGrant => ProblemCode::LoginRequired,
+            Self::UnauthorizedClient => ProblemCode::Forbidden,
+            Self::TemporarilyUnavailable => ProblemCode::Unavailable,
+            Self::ServerError => ProblemCode::Internal,
         }
     }
 
@@ -77,6 +91,11 @@ impl Refusal {
         }
     }
 
+    /// Whether nobody knows who asks.
+    pub(super) fn is_of_a_stranger(&self) -> bool {
+        self.word == Word::InvalidClient
+    }
+
     fn new(status: StatusCode, problem: tokenkeep_api::Problem) -> Self {
         let (word, status) = match problem.code {
             ProblemCode::InvalidRequest => (Word::InvalidRequest, status),
@@ -87,7 +106,7 @@ impl Refusal {
             ProblemCode::Unavailable => (Word::TemporarilyUnavailable, status),
             ProblemCode::Refused | ProblemCode::Internal | ProblemCode::Unknown => (Word::ServerError, status),
         };
-        Self { word, status, description: problem.detail.into(), retry_after: problem.retry_after }
+        Self { word, code: problem.code, status, description: problem.detail.into(), retry_after: problem.retry_after }
     }
 }
 
@@ -104,6 +123,7 @@ impl IntoResponse for Refusal {
             error_description: Some(self.description.chars().map(allowed).collect()),
         };
         let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));

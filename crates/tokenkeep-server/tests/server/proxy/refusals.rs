@@ -223,6 +223,37 @@ async fn a_missing_right_costs_one_token_and_not_one_for_each_request() {
 }
 
 #[tokio::test]
+async fn a_caller_without_a_right_does_not_keep_the_others_from_a_new_token() {
+    const ONE: &str = "planted-key-without-a-right";
+    const OTHER: &str = "planted-key-with-all-rights";
+    let known = Arc::new(std::sync::OnceLock::<Arc<Tokens>>::new());
+    let judge = Arc::clone(&known);
+    let api = Api::start(move |request| {
+        let parts = parts_of(&request);
+        let may = !request.uri().path().ends_with("secret") && judge.get().unwrap().take(&parts);
+        std::future::ready(status(if may { 200 } else { 401 }))
+    })
+    .await;
+    let (setup, tokens) = api.setup();
+    known.set(Arc::clone(&tokens)).unwrap();
+    let setup = setup.caller("one", ONE, "\"*\"", "\"proxy\"").caller("other", OTHER, "\"*\"", "\"proxy\"");
+    let world = setup.start().await;
+    let ask = async |key: &str, path: &str| {
+        let before = api.seen().len();
+        let answer = world.ask(path).header("x-api-key", key).send().await.unwrap();
+        (answer.status().as_u16(), api.seen().len() - before, tokens.issued())
+    };
+    assert_eq!(ask(ONE, "/proxy/api/x").await, (200, 1, 1));
+    world.clock.advance(Duration::from_secs(2));
+    assert_eq!(ask(ONE, "/proxy/api/secret").await, (401, 2, 2));
+    revoke(&world, &tokens);
+    assert_eq!(ask(ONE, "/proxy/api/x").await, (401, 1, 2), "what it says of the token is not believed for a while");
+    assert_eq!(ask(OTHER, "/proxy/api/x").await, (200, 2, 3));
+    assert_eq!(ask(ONE, "/proxy/api/x").await, (200, 1, 3));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_no_refusal_is_not_sent_again() {
     for answer in [200, 204, 302, 400, 403, 404, 407, 408, 421, 425, 429, 500, 502, 503, 504] {
         let api = Api::start(move |_| std::future::ready(status(answer))).await;
