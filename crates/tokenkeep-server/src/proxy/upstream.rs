@@ -141,13 +141,15 @@ impl Failure {
             }
             Self::Broken(why) => {
                 let next = "whether it did what was asked is not known";
-                Problem::bad_gateway(format!("{host} did not answer: {why}; {next}"))
+                Problem::bad_gateway(format!("{host} did not answer: {why}; {next}")).not_to_be_repeated()
             }
             Self::Silent => {
                 let next = "whether it does what was asked is not known";
                 Problem::gateway_timeout(format!("{host} did not answer within {silence} s; {next}"))
+                    .not_to_be_repeated()
             }
-            Self::Unasked => Problem::bad_gateway(format!("{host} switched to another protocol, which was not asked")),
+            Self::Unasked => Problem::bad_gateway(format!("{host} switched to another protocol, which was not asked"))
+                .not_to_be_repeated(),
             Self::BrokenBody => Problem::invalid("the body of the request broke off"),
             Self::SlowBody => {
                 Problem::request_timeout(format!("no more of the body of the request came within {silence} s"))
