@@ -19,6 +19,7 @@ mod download;
 mod headers;
 mod in_vain;
 mod patience;
+mod unrepeated;
 mod upload;
 mod upstream;
 
@@ -42,6 +43,7 @@ use tracing::info;
 
 use self::download::Download;
 use self::in_vain::InVain;
+use self::unrepeated::Unrepeated;
 use self::upload::{Attempt, Room, Upload};
 use self::upstream::Upstream;
 use crate::activity::Exchange;
@@ -59,6 +61,7 @@ use crate::tasks::Tasks;
 pub(crate) struct Proxy {
     upstream: Upstream,
     in_vain: InVain,
+    unrepeated: Unrepeated,
     room: Room,
 }
 
@@ -93,7 +96,12 @@ async fn forward(
 impl Proxy {
     /// Connects to nothing yet.
     pub(crate) fn new(tasks: Tasks, limits: &Limits) -> Self {
-        Self { upstream: Upstream::new(tasks, limits), in_vain: InVain::default(), room: Room::default() }
+        Self {
+            upstream: Upstream::new(tasks, limits),
+            in_vain: InVain::default(),
+            unrepeated: Unrepeated::default(),
+            room: Room::default(),
+        }
     }
 
     /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
@@ -112,12 +120,23 @@ impl Proxy {
         let token = app.counted(handle.key(), call.authorizer.authorize(&parts.uri, &mut parts.headers)).await?;
         let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
         let verdict = call.authorizer.judge(answer.status(), upload.repeat());
+        if verdict == Verdict::PassOn && upload.repeat() == Repeat::Impossible {
+            // It could have no second try, so this is one.
+            if self.unrepeated.forget(handle.key(), caller.name()) {
+                self.in_vain.clear(handle.key(), caller.name());
+            }
+        }
         if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), caller.name(), now()) {
             return Ok(self.pass_on(answer, &upload));
         }
         if verdict == Verdict::RejectAndPassOn {
-            handle.reject(&token);
-            log(&handle, &answer, &token, "a token was refused; the request could not be sent again");
+            if self.unrepeated.is_second(handle.key(), caller.name(), token.generation(), now()) {
+                self.in_vain.record(handle.key(), caller.name(), now());
+                log(&handle, &answer, &token, "a new token was refused too; it is kept");
+            } else {
+                handle.reject(&token);
+                log(&handle, &answer, &token, "a token was refused; the request could not be sent again");
+            }
             return Ok(self.pass_on(answer, &upload));
         }
         let other = call.authorizer.authorize_again(&token, &parts.uri, &mut parts.headers).await?;
