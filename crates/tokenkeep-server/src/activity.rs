@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::stopwatch::now;
+
 /// What goes on on one connection. Clones watch the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity(Arc<Counts>);
@@ -241,11 +243,6 @@ fn is_receiving(phases: u8) -> bool {
 
 fn is_uploading(phases: u8) -> bool {
     is_receiving(phases) && phases & UPLOAD != 0
-}
-
-#[expect(clippy::disallowed_methods, reason = "decides who gives up a place, nothing else")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// The handler runs, or more of the answer is to come.
