@@ -94,7 +94,7 @@ async fn who_had_connected_before_the_end_and_asks_at_once_is_answered() {
 #[tokio::test]
 async fn a_body_that_does_not_come_on_does_not_hold_up_the_end() {
     let mut setup = Setup::open();
-    setup.limits.drain_timeout = Duration::from_secs(60);
+    setup.limits.drain_timeout = Duration::from_mins(1);
     let mut world = setup.start().await;
     let mut half = TcpStream::connect(world.address).await.unwrap();
     let head = "POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n";
