@@ -20,7 +20,7 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Seconds after which trying again can help, rounded up; the same as the header `Retry-After`. Always there with
-    /// [`ProblemCode::Unavailable`], mostly left out otherwise.
+    /// [`ProblemCode::Unavailable`], unless what was asked may have been done, and mostly left out otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use tracing::{debug, warn};
 
 use crate::app::App;
-use crate::connection::serve;
+use crate::connection::{FIRST_WORDS, serve};
 use crate::listen::{Listener, Stream};
 use crate::peer::Peer;
 use crate::places::{Place, Places};
@@ -66,7 +66,7 @@ async fn connect(stream: Stream, peer: Peer, place: Place, router: Router, tasks
         Stream::Tcp(stream, None) => serve(stream, peer, &place, router, tasks, &limits).await,
         Stream::Tcp(stream, Some(tls)) => {
             let handshake = tokio::select! {
-                () = tasks.stopping().cancelled() => return,
+                () = tasks.stopping_for(FIRST_WORDS) => return,
                 () = place.wanted() => return,
                 handshake = tokio::time::timeout(limits.head_timeout, tls.accept(stream)) => handshake,
             };

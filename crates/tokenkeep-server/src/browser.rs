@@ -48,7 +48,12 @@ pub(crate) async fn refuse_foreign(
 /// The hosts that a request names: in its target, which comes first, and in `Host`.
 pub(crate) fn hosts(request: &Request) -> Result<Vec<Authority>, Problem> {
     let target = request.uri().authority().cloned();
-    let headers = request.headers().get_all(HOST).iter().map(|host| Authority::try_from(host.as_bytes()));
+    let headers = request.headers().get_all(HOST);
+    // RFC 9112 section 3.2: whoever is between here and the caller may go by another one.
+    if headers.iter().nth(1).is_some() {
+        return Err(Problem::invalid("there is more than one header Host"));
+    }
+    let headers = headers.iter().map(|host| Authority::try_from(host.as_bytes()));
     let hosts: Result<Vec<_>, _> = target.into_iter().map(Ok).chain(headers).collect();
     hosts.map_err(|_| Problem::invalid("the header Host is not a host"))
 }

@@ -16,6 +16,7 @@
 mod server;
 
 mod accept;
+mod activity;
 mod connection;
 mod listen;
 mod peer;
@@ -25,6 +26,7 @@ mod tasks;
 mod tls;
 #[cfg(unix)]
 mod unix_socket;
+mod watched;
 
 mod app;
 mod audit;

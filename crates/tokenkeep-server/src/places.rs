@@ -1,8 +1,9 @@
 //! The places that a listener has for connections, and who gives up one when all are taken.
 //!
 //! Whoever opens connections and sends nothing must not shut out those who do. So when all places are taken, a
-//! connection without a request under way ends for the newcomer: first those that never sent one, the oldest first.
-//! Only when a request is under way on all of them does a newcomer wait. And one address has a part of the places only,
+//! connection without a request under way ends for the newcomer: first those that never sent one, the oldest first. A
+//! request that waits for its client, which has not sent its body or takes nothing of its answer, keeps no place either. Only when a
+//! request is under way on all of them does a newcomer wait. And one address has a part of the places only,
 //! unless it is this machine, where everybody may come through the same proxy.
 
 use std::collections::BTreeMap;
@@ -11,9 +12,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::activity::{Activity, Occupation};
 use crate::server::Limits;
 
 /// The places of a listener.
@@ -35,19 +37,8 @@ struct Occupant {
     /// `None`: of this machine.
     address: Option<IpAddr>,
     leave: CancellationToken,
-    /// How many requests are under way; `None` until it can have any.
-    under_way: Option<watch::Receiver<usize>>,
-}
-
-/// What a connection does, in the order in which they give up their places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Activity {
-    /// It never had a request.
-    None,
-    /// It had some, and none now.
-    Idle,
-    /// It has one, or is leaving already.
-    Busy,
+    /// `None` until it can have requests.
+    activity: Option<Activity>,
 }
 
 impl Places {
@@ -96,7 +87,7 @@ impl Places {
         let leave = CancellationToken::new();
         let mut taken = self.lock();
         let number = taken.last_key_value().map_or(0, |(last, _)| last + 1);
-        taken.insert(number, Occupant { address, leave: leave.clone(), under_way: None });
+        taken.insert(number, Occupant { address, leave: leave.clone(), activity: None });
         Place { places: Arc::clone(self), number, leave, _permit: permit }
     }
 
@@ -106,10 +97,10 @@ impl Places {
 }
 
 impl Place {
-    /// From now on the connection can have requests; these are under way.
-    pub(crate) fn watch(&self, under_way: watch::Receiver<usize>) {
+    /// From now on the connection can have requests.
+    pub(crate) fn watch(&self, activity: Activity) {
         if let Some(occupant) = self.places.lock().get_mut(&self.number) {
-            occupant.under_way = Some(under_way);
+            occupant.activity = Some(activity);
         }
     }
 
@@ -126,31 +117,23 @@ impl Drop for Place {
 }
 
 impl Occupant {
-    fn activity(&self) -> Activity {
+    fn occupation(&self) -> Occupation {
         if self.leave.is_cancelled() {
-            return Activity::Busy;
+            return Occupation::Busy;
         }
-        let Some(under_way) = &self.under_way else { return Activity::None };
-        if *under_way.borrow() > 0 {
-            Activity::Busy
-        } else if under_way.has_changed().unwrap_or(true) {
-            // Nobody looks at it in a way that marks a change as seen.
-            Activity::Idle
-        } else {
-            Activity::None
-        }
+        self.activity.as_ref().map_or(Occupation::None, Activity::occupation)
     }
 }
 
 /// Ends the one that is missed least, and says whether there was any.
 fn make_one_leave<'o>(occupants: impl Iterator<Item = &'o Occupant>) -> bool {
-    let least = occupants.map(|occupant| (occupant.activity(), occupant)).min_by_key(|(activity, _)| *activity);
+    let least = occupants.map(|occupant| (occupant.occupation(), occupant)).min_by_key(|(occupation, _)| *occupation);
     match least {
-        Some((Activity::None | Activity::Idle, occupant)) => {
+        Some((Occupation::None | Occupation::Idle, occupant)) => {
             occupant.leave.cancel();
             true
         }
-        Some((Activity::Busy, _)) | None => false,
+        Some((Occupation::Busy, _)) | None => false,
     }
 }
 
@@ -170,6 +153,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::UnderWay;
 
     fn places(max_connections: usize, max_connections_per_address: usize) -> Arc<Places> {
         let limits = Limits { max_connections, max_connections_per_address, ..Limits::default() };
@@ -180,19 +164,18 @@ mod tests {
         places.take(Some(from.parse().unwrap())).await.unwrap()
     }
 
-    /// As a connection that has so many requests under way.
-    fn busy(place: &Place, count: usize) -> watch::Sender<usize> {
-        let requests = watch::Sender::new(0);
-        place.watch(requests.subscribe());
-        requests.send_replace(count);
-        requests
+    /// As a connection that has a request under way.
+    fn busy(place: &Place) -> UnderWay {
+        let activity = Activity::new();
+        place.watch(activity.clone());
+        activity.begin()
     }
 
     #[tokio::test]
     async fn one_address_gets_its_part_and_others_the_rest() {
         let places = places(4, 2);
         let (first, second) = (take(&places, "192.0.2.1").await.unwrap(), take(&places, "192.0.2.1").await.unwrap());
-        let _under_way = [busy(&first, 1), busy(&second, 1)];
+        let _under_way = [busy(&first), busy(&second)];
         assert!(take(&places, "192.0.2.1").await.is_none());
         assert!(take(&places, "::ffff:192.0.2.1").await.is_none(), "the same address in other words");
         let _other = take(&places, "192.0.2.2").await.unwrap();
@@ -214,12 +197,12 @@ mod tests {
     async fn a_network_of_ipv6_is_one_address_and_this_machine_is_none() {
         let places = places(8, 1);
         let first = take(&places, "2001:db8::1").await.unwrap();
-        let _under_way = busy(&first, 1);
+        let _under_way = busy(&first);
         assert!(take(&places, "2001:db8::ffff:1").await.is_none());
         let _neighbour = take(&places, "2001:db8:0:1::1").await.unwrap();
         for here in ["127.0.0.1", "::1", "127.0.0.1", "::ffff:127.0.0.1"] {
             let place = take(&places, here).await.unwrap();
-            drop(busy(&place, 1));
+            drop(busy(&place));
         }
     }
 
@@ -229,15 +212,15 @@ mod tests {
         let working = take(&places, "127.0.0.1").await.unwrap();
         let idle = take(&places, "127.0.0.1").await.unwrap();
         let silent = take(&places, "127.0.0.1").await.unwrap();
-        let (_under_way, was_under_way) = (busy(&working, 1), busy(&idle, 1));
-        was_under_way.send_replace(0);
+        let (_under_way, was_under_way) = (busy(&working), busy(&idle));
+        drop(was_under_way);
         let leaving = async {
             silent.wanted().await;
             assert!(!idle.leave.is_cancelled());
             drop(silent);
         };
         let (newcomer, ()) = tokio::join!(take(&places, "127.0.0.1"), leaving);
-        let _under_way_too = busy(newcomer.as_ref().unwrap(), 1);
+        let _under_way_too = busy(newcomer.as_ref().unwrap());
         let leaving = async {
             idle.wanted().await;
             drop(idle);

@@ -98,6 +98,12 @@ impl Problem {
         Self::new(Code::Unavailable, detail).with_status(StatusCode::GATEWAY_TIMEOUT)
     }
 
+    /// The same without a time for another try, since what was asked may have been done.
+    pub(crate) fn not_to_be_repeated(mut self) -> Self {
+        self.body.retry_after = None;
+        self
+    }
+
     /// The caller did not send its request in time.
     pub(crate) fn request_timeout(detail: String) -> Self {
         Self::invalid(detail).with_status(StatusCode::REQUEST_TIMEOUT)

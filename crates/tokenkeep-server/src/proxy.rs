@@ -19,6 +19,7 @@ mod download;
 mod headers;
 mod in_vain;
 mod patience;
+mod unrepeated;
 mod upload;
 mod upstream;
 
@@ -30,18 +31,22 @@ use axum::extract::{Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{Method, Uri, Version};
+use http::{Uri, Version};
 use hyper::body::Incoming;
 use tokenkeep::config::Action;
+use tokenkeep::provider::TokenHeader;
 use tokenkeep::{Token, TokenHandle};
 use tokenkeep_middleware::{Authorizer, Repeat, Verdict};
 use tracing::info;
 
 use self::download::Download;
 use self::in_vain::InVain;
+use self::unrepeated::Unrepeated;
 use self::upload::{Attempt, Room, Upload};
 use self::upstream::Upstream;
+use crate::activity::Exchange;
 use crate::app::App;
 use crate::audit::{self, Outcome, Who};
 use crate::caller::{self, Caller};
@@ -56,6 +61,7 @@ use crate::tasks::Tasks;
 pub(crate) struct Proxy {
     upstream: Upstream,
     in_vain: InVain,
+    unrepeated: Unrepeated,
     room: Room,
 }
 
@@ -78,6 +84,9 @@ async fn forward(
     let uri = request.uri().clone();
     let target = Target::of(&uri)?;
     let handle = app.audited_handle((&who, &caller), (Action::Proxy, "proxy"), &target.key)?;
+    if let Some(exchange) = request.extensions().get::<Exchange>() {
+        exchange.uploads();
+    }
     let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
     let answer = proxy.forward((&app, &caller), handle, target.path, request).await;
     let answer = answer.map_err(|problem| app.explained(&caller, &target.key, problem));
@@ -88,7 +97,12 @@ async fn forward(
 impl Proxy {
     /// Connects to nothing yet.
     pub(crate) fn new(tasks: Tasks, limits: &Limits) -> Self {
-        Self { upstream: Upstream::new(tasks, limits), in_vain: InVain::default(), room: Room::default() }
+        Self {
+            upstream: Upstream::new(tasks, limits),
+            in_vain: InVain::default(),
+            unrepeated: Unrepeated::default(),
+            room: Room::default(),
+        }
     }
 
     /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
@@ -107,12 +121,23 @@ impl Proxy {
         let token = app.counted(handle.key(), call.authorizer.authorize(&parts.uri, &mut parts.headers)).await?;
         let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
         let verdict = call.authorizer.judge(answer.status(), upload.repeat());
+        if verdict == Verdict::PassOn && upload.repeat() == Repeat::Impossible {
+            // It could have no second try, so this is one.
+            if self.unrepeated.forget(handle.key(), caller.name()) {
+                self.in_vain.clear(handle.key(), caller.name());
+            }
+        }
         if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), caller.name(), now()) {
             return Ok(self.pass_on(answer, &upload));
         }
         if verdict == Verdict::RejectAndPassOn {
-            handle.reject(&token);
-            log(&handle, &answer, &token, "a token was refused; the request could not be sent again");
+            if self.unrepeated.is_second(handle.key(), caller.name(), token.generation(), now()) {
+                self.in_vain.record(handle.key(), caller.name(), now());
+                log(&handle, &answer, &token, "a new token was refused too; it is kept");
+            } else {
+                handle.reject(&token);
+                log(&handle, &answer, &token, "a token was refused; the request could not be sent again");
+            }
             return Ok(self.pass_on(answer, &upload));
         }
         let other = call.authorizer.authorize_again(&token, &parts.uri, &mut parts.headers).await?;
@@ -152,11 +177,17 @@ struct Call {
 impl Call {
     fn new(handle: TokenHandle, path: &str, request: Request, room: &Room) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        // Its answer repeats the request, with the token.
-        if parts.method == Method::TRACE {
-            return Err(Problem::invalid("TRACE is not sent on; use another method"));
+        if NOT_SENT_ON.iter().any(|method| parts.method.as_str().eq_ignore_ascii_case(method)) {
+            return Err(Problem::invalid(format!("{} are not sent on; use another method", NOT_SENT_ON.join(", "))));
+        }
+        if !headers::is_encoding_known(&parts.headers) {
+            return Err(Problem::invalid("Transfer-Encoding can be chunked and nothing else"));
         }
         let base = handle.api_base()?;
+        let token = match &handle.api().header {
+            TokenHeader::Own(header) => header.name().clone(),
+            _ => AUTHORIZATION,
+        };
         let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
         parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
         headers::to_api(&mut parts, !body.is_end_stream());
@@ -166,7 +197,7 @@ impl Call {
         parts.version = Version::default();
         // Those of the caller's connection are of no use on another one.
         parts.extensions.clear();
-        Ok(Self { authorizer: Authorizer::new(handle)?, upload: Upload::new(body, room), parts })
+        Ok(Self { authorizer: Authorizer::new(handle)?, upload: Upload::new(body, room, token), parts })
     }
 }
 
@@ -199,3 +230,5 @@ fn log(handle: &TokenHandle, answer: &http::Response<Incoming>, token: &Token, w
 }
 
 const PREFIX: &str = "/proxy/";
+/// The first makes a tunnel, and the answer of the others repeats the request, with the token.
+const NOT_SENT_ON: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];

@@ -36,6 +36,12 @@ impl Tasks {
         &self.stopping
     }
 
+    /// Resolves so long after that.
+    pub(crate) async fn stopping_for(&self, long: Duration) {
+        self.stopping.cancelled().await;
+        tokio::time::sleep(long).await;
+    }
+
     /// Tells all tasks to finish, waits, and cuts those that have not ended after `limit`; `false` if there were some.
     pub(crate) async fn stop(&self, limit: Duration) -> bool {
         self.stopping.cancel();

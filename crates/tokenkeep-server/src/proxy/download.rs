@@ -9,6 +9,7 @@ use axum::BoxError;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tracing::debug;
 
+use super::headers;
 use super::patience::Patience;
 
 /// Passes on what comes, trailers too. An API that breaks off, or is silent for too long, is an error, so that what the
@@ -32,11 +33,17 @@ impl Body for Download {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(frame) => {
                 self.patience.something_happened();
-                Poll::Ready(frame.map(|frame| {
-                    frame.map_err(|error| {
+                Poll::Ready(frame.map(|frame| match frame {
+                    Ok(mut frame) => {
+                        if let Some(trailers) = frame.trailers_mut() {
+                            headers::trailers_to_caller(trailers);
+                        }
+                        Ok(frame)
+                    }
+                    Err(error) => {
                         debug!(%error, "an API broke off its answer");
-                        error.into()
-                    })
+                        Err(error.into())
+                    }
                 }))
             }
             Poll::Pending => self.patience.poll(context).map(|()| {

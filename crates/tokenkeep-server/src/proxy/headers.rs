@@ -4,8 +4,9 @@
 //! what a caller says about where it comes from would be taken for our word.
 
 use http::header::{
-    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, COOKIE, EXPECT, FORWARDED, HOST,
-    HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::request::Parts;
 use http::{Method, Version};
@@ -18,13 +19,7 @@ pub(super) fn to_api(parts: &mut Parts, has_body: bool) {
     let headers = &mut parts.headers;
     let takes_trailers = headers.get_all(TE).iter().any(|value| lists(value, "trailers"));
     remove_those_of_connection(headers);
-    for name in OF_CALLER {
-        headers.remove(name);
-    }
-    let forwarded: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with(X_FORWARDED)).cloned().collect();
-    for name in forwarded {
-        headers.remove(name);
-    }
+    remove_those_of_caller(headers);
     join_cookies(headers);
     if takes_trailers {
         // RFC 9110 section 10.1.4; the option is left out where a connection knows none.
@@ -38,19 +33,71 @@ pub(super) fn to_api(parts: &mut Parts, has_body: bool) {
     headers.append(VIA, via(parts.version));
 }
 
+/// Makes the trailers of a caller's request those of a request to an API that takes tokens under this name.
+pub(super) fn trailers_to_api(trailers: &mut HeaderMap, token: &HeaderName) {
+    remove_those_of_connection(trailers);
+    remove_those_of_head(trailers);
+    remove_those_of_caller(trailers);
+    trailers.remove(token);
+}
+
 /// Makes the headers of an API's answer those of an answer to the caller.
 pub(super) fn to_caller(headers: &mut HeaderMap, version: Version) {
     remove_those_of_connection(headers);
-    for name in OF_API {
-        headers.remove(name);
-    }
+    remove_those_of_api(headers);
     // A page of the API that somebody opens in a browser must not act as a page of this server.
     headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     headers.append(VIA, via(version));
 }
 
+/// Makes the trailers of an API's answer those of an answer to the caller.
+pub(super) fn trailers_to_caller(trailers: &mut HeaderMap) {
+    remove_those_of_connection(trailers);
+    remove_those_of_head(trailers);
+    remove_those_of_api(trailers);
+}
+
+/// Whether the connection encodes the body in no way, or in the only one that is undone here.
+pub(super) fn is_encoding_known(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = encodings.next();
+    first.is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked")) && encodings.next().is_none()
+}
+
+fn remove_those_of_caller(headers: &mut HeaderMap) {
+    for name in OF_CALLER {
+        headers.remove(name);
+    }
+    remove_all(headers, X_FORWARDED);
+}
+
+fn remove_those_of_api(headers: &mut HeaderMap) {
+    for name in OF_API {
+        headers.remove(name);
+    }
+    remove_all(headers, X_ACCEL);
+}
+
+/// Removes what a recipient must have before the body (RFC 9110 section 6.5.1).
+fn remove_those_of_head(trailers: &mut HeaderMap) {
+    for name in OF_HEAD {
+        trailers.remove(name);
+    }
+}
+
+fn remove_all(headers: &mut HeaderMap, prefix: &str) {
+    let names: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with(prefix)).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
 /// Removes what is for the next hop only, and what `Connection` says is.
 fn remove_those_of_connection(headers: &mut HeaderMap) {
+    // It says where the body ends, whatever length is stated (RFC 9112 section 6.3).
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -100,9 +147,9 @@ const OF_CONNECTION: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// What proves who the caller is, says where it comes from, or was meant for this server. `Expect` is fulfilled here, by
-/// reading the body.
-const OF_CALLER: [HeaderName; 10] = [
+/// What proves who the caller is, says where it comes from, or was meant for this server; and what makes a server take
+/// the request for another one than was judged here. `Expect` is fulfilled here, by reading the body.
+const OF_CALLER: [HeaderName; 15] = [
     AUTHORIZATION,
     HeaderName::from_static(API_KEY),
     PROXY_AUTHORIZATION,
@@ -113,11 +160,27 @@ const OF_CALLER: [HeaderName; 10] = [
     HOST,
     HeaderName::from_static("x-real-ip"),
     TOKENKEEP_PROBLEM,
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
 const X_FORWARDED: &str = "x-forwarded-";
 
-/// What would be taken for our word, or would lead a caller past this server.
-const OF_API: [HeaderName; 3] = [ALT_SVC, HeaderName::from_static("proxy-authentication-info"), TOKENKEEP_PROBLEM];
+/// What would be taken for our word, would lead a caller past this server, or would hold for all that it answers.
+const OF_API: [HeaderName; 6] = [
+    ALT_SVC,
+    HeaderName::from_static("proxy-authentication-info"),
+    TOKENKEEP_PROBLEM,
+    STRICT_TRANSPORT_SECURITY,
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("service-worker-allowed"),
+];
+/// What an nginx between here and the caller would obey.
+const X_ACCEL: &str = "x-accel-";
+
+const OF_HEAD: [HeaderName; 5] = [CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, TRAILER];
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +240,11 @@ mod tests {
             ("x-forwarded-client-cert", "Hash=1"),
             ("x-real-ip", "10.0.0.1"),
             ("tokenkeep-problem", "internal"),
+            ("x-http-method-override", "TRACE"),
+            ("x-method-override", "TRACE"),
+            ("x-http-method", "TRACE"),
+            ("x-original-url", "/admin"),
+            ("x-rewrite-url", "/admin"),
             ("cookie", "b=2"),
             ("via", "1.0 fred"),
         ];
@@ -204,6 +272,13 @@ mod tests {
     }
 
     #[test]
+    fn an_encoding_of_the_connection_outweighs_a_length() {
+        let headers = [("content-length", "2"), ("transfer-encoding", "chunked")];
+        assert_eq!(sent(Method::POST, true, &headers), ["via: 1.1 tokenkeep"]);
+        assert_eq!(answered(&headers), ["content-security-policy: sandbox", "via: 2 tokenkeep"]);
+    }
+
+    #[test]
     fn what_is_for_the_caller_reaches_it_and_nothing_else() {
         let headers = [
             ("content-type", "text/html"),
@@ -218,6 +293,11 @@ mod tests {
             ("proxy-authentication-info", "a"),
             ("alt-svc", "h3=\":443\""),
             ("tokenkeep-problem", "forbidden"),
+            ("strict-transport-security", "max-age=31536000"),
+            ("clear-site-data", "\"*\""),
+            ("service-worker-allowed", "/"),
+            ("x-accel-redirect", "/internal"),
+            ("x-accel-buffering", "no"),
             ("retry-after", "7"),
             ("location", "https://elsewhere.example/"),
             ("www-authenticate", "Bearer error=\"invalid_token\""),

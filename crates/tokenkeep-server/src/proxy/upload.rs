@@ -10,10 +10,12 @@ use std::task::{Context, Poll};
 
 use axum::BoxError;
 use axum::body::Body as AxumBody;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokenkeep_middleware::Repeat;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::headers;
 
 /// A body that one attempt sends, and a second one if the beginning could be kept.
 pub(super) struct Upload(Option<Arc<Mutex<Source>>>);
@@ -38,13 +40,14 @@ pub(super) enum Sender {
 }
 
 impl Upload {
-    pub(super) fn new(body: AxumBody, room: &Room) -> Self {
+    /// The body for an API that takes tokens under this name.
+    pub(super) fn new(body: AxumBody, room: &Room, token: HeaderName) -> Self {
         if body.is_end_stream() {
             return Self(None);
         }
         let kept = (body.size_hint().lower() <= MAX_KEPT as u64).then(|| room.nothing());
         let progress = Progress { frames: 0, sender: Sender::Ahead };
-        Self(Some(Arc::new(Mutex::new(Source { body, kept, trailers: None, attempt: 1, progress }))))
+        Self(Some(Arc::new(Mutex::new(Source { body, token, kept, trailers: None, attempt: 1, progress }))))
     }
 
     /// The body for the first attempt.
@@ -85,6 +88,7 @@ impl Upload {
 /// What both attempts read.
 struct Source {
     body: AxumBody,
+    token: HeaderName,
     /// All that has come; `None` once that is too much.
     kept: Option<Kept>,
     trailers: Option<HeaderMap>,
@@ -95,14 +99,17 @@ struct Source {
 
 impl Source {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let mut polled = Pin::new(&mut self.body).poll_frame(context);
         self.progress.sender = match &polled {
             Poll::Pending => Sender::Awaited,
             Poll::Ready(Some(Err(_))) => Sender::Gone,
             Poll::Ready(Some(Ok(_)) | None) => Sender::Ahead,
         };
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
+        if let Poll::Ready(Some(Ok(frame))) = &mut polled {
             self.progress.frames += 1;
+            if let Some(trailers) = frame.trailers_mut() {
+                headers::trailers_to_api(trailers, &self.token);
+            }
             self.keep(frame);
         }
         polled
@@ -228,6 +235,7 @@ const MAX_KEPT_OF_ALL: usize = 128 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
     use http_body_util::BodyExt as _;
 
     use super::*;
@@ -239,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_of_all_bodies_together_is_bounded_and_given_back() {
         let room = Room::new(10);
-        let upload = || Upload::new(AxumBody::from("sixsix"), &room);
+        let upload = || Upload::new(AxumBody::from("sixsix"), &room, AUTHORIZATION);
         let (first, second) = (upload(), upload());
         assert_eq!((sent(first.first()).await, sent(second.first()).await), (6, 6));
         assert_eq!((first.repeat(), second.repeat()), (Repeat::Possible, Repeat::Impossible));

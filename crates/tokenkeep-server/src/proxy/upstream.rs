@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::BoxError;
+use h2::Reason;
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -105,6 +106,8 @@ enum Failure {
     /// The connection was not there in time.
     NotConnected,
     Broken(String),
+    /// It told that it did not look at the request.
+    NotTaken,
     Silent,
     /// It switched to another protocol, or sent something of that kind in place of an answer.
     Unasked,
@@ -119,6 +122,9 @@ impl Failure {
         while let Some(error) = cause {
             if error.is::<TookTooLong>() {
                 return Self::NotConnected;
+            }
+            if error.downcast_ref().is_some_and(was_not_taken) {
+                return Self::NotTaken;
             }
             text = error.to_string();
             cause = error.source();
@@ -141,19 +147,34 @@ impl Failure {
             }
             Self::Broken(why) => {
                 let next = "whether it did what was asked is not known";
-                Problem::bad_gateway(format!("{host} did not answer: {why}; {next}"))
+                Problem::bad_gateway(format!("{host} did not answer: {why}; {next}")).not_to_be_repeated()
+            }
+            Self::NotTaken => {
+                Problem::bad_gateway(format!("{host} did not take the request and did nothing of it; try again"))
             }
             Self::Silent => {
                 let next = "whether it does what was asked is not known";
                 Problem::gateway_timeout(format!("{host} did not answer within {silence} s; {next}"))
+                    .not_to_be_repeated()
             }
-            Self::Unasked => Problem::bad_gateway(format!("{host} switched to another protocol, which was not asked")),
+            Self::Unasked => Problem::bad_gateway(format!("{host} switched to another protocol, which was not asked"))
+                .not_to_be_repeated(),
             Self::BrokenBody => Problem::invalid("the body of the request broke off"),
             Self::SlowBody => {
                 Problem::request_timeout(format!("no more of the body of the request came within {silence} s"))
             }
         }
     }
+}
+
+/// RFC 9113 section 8.7. What an API had begun when it went away breaks off in another way.
+fn was_not_taken(error: &h2::Error) -> bool {
+    error.is_remote()
+        && match error.reason() {
+            Some(Reason::REFUSED_STREAM) => error.is_reset(),
+            Some(Reason::NO_ERROR) => error.is_go_away(),
+            _ => false,
+        }
 }
 
 fn builder(tasks: Tasks) -> Builder {

@@ -208,3 +208,40 @@ async fn a_client_that_has_closed_its_half_leaves_its_place() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_http2_client_that_takes_nothing_of_its_answer_is_cut_however_often_it_pings() {
+    let mut setup = Setup::open();
+    setup.limits.head_timeout = Duration::from_millis(300);
+    let world = setup.start().await;
+    let mut lazy = TcpStream::connect(world.address).await.unwrap();
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0.
+    let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    lazy.write_all(&[PREFACE, &settings, &frame(1, 5, 1, HEADERS)].concat()).await.unwrap();
+    let cut = async {
+        let (mut reads, mut writes) = lazy.split();
+        let pings = async {
+            let mut timer = tokio::time::interval(Duration::from_millis(20));
+            while writes.write_all(&frame(6, 0, 0, &[0; 8])).await.is_ok() {
+                timer.tick().await;
+            }
+        };
+        let reads = async { while reads.read(&mut [0; 1024]).await.is_ok_and(|length| length > 0) {} };
+        tokio::join!(pings, reads)
+    };
+    tokio::time::timeout(Duration::from_secs(15), cut).await.expect("it still has its place");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn half_bodies_without_a_key_shut_nobody_out() {
+    let mut setup = Setup::keyed();
+    setup.limits.max_connections = 4;
+    let world = setup.start().await;
+    let half = b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\ng";
+    let flood = connections(&world, 8, half).await;
+    let asked = tokio::time::timeout(Duration::from_secs(15), world.get("/livez")).await;
+    assert_eq!(asked.expect("all places are kept").status(), 200);
+    drop(flood);
+    world.end().await;
+}

@@ -112,6 +112,77 @@ async fn what_is_for_the_caller_reaches_it_and_nothing_of_the_connection_to_the_
 }
 
 #[tokio::test]
+async fn an_answer_that_states_a_length_and_is_chunked_is_not_cut() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let api = Api::saying(answer).await;
+    let world = api.setup().0.start().await;
+    for http in callers() {
+        let answer = http.get(world.url("/proxy/api/").parse().unwrap()).await.unwrap();
+        assert_eq!(answer.headers().get("content-length"), None);
+        assert_eq!(text(answer).await, "abc");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_encoded_for_the_connection_in_another_way_is_refused() {
+    let api = Api::start(async |_| Response::default()).await;
+    let world = api.setup().0.start().await;
+    for (encoding, status) in [
+        ("Transfer-Encoding: gzip, chunked", "400"),
+        ("Transfer-Encoding: gzip\nTransfer-Encoding: chunked", "400"),
+        ("Transfer-Encoding: Chunked", "200"),
+    ] {
+        let head = format!("POST /proxy/api/ HTTP/1.1\nHost: localhost\nConnection: close\n{encoding}\n");
+        let answer = raw::send(world.address, &format!("{head}\n3\nabc\n0\n\n")).await;
+        assert_eq!(answer.get(9..12), Some(status), "{encoding}: {answer}");
+    }
+    assert_eq!(api.seen().len(), 1);
+    world.end().await;
+}
+
+/// What may not stand in trailers.
+const FORBIDDEN: [&str; 6] =
+    ["authorization", "x-api-key", "x-forwarded-for", "x-auth-token", "tokenkeep-problem", "content-length"];
+
+/// All of these and one that may.
+fn trailers(allowed: &'static str) -> HeaderMap {
+    let forbidden = FORBIDDEN.iter().map(|name| (name.parse().unwrap(), "planted".parse().unwrap()));
+    forbidden.chain([(allowed.parse().unwrap(), "7".parse().unwrap())]).collect()
+}
+
+#[tokio::test]
+async fn what_may_not_stand_in_a_head_may_not_stand_in_trailers() {
+    let api = Api::start(async |request| {
+        let sent = request.into_body().collect().await.unwrap();
+        let names: Vec<_> = sent.trailers().unwrap().keys().map(ToString::to_string).collect();
+        let (sender, body) = steered();
+        sender.try_send(Ok(Frame::trailers(trailers("x-back")))).unwrap();
+        let answer = Response::builder().header("X-Names", names.join(" "));
+        answer.header("Trailer", format!("x-back, {}", FORBIDDEN.join(", "))).body(body).unwrap()
+    })
+    .await;
+    let header = TokenHeader::Own(OwnHeader::new(Some("X-Auth-Token"), "key {token}").unwrap());
+    let world = api.setup_with(|api| api.with_header(header)).0.start().await;
+    for http in callers() {
+        let (sender, body) = steered();
+        sender.try_send(Ok(Frame::trailers(trailers("x-there")))).unwrap();
+        drop(sender);
+        let request = Request::post(world.url("/proxy/api/")).header("TE", "trailers");
+        let request = request.header("Trailer", format!("x-there, {}", FORBIDDEN.join(", ")));
+        let answer = http.request(request.body(body).unwrap()).await.unwrap();
+        let seen = answer.headers()["x-names"].to_str().unwrap().to_owned();
+        assert_eq!(seen, "x-there");
+        let answer = answer.into_body().collect().await.unwrap();
+        for name in ["tokenkeep-problem", "content-length"] {
+            assert_eq!(answer.trailers().unwrap().get(name), None, "{name}");
+        }
+        assert_eq!(answer.trailers().unwrap()["x-back"], "7");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn trailers_pass_both_ways() {
     let api = Api::start(async |request| {
         let accepts = request.headers().get("te").is_some();
@@ -205,10 +276,17 @@ async fn every_method_is_sent_on_but_one_that_would_show_the_token() {
             assert_eq!(api.seen().pop().unwrap().method, *method);
         }
         let count = api.seen().len();
-        let request = Request::trace(world.url("/proxy/api/")).body(Body::empty()).unwrap();
-        let answer = http.request(request).await.unwrap();
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-        assert_eq!(api.seen().len(), count);
+        for method in ["TRACE", "trace", "Trace", "TRACK", "track"] {
+            let request = Request::builder().method(method).uri(world.url("/proxy/api/")).body(Body::empty());
+            let answer = http.request(request.unwrap()).await.unwrap();
+            assert_eq!((answer.status(), api.seen().len()), (StatusCode::BAD_REQUEST, count), "{method}");
+        }
     }
+    for method in ["CONNECT", "connect"] {
+        let request = format!("{method} /proxy/api/x HTTP/1.1\nHost: localhost\nConnection: close\n\n");
+        let answer = raw::send(world.address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+    assert!(api.seen().iter().all(|seen| !seen.method.as_str().eq_ignore_ascii_case("CONNECT")));
     world.end().await;
 }

@@ -254,6 +254,27 @@ async fn a_caller_without_a_right_does_not_keep_the_others_from_a_new_token() {
 }
 
 #[tokio::test]
+async fn a_missing_right_costs_few_tokens_for_bodies_that_are_too_long_to_be_sent_again() {
+    let api = Api::start(async |request| {
+        let refused = request.uri().path().ends_with("secret");
+        request.into_body().collect().await.unwrap();
+        status(if refused { 401 } else { 200 })
+    })
+    .await;
+    let (setup, tokens) = api.setup();
+    let world = setup.start().await;
+    for _ in 0..10 {
+        let body = Body::from(vec![b'x'; 1024 * 1024 + 1]);
+        let request = Request::post(world.url("/proxy/api/secret")).body(body).unwrap();
+        assert_eq!(http1().request(request).await.unwrap().status(), 401);
+        assert_eq!(world.get("/proxy/api/x").await.status(), 200);
+        world.clock.advance(Duration::from_secs(2));
+    }
+    assert_eq!(tokens.issued(), 2);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_no_refusal_is_not_sent_again() {
     for answer in [200, 204, 302, 400, 403, 404, 407, 408, 421, 425, 429, 500, 502, 503, 504] {
         let api = Api::start(move |_| std::future::ready(status(answer))).await;

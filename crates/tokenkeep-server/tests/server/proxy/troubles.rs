@@ -17,10 +17,14 @@ async fn problem(answer: http::Response<hyper::body::Incoming>, code: &str) -> (
     let status = answer.status().as_u16();
     assert_eq!(answer.headers()["tokenkeep-problem"], code);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
-    assert_eq!(answer.headers().contains_key("retry-after"), code == "unavailable");
+    let retry_after = answer.headers().contains_key("retry-after");
     let problem: Value = serde_json::from_str(&text(answer).await).unwrap();
     assert_eq!((&problem["code"], &problem["key"]), (&code.into(), &"api".into()));
-    (status, problem["detail"].as_str().unwrap().to_owned())
+    let detail = problem["detail"].as_str().unwrap();
+    // What may have been done must not be tried again by a client that obeys.
+    assert_eq!(retry_after, detail.contains("cannot be reached"), "{detail}");
+    assert_eq!(problem["retry_after"].is_number(), retry_after);
+    (status, detail.to_owned())
 }
 
 async fn ask(world: &World) -> http::Response<hyper::body::Incoming> {
