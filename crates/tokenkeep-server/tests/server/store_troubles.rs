@@ -63,10 +63,10 @@ async fn a_record_that_cannot_be_read_is_no_matter_of_those_who_may_not_see_its_
         broker.told().await;
         broker.told().await
     };
-    let sidecar = broker.folder.path().join("store/.tokenkeep/bluestakes@2.json");
-    fs::remove_file(&sidecar).unwrap();
-    fs::create_dir(&sidecar).unwrap();
-    broker.world.json(OTHER).await;
+    let records = broker.folder.path().join("store/.tokenkeep");
+    // The record of another key cannot be this one's.
+    fs::copy(records.join("bluestakes@1.json"), records.join("bluestakes@2.json")).unwrap();
+    broker.world.json(&format!("{OTHER}/status")).await;
     assert!(broker.warnings().await.contains("bluestakes@2"), "who may see everything is told");
     assert_eq!(broker.told().await, before);
     broker.world.end().await;
