@@ -424,16 +424,16 @@ async fn what_a_server_says_cannot_write_lines_of_its_own() {
          Content-Length: {}\r\nConnection: close\r\n\r\n{problem}",
         problem.len()
     );
-    let server = tokio::spawn(async move {
+    let serving = async {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             connection.read_buf(&mut head).await.unwrap();
         }
         connection.write_all(answer.as_bytes()).await.unwrap();
-    });
-    let ended = Elsewhere::new(&url).await.run(&["get", "graph"]).await;
-    server.await.unwrap();
+    };
+    let elsewhere = Elsewhere::new(&url).await;
+    let (ended, ()) = tokio::join!(elsewhere.run(&["get", "graph"]), serving);
     assert!(ended.failure(6).contains(r"no\r\nnext: run this\u{1b}[2J\u{85}\u{9b}"), "{ended:?}");
 }
 
