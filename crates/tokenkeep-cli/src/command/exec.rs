@@ -44,9 +44,9 @@ pub(super) async fn prepare(global: &GlobalArgs, args: ExecArgs) -> Result<Comma
     let mut program = Command::new(name);
     program.args(arguments);
     // With these it could have what the server hands out, and not this token only.
-    SERVER_KEYS.iter().for_each(|variable| {
+    for variable in SERVER_KEYS {
         program.env_remove(variable);
-    });
+    }
     let stopped = oneshot::run(global, async |broker| {
         let need = Need { min_valid: args.min_valid, max_wait: args.max_wait };
         let token = broker.get(&args.key, need).await?;
