@@ -83,8 +83,8 @@ Examples:
   tokenkeep exec graph -- ./report.sh
   tokenkeep exec graph --env GRAPH_TOKEN --min-valid 10m -- python3 report.py
 
-The program also has the other variables that tokenkeep was started with, but not
-the key that opens a server (TOKENKEEP_API_KEY, TOKENKEEP_API_KEY_FILE,
+The program also has the other variables that tokenkeep was started with, but
+not the key that opens a server (TOKENKEEP_API_KEY, TOKENKEEP_API_KEY_FILE,
 TOKENKEEP_CLIENT_CERTIFICATE). Its token is not renewed: a program that runs for
 longer than a token lives asks again (tokenkeep get) or uses a server
 (tokenkeep serve).";

@@ -123,7 +123,7 @@ fn listen(text: &str) -> Result<Listen, InvalidListen> {
 const AFTER_HELP: &str = "\
 Examples:
   tokenkeep serve
-  tokenkeep serve --listen 127.0.0.1:8640 --listen unix:/run/tokenkeep/tokenkeep.sock
+  tokenkeep serve --listen unix:/run/tokenkeep/tokenkeep.sock
   tokenkeep serve --listen https://0.0.0.0:8443
   tokenkeep serve --log-format json
   curl http://127.0.0.1:8640/tokens/graph
