@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use tokenkeep::provider::TokenHeader;
-use tokenkeep::{Credentials, Demand, Status, TokenHandle, TokenManager};
+use tokenkeep::{Code, Credentials, Demand, Error, Status, TokenHandle, TokenManager};
 use tokenkeep_api::client::{self, Client, StatusQuery};
 use tokenkeep_api::{CredentialsRequest, ProblemCode, StatsAnswer, StatusAnswer, TokenAnswer, TrialAnswer};
 use tokenkeep_server::answer;
@@ -40,6 +40,25 @@ impl<'a> Here<'a> {
     /// The handle of the key that an argument names.
     pub(crate) fn handle(self, name: &str) -> Result<TokenHandle, Failure> {
         Ok(self.manager.handle(&self.key(name))?)
+    }
+
+    /// The error of a key that is not there, for whoever gave a name that was taken as an account: it may be a
+    /// provider's that is misspelt.
+    fn explained(self, name: &str, error: Error) -> Error {
+        let (Some(default), Cow::Owned(_), Code::UnknownKey) = (self.default_provider, self.key(name), error.code())
+        else {
+            return error;
+        };
+        let name = name.escape_debug();
+        let taken = format!("`{name}` is no provider, so it was taken as an account of {default}; {}", error.what());
+        let mut explained = Error::new(error.code(), taken);
+        if let Some(key) = error.key() {
+            explained = explained.with_key(key);
+        }
+        match error.next() {
+            Some(next) => explained.with_next(next),
+            None => explained,
+        }
     }
 
     fn key(self, name: &str) -> Cow<'_, str> {
@@ -86,7 +105,8 @@ impl Broker<'_> {
         match self {
             Self::Local(here) => {
                 let handle = here.handle(key)?;
-                Ok(answer::token(handle.key(), &handle.get(need.here()).await?))
+                let had = handle.get(need.here()).await.map_err(|error| here.explained(key, error))?;
+                Ok(answer::token(handle.key(), &had))
             }
             Self::Remote(client) => Ok(client.get(key, need.there()).await?),
         }
@@ -136,10 +156,11 @@ impl Broker<'_> {
         match (self, way) {
             (Self::Local(here), _) => {
                 let handle = here.handle(key)?;
-                match way {
-                    Way::Usual => handle.refresh().await?,
-                    Way::Fallback => handle.refresh_by_fallback().await?,
+                let refreshed = match way {
+                    Way::Usual => handle.refresh().await,
+                    Way::Fallback => handle.refresh_by_fallback().await,
                 };
+                refreshed.map_err(|error| here.explained(key, error))?;
                 Ok(answer::status(&handle.status().await))
             }
             (Self::Remote(client), Way::Usual) => Ok(client.refresh(key).await?),

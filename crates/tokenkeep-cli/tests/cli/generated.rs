@@ -88,6 +88,11 @@ async fn what_stands_behind_a_hash_in_the_example_is_right_too() {
         .collect();
     world.write_config(&whole.join("\n"));
     std::fs::write(world.path("calendar-refresh-token"), "secret").unwrap();
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    for name in ["server.pem", "clients.pem"] {
+        std::fs::write(world.path(name), signed.cert.pem()).unwrap();
+    }
+    std::fs::write(world.path("server.key"), signed.signing_key.serialize_pem()).unwrap();
     let mut check = world.command(&["config", "check"]);
     check.env("GRAPH_CLIENT_SECRET", "1").env("VENDOR_PASSWORD", "2").env("BILLING_API_KEY", "3");
     check.env("TOKENKEEP_SEAL_KEY", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=");
