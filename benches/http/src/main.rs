@@ -3,9 +3,11 @@
 //! `bare ADDRESS KEY TOKEN` answers `GET /tokens/fixed` as tokenkeep does, and does nothing for it but look at the API
 //! key: what axum can do at best. `upstream ADDRESS TOKEN` is an API that wants a bearer token and answers 1 KiB.
 //! `start BINARY KEYS ROUNDS` measures how long the binary takes from its start until it is ready, with so many keys in its
-//! store, and what memory it has then.
+//! store, and what memory it has then. `watch BINARY WATCHERS SECONDS` measures what it costs that so many watch a key of
+//! which nothing is heard.
 
 mod start;
+mod watch;
 
 use std::sync::Arc;
 
@@ -28,7 +30,10 @@ async fn main() -> anyhow::Result<()> {
         ["bare", address, key, token] => (address, bare(key, token)),
         ["upstream", address, token] => (address, upstream(token)),
         ["start", binary, keys, rounds] => return start::measure(binary, keys.parse()?, rounds.parse()?).await,
-        _ => bail!("say bare ADDRESS KEY TOKEN, upstream ADDRESS TOKEN, or start BINARY KEYS ROUNDS"),
+        ["watch", binary, watchers, seconds] => return watch::measure(binary, watchers.parse()?, seconds.parse()?),
+        _ => bail!(
+            "say bare ADDRESS KEY TOKEN, upstream ADDRESS TOKEN, start BINARY KEYS ROUNDS, or watch BINARY WATCHERS SECONDS"
+        ),
     };
     let listener =
         tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"))?;

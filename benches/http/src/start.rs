@@ -85,13 +85,13 @@ async fn fill(folder: &Path, keys: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start(binary: &str, folder: &Path) -> anyhow::Result<Child> {
+pub(crate) fn start(binary: &str, folder: &Path) -> anyhow::Result<Child> {
     let mut command = Command::new(std::path::absolute(binary)?);
     command.arg("serve").current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().with_context(|| format!("cannot start {binary}"))
 }
 
-fn is_ready() -> bool {
+pub(crate) fn is_ready() -> bool {
     ask("/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
@@ -104,7 +104,7 @@ fn ask(path: &str) -> anyhow::Result<String> {
 }
 
 /// Resident, in MiB.
-fn memory(process: &Child) -> anyhow::Result<f64> {
+pub(crate) fn memory(process: &Child) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
@@ -116,5 +116,5 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-const ADDRESS: &str = "127.0.0.1:18650";
+pub(crate) const ADDRESS: &str = "127.0.0.1:18650";
 const WORKERS: usize = 32;
