@@ -34,6 +34,7 @@ pub(crate) fn measure(binary: &str, watchers: u32, seconds: u64) -> anyhow::Resu
     println!("{watchers} watchers: {each:.1} KiB each; {took:.2} s of processor time in {seconds} s");
     kill_process(Pid::from_child(&serve), Signal::TERM)?;
     serve.wait()?;
+    drop(watching);
     Ok(())
 }
 
