@@ -2,8 +2,8 @@
 //!
 //! Whoever opens connections and sends nothing must not shut out those who do. So when all places are taken, a
 //! connection without a request under way ends for the newcomer: first those that never sent one, the oldest first. A
-//! request that waits for its client, which has not sent its body or takes nothing of its answer, keeps no place either. Only when a
-//! request is under way on all of them does a newcomer wait. And one address has a part of the places only,
+//! request that waits for its client, which has not sent its body or takes nothing of its answer, keeps no place either.
+//! Only when a request is under way on all of them does a newcomer wait. And one address has a part of the places only,
 //! unless it is this machine, where everybody may come through the same proxy.
 
 use std::collections::BTreeMap;

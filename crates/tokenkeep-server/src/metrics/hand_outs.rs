@@ -1,8 +1,8 @@
 //! Counts who asked for which key's token, and what came of it.
 //!
 //! A caller may be allowed to ask for any account of a provider, so the number of keys has no bound of its own. The first
-//! [`MAX_KEYS`] that are there are counted each; all others of a provider together. The first [`MAX_SHOWN`] have lines of their own, so
-//! that a line that is there once stays, and only goes up.
+//! [`MAX_KEYS`] that are there are counted each; all others of a provider together. The first [`MAX_SHOWN`] have lines of
+//! their own, so that a line that is there once stays, and only goes up.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
