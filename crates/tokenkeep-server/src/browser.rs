@@ -2,7 +2,8 @@
 //!
 //! A page can have requests sent to loopback addresses, and by pointing its own name to one (DNS rebinding) it can even
 //! read the answers. Such a request names the page's host in `Host`; others say where they come from in `Origin` or
-//! `Sec-Fetch-Site`. A page at another port of this machine is foreign too: anybody's program may serve it. A program that is no browser sends neither of the latter two.
+//! `Sec-Fetch-Site`. A page at another port of this machine is foreign too: anybody's program may serve it. A program that
+//! is no browser sends neither of the latter two.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -134,8 +134,8 @@ impl Server {
     ///
     /// Without a caller in the settings everybody who reaches an address is served; so other machines must not, see
     /// [`ServerSettings::permit`]. A unix socket's file is for this user only, unless callers are known by their users
-    /// there; it replaces one that nobody listens at any more, and is removed at the end. The certificate of addresses with TLS is read here, and again whenever its files
-    /// change.
+    /// there; it replaces one that nobody listens at any more, and is removed at the end. The certificate of addresses
+    /// with TLS is read here, and again whenever its files change.
     ///
     /// The error names the address or the file and says what to do about it.
     pub async fn bind(settings: &ServerSettings, manager: TokenManager) -> io::Result<Self> {
