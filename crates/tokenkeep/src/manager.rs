@@ -479,8 +479,8 @@ impl Shared {
         let cleared = self.tasks.spawn(async move { flight::clear_stored(&shared, &own, flight::Clear::Token).await });
         let outcome = cleared.await.map_err(|_| lost_flight().with_key(slot.key()))?;
         self.wake_soon(slot, &mut slot.lock());
-        outcome.map_err(|error| {
-            Error::new(Code::Unavailable, format!("cleared here, but not in the store: {error}"))
+        outcome.map_err(|_| {
+            Error::new(Code::Unavailable, "cleared here, but not in the store, which does not work")
                 .with_key(slot.key())
                 .with_next("clear it again when the store works")
                 .with_retry_after(Duration::from_secs(5))
