@@ -101,13 +101,11 @@ impl App {
             Some(default) if self.is_account(caller, name) => Key::parse(&format!("{default}:{name}")),
             _ => Key::parse(name),
         };
-        let key = key.map_err(|error| match caller.sight() {
+        let key = key.map_err(|error| match (caller.sight(), Key::parse(name)) {
+            (Some(_), Err(error)) if !is_account(name) => Error::invalid_key(name, &error).into(),
             // Whether it is one, and how long it may be, depends on the default provider.
-            Some(_) if is_account(name) => Problem::unknown(name),
-            limited => {
-                let error = limited.and_then(|_| Key::parse(name).err()).unwrap_or(error);
-                Error::invalid_key(name, &error).into()
-            }
+            (Some(_), _) => Problem::unknown(name),
+            (None, _) => Problem::from(Error::invalid_key(name, &error)),
         })?;
         if caller.may_see(&key) { Ok(key) } else { Err(Problem::unknown(name)) }
     }

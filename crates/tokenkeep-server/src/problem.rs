@@ -74,7 +74,12 @@ impl Problem {
 
     /// There is no such key, or the caller may not see it: which of the two is not said.
     pub(crate) fn unknown(key: &str) -> Self {
-        Self::new(Code::UnknownKey, "there is no such key, or it is not for this caller".to_owned()).with_key(key)
+        Self::unknown_default().with_key(key)
+    }
+
+    /// The same of the default provider, which nobody has named.
+    pub(crate) fn unknown_default() -> Self {
+        Self::new(Code::UnknownKey, "there is no such key, or it is not for this caller".to_owned())
     }
 
     /// The caller may see the key, and not do this with it.
