@@ -42,11 +42,13 @@ pub(crate) struct Access {
 
 impl App {
     pub(crate) fn new(manager: TokenManager, settings: &ServerSettings, stopping: CancellationToken) -> Self {
+        let metrics = Metrics::new();
+        metrics.name(settings);
         Self {
             manager,
             stopping,
             run: fastrand::u32(..),
-            metrics: Metrics::new(),
+            metrics,
             strangers: Strangers::default(),
             health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings, None)),
@@ -63,6 +65,7 @@ impl App {
     pub(crate) fn take_over(&self, settings: &ServerSettings) -> News {
         let before = self.access.load_full();
         self.access.store(Arc::new(Access::new(settings, Some(&before.callers))));
+        self.metrics.name(settings);
         self.changes.send_replace(());
         self.access().callers.news_since(&before.callers)
     }
@@ -108,6 +111,11 @@ impl App {
             (None, _) => Problem::from(Error::invalid_key(name, &error)),
         })?;
         if caller.may_see(&key) { Ok(key) } else { Err(Problem::unknown(name)) }
+    }
+
+    /// Whether a key is known to be there: to the engine, or because the configuration of a caller names it.
+    pub(crate) fn knows(&self, key: &Key) -> bool {
+        self.manager.knows(key) || self.metrics.names(key)
     }
 
     /// A problem with the key that a request names. Whoever sees everything is told if the name was taken as an account,

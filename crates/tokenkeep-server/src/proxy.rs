@@ -87,7 +87,7 @@ async fn forward(
     if let Some(exchange) = request.extensions().get::<Exchange>() {
         exchange.uploads();
     }
-    let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
+    let mut call = audit::Call::new(&app, who, "proxy", Some(handle.key().clone()));
     let answer = proxy.forward((&app, &caller), handle, target.path, request).await;
     let answer = answer.map_err(|problem| app.explained(&caller, &target.key, problem));
     call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);
