@@ -107,6 +107,43 @@ async fn a_stranger_who_came_while_there_were_callers_stays_one_when_there_are_n
     world.end().await;
 }
 
+#[tokio::test]
+async fn whoever_watches_over_the_process_and_shows_no_key_is_not_counted_whoever_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keep.sock");
+    let mut setup = Setup::open();
+    let server = format!("[server]\nlisten = ['unix:{}']\nrequests = '1/1h'\n", path.display());
+    setup.toml = format!("{server}{}", caller(this_user(folder.path())));
+    let world = setup.start().await;
+    let http = client().unix_socket(&*path).build().unwrap();
+    for path in ["health", "readyz", "livez"] {
+        for _ in 0..5 {
+            assert_eq!(http.get(format!("http://localhost/{path}")).send().await.unwrap().status(), 200, "{path}");
+        }
+    }
+    for expected in [200, 429] {
+        assert_eq!(http.get("http://localhost/tokens/fixed").send().await.unwrap().status(), expected);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_empty_secret_is_not_mended_by_the_user_who_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keep.sock");
+    let mut setup = Setup::open();
+    setup.toml = format!("[server]\nlisten = ['unix:{}']\n{}", path.display(), caller(this_user(folder.path())));
+    let world = setup.start().await;
+    let http = client().unix_socket(&*path).build().unwrap();
+    for (secret, expected) in [("", 200), ("&client_secret=", 401)] {
+        let request =
+            http.post("http://localhost/oauth2/token").header("content-type", "application/x-www-form-urlencoded");
+        let form = format!("grant_type=client_credentials&client_id=fixed{secret}");
+        assert_eq!(request.body(form).send().await.unwrap().status(), expected, "{secret}");
+    }
+    world.end().await;
+}
+
 /// The status of the answer to a request on a connection that stays open.
 async fn status(connection: &mut UnixStream, request: &str) -> String {
     connection.write_all(request.as_bytes()).await.unwrap();
