@@ -156,7 +156,7 @@ impl App {
     /// Nobody knows who made this request.
     pub(crate) fn unauthenticated(&self, request: &Parts) -> Problem {
         self.strangers.refused(request, self.manager.now());
-        Problem::unauthenticated()
+        if self.access().callers.is_empty() { Problem::outlasted(request) } else { Problem::unauthenticated() }
     }
 
     /// Whether a bare name is a provider for this caller.

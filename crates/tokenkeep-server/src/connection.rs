@@ -73,6 +73,7 @@ where
             LAST_WORDS
         }
         () = activity.none_for(limits.head_timeout) => LAST_WORDS,
+        () = activity.shall_end() => LAST_WORDS,
         () = place.wanted() => MOMENT,
     };
     connection.as_mut().graceful_shutdown();

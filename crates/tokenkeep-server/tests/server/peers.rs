@@ -81,7 +81,7 @@ async fn a_stranger_who_came_while_there_were_callers_stays_one_when_there_are_n
     setup.toml.clone_from(&toml);
     let world = setup.start().await;
     world.control.reload(&settings(&format!("{toml}{}", caller(this_user(folder.path()) + 1))).await);
-    let mut stranger = UnixStream::connect(&path).await.unwrap();
+    let connect = async || UnixStream::connect(&path).await.unwrap();
     let plain = "GET /tokens/fixed HTTP/1.1\r\nhost: localhost\r\n";
     let oauth = |headers: &str, form: &str| {
         format!(
@@ -91,18 +91,28 @@ async fn a_stranger_who_came_while_there_were_callers_stays_one_when_there_are_n
         )
     };
     let form = "grant_type=client_credentials&scope=fixed";
-    assert_eq!(status(&mut stranger, &format!("{plain}\r\n")).await, "401");
+    let mut strangers = Vec::new();
+    for _ in 0..5 {
+        let mut stranger = connect().await;
+        assert_eq!(status(&mut stranger, &format!("{plain}\r\n")).await, "401");
+        strangers.push(stranger);
+    }
     world.control.reload(&settings(&toml).await);
-    for request in [
+    for (request, mut stranger) in [
         format!("{plain}\r\n"),
         format!("{plain}x-api-key: invented\r\n\r\n"),
         oauth("", form),
         oauth("", &format!("{form}&client_secret=invented")),
         oauth("authorization: Basic aW52ZW50ZWQ6aW52ZW50ZWQ=\r\n", form),
-    ] {
+    ]
+    .into_iter()
+    .zip(strangers)
+    {
         assert_eq!(status(&mut stranger, &request).await, "401", "{request}");
+        // It must connect anew.
+        assert_eq!(stranger.read(&mut [0; 16]).await.unwrap(), 0, "{request}");
     }
-    let mut newcomer = UnixStream::connect(&path).await.unwrap();
+    let mut newcomer = connect().await;
     assert_eq!(status(&mut newcomer, &format!("{plain}\r\n")).await, "200", "the file is for this user only");
     world.end().await;
 }
