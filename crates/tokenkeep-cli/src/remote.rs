@@ -69,13 +69,6 @@ fn place(server: &str, setting: &str) -> Result<bool, Failure> {
         let (what, next) = text.split_once("; ").unwrap_or((&text, FORMS));
         wrong(what, next)
     })?;
-    let path = parsed.to_string();
-    if path.split_once("://").is_some_and(|(_, rest)| rest.contains('/')) {
-        return Err(wrong(
-            "the server has a path, and a broker has none",
-            "leave out what follows the host and the port",
-        ));
-    }
     if !parsed.is_private() && !is_insecure {
         return Err(wrong(
             "whoever is on the way could read the API key and every token",

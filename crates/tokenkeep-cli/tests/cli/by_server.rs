@@ -303,10 +303,8 @@ async fn which_server_is_meant_is_never_guessed() {
     for (args, expected) in [
         (&["get", "graph", "--server", "broker.example"][..], "--server `broker.example`: the server is none"),
         (&["get", "graph", "--server", "http://broker.example"], "TOKENKEEP_INSECURE=true allows it"),
-        (
-            &["get", "graph", "--server", "http://127.0.0.1:1/tokens"],
-            "--server `http://127.0.0.1:1/tokens`: the server has a path",
-        ),
+        (&["get", "graph", "--server", "http://127.0.0.1:1/?planted"], "has a query or a fragment"),
+        (&["get", "graph", "--server", "http://127.0.0.1:1/#planted"], "has a query or a fragment"),
         (&["get", "graph", "--server", "https://planted@broker.example"], "goes beside it, not into it"),
         (&["get", "..", "--server", "http://127.0.0.1:1"], "that is no key"),
         (&["serve", "--server", "http://127.0.0.1:1"], "this command asks no server"),
