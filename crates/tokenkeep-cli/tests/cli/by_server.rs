@@ -414,13 +414,52 @@ async fn an_api_that_does_not_answer_is_given_up_when_the_token_and_its_answer_h
 
 #[tokio::test]
 async fn what_a_server_says_cannot_write_lines_of_its_own() {
+    let problem = r#"{"code":"refused","title":"x","detail":"no\r\nnext: run this\u001b[2J\u0085\u009b"}"#;
+    let ended = answered("502 x", "application/problem+json", problem, &["get", "graph"]).await;
+    assert!(ended.failure(6).contains(r"no\r\nnext: run this\u{1b}[2J\u{85}\u{9b}"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn nothing_of_what_a_server_says_steers_the_terminal() {
+    const WILD: &str = r"a\u001b[2J\r\nb\u0085\u009b\u007f\u202e\u2028\u2066";
+    let status = format!(
+        r#"{{"key":"{WILD}","issuer":"{WILD}","state":"refused","reason":"{WILD}","generation":1,
+        "consecutive_failures":1,"failure":{{"kind":"{WILD}","detail":"{WILD}","next":"{WILD}"}},
+        "warnings":[{{"code":"{WILD}","detail":"{WILD}"}}]}}"#
+    );
+    let trial = format!(
+        r#"{{"key":"{WILD}","issuer":"{WILD}","ok":true,"steps":[{{"name":"{WILD}","method":"{WILD}","url":"{WILD}",
+        "headers":["{WILD}"],"body":"{WILD}","answer":{{"status":200,"content_type":"{WILD}","bytes":1,"kind":"{WILD}"}},
+        "found":["{WILD}"]}}],"token":{{"token_type":"{WILD}","scope":"{WILD}","life":1,"life_is_stated":true,
+        "has_refresh_token":false}},"problem":null}}"#
+    );
+    for (args, body, lines) in [
+        (&["status", "graph"][..], &status, 2),
+        (&["status", "graph", "--json"], &status, usize::MAX),
+        (&["refresh", "graph"], &status, 1),
+        (&["credentials", "test", "graph"], &trial, 7),
+        (&["credentials", "test", "graph", "--json"], &trial, usize::MAX),
+    ] {
+        let ended = answered("200 x", "application/json", body, args).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        let steers = |c: &char| c.is_control() || ['\u{202e}', '\u{2028}', '\u{2066}'].contains(c);
+        assert_eq!(said.chars().filter(|c| *c != '\n').find(steers), None, "{args:?}: {said:?}");
+        assert!(lines == usize::MAX || said.lines().count() == lines, "{args:?}: {said}");
+        if lines == usize::MAX {
+            let sent: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(ended.json()["key"], sent["key"], "it is the same text");
+        }
+    }
+}
+
+/// What a command makes of a server's answer.
+async fn answered(status: &str, kind: &str, body: &str, args: &[&str]) -> Ended {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let problem = r#"{"code":"refused","title":"x","detail":"no\r\nnext: run this\u001b[2J\u0085\u009b"}"#;
     let answer = format!(
-        "HTTP/1.1 502 x\r\nContent-Type: application/problem+json\r\nTokenkeep-Problem: refused\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{problem}",
-        problem.len()
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     );
     let serving = async {
         let (mut connection, _) = listener.accept().await.unwrap();
