@@ -112,6 +112,16 @@ fn steers(c: char) -> bool {
     c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
+/// Says what was done to a key, and how a name was understood that is not the whole of it.
+pub(crate) fn done(name: &str, key: &str, what: &str) {
+    if name != key {
+        let provider = key.split(':').next().unwrap_or_default();
+        let taken = format!("{key}: `{name}` is no provider, so it was taken as an account of {provider}");
+        talk(&on_one_line(&taken));
+    }
+    talk(&on_one_line(&format!("{key}: {what}")));
+}
+
 fn labelled(label: &str, color: AnsiColor, text: &str) {
     let style = color.on_default().bold();
     talk(&format!("{style}{label}{style:#}: {text}"));

@@ -155,6 +155,17 @@ async fn a_bare_name_is_an_account_of_the_default_provider_here_as_there() {
         let (here, there) = (world.run(args).await, elsewhere.run(args).await);
         assert_eq!(timeless(here.data()), timeless(there.data()), "{args:?}");
     }
+    let taken = "tenants:grahp: `grahp` is no provider, so it was taken as an account of tenants\n";
+    for by in [world.run(&["clear", "grahp"]).await, elsewhere.run(&["clear", "grahp"]).await] {
+        let cleared = format!("{taken}tenants:grahp: cleared; the next get obtains a new token\n");
+        assert_eq!((by.code, by.stderr), (Some(0), cleared));
+    }
+    let removed = elsewhere.run(&["credentials", "remove", "grahp"]).await;
+    assert_eq!(removed.stderr, format!("{taken}tenants:grahp: there were no credentials\n"));
+    let set = fed(&world, &["credentials", "set", "grahp"], &given).await;
+    assert_eq!(set.stderr, format!("{taken}tenants:grahp: the credentials are kept; the next get uses them\n"));
+    let removed = world.run(&["credentials", "remove", "grahp", "--json"]).await;
+    assert_eq!(removed.json(), json!({ "key": "tenants:grahp", "removed": true }));
     for (args, code) in [(&["clear", "nothere"][..], 0), (&["get", "nothere"], 4), (&["stats", "nothere"], 4)] {
         let (here, there) = (world.run(args).await, elsewhere.run(args).await);
         assert_eq!((here.code, timeless(&here.stderr)), (Some(code), timeless(&there.stderr)), "{args:?}");
