@@ -1,5 +1,8 @@
 //! Commands that a running server does: the same words, the same exit codes, and nothing but its address and a key.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokenkeep_sandbox::Fault;
@@ -475,14 +478,47 @@ async fn answered(status: &str, kind: &str, body: &str, args: &[&str]) -> Ended 
     let serving = async {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
             connection.read_buf(&mut head).await.unwrap();
         }
         connection.write_all(answer.as_bytes()).await.unwrap();
     };
     let elsewhere = Elsewhere::new(&url).await;
-    let (ended, ()) = tokio::join!(elsewhere.run(&["get", "graph"]), serving);
-    assert!(ended.failure(6).contains(r"no\r\nnext: run this\u{1b}[2J\u{85}\u{9b}"), "{ended:?}");
+    let (ended, ()) = tokio::join!(elsewhere.run(args), serving);
+    ended
+}
+
+#[tokio::test]
+async fn a_server_may_lie_below_a_path_of_a_proxy() {
+    let elsewhere = Elsewhere::new("http://127.0.0.1:1/broker").await;
+    let told = elsewhere.run(&["get", "graph"]).await;
+    assert!(told.failure(7).starts_with("error: http://127.0.0.1:1/broker cannot be reached: "), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_the_server_refuses_is_named() {
+    let world = World::start().await;
+    let signed = |name: &str| {
+        let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        std::fs::write(world.path(&format!("{name}.pem")), signed.cert.pem()).unwrap();
+        let key = signed.signing_key.serialize_pem();
+        std::fs::write(world.path(&format!("{name}.key")), &key).unwrap();
+        std::fs::set_permissions(world.path(&format!("{name}.key")), Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(world.path(&format!("{name}-both.pem")), format!("{}{key}", signed.cert.pem())).unwrap();
+    };
+    ["server", "authority", "stranger"].map(signed);
+    let tls = "certificate = \"server.pem\", key = \"server.key\", client_ca = \"authority.pem\"";
+    world.write_config(&format!("{}[server]\ntls = {{ {tls} }}\n", world.usual_config()));
+    let mut serve = world.spawn(&["serve", "--listen", "https://127.0.0.1:0"]);
+    let heard = serve.hear("listening on https").await;
+    let url = heard.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
+    by(&world, &url, "server.pem").await.data();
+    let mut command = world.command(&["status", "--server", &url]);
+    command.env("TOKENKEEP_CA_FILE", "server.pem").env("TOKENKEEP_CLIENT_CERTIFICATE", "stranger-both.pem");
+    let refused = ended(command).await;
+    let advice = "\nnext: look whether the server takes the certificate in TOKENKEEP_CLIENT_CERTIFICATE";
+    assert!(refused.failure(7).contains(advice), "{refused:?}");
+    stop(serve).await;
 }
 
 #[tokio::test]
