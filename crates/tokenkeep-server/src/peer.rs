@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-/// What the operating system and TLS tell of the other end; a request cannot claim it. Each request has it as an
-/// extension, an `Arc<Peer>`.
+/// What the operating system and TLS tell of the other end; a request cannot claim it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Peer {
     /// Where it is; `None` on this machine's unix sockets.

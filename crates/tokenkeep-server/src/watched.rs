@@ -1,6 +1,7 @@
 //! What a connection carries, watched: the bodies of its requests and answers, and what is written.
 
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -79,7 +80,7 @@ impl AnswerBody {
                 None => return Poll::Ready(None),
             }
         }
-        let piece = self.rest.split_to(self.rest.len().min(MAX_PIECE));
+        let piece = if self.rest.len() > MAX_PIECE { self.rest.split_to(MAX_PIECE) } else { mem::take(&mut self.rest) };
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }

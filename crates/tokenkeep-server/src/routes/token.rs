@@ -14,15 +14,13 @@ use tokenkeep::expiry::MAX_LIFE;
 use super::no_store;
 use crate::answer;
 use crate::app::App;
-use crate::audit::Who;
-use crate::caller::Caller;
+use crate::audit::ByCaller;
 use crate::problem::Problem;
 use crate::query::Query;
 
 pub(super) async fn token(
     State(app): State<Arc<App>>,
-    caller: Caller,
-    who: Who,
+    ByCaller(who, caller): ByCaller,
     key: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
