@@ -56,7 +56,7 @@ fn harmless(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
         match c {
             '\n' => text.push(c),
-            _ if steers(c) => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ if steers(c) => text.extend(format!("\\u{:04x}", u32::from(c)).chars()),
             _ => text.push(c),
         }
         text

@@ -207,7 +207,8 @@ fn code(code: ProblemCode, status: Option<u16>) -> Code {
 }
 
 const UNREACHABLE: &str = "look whether `tokenkeep serve` runs there, and what --server or TOKENKEEP_SERVER says";
-const WITH_ANOTHER_IDENTITY: &str = "look whether the server takes the certificate in TOKENKEEP_CLIENT_CERTIFICATE: `client_ca` there must have signed it";
+const WITH_ANOTHER_IDENTITY: &str = "look whether the server takes the certificate in TOKENKEEP_CLIENT_CERTIFICATE: its \
+                                     `client_ca` must have signed it";
 /// What the TLS library says of an end that the server gave a reason for.
 const ALERT: &str = "received fatal alert";
 /// What the client says if nothing was answered in time.

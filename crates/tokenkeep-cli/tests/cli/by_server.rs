@@ -506,7 +506,7 @@ async fn a_client_certificate_that_the_server_refuses_is_named() {
         std::fs::set_permissions(world.path(&format!("{name}.key")), Permissions::from_mode(0o600)).unwrap();
         std::fs::write(world.path(&format!("{name}-both.pem")), format!("{}{key}", signed.cert.pem())).unwrap();
     };
-    ["server", "authority", "stranger"].map(signed);
+    ["server", "authority", "stranger"].into_iter().for_each(signed);
     let tls = "certificate = \"server.pem\", key = \"server.key\", client_ca = \"authority.pem\"";
     world.write_config(&format!("{}[server]\ntls = {{ {tls} }}\n", world.usual_config()));
     let mut serve = world.spawn(&["serve", "--listen", "https://127.0.0.1:0"]);
