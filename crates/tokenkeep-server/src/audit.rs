@@ -4,7 +4,6 @@
 
 mod strangers;
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::rejection::RawPathParamsRejection;
@@ -15,7 +14,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use tokenkeep::Key;
 use tokenkeep_api::ProblemCode;
-use tracing::{field, info};
+use tracing::info;
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -175,7 +174,7 @@ pub(crate) fn line(app: &App, who: &Who, action: &'static str, key: Option<&Key>
     info!(
         target: "tokenkeep::audit",
         caller = caller.as_ref().map(Caller::name),
-        peer = field::display(Shown(peer)),
+        peer = &*peer.shown,
         action,
         key = key.map(Key::as_str),
         outcome = outcome.as_str(),
@@ -183,20 +182,6 @@ pub(crate) fn line(app: &App, who: &Who, action: &'static str, key: Option<&Key>
         request_id = request_id.as_str(),
         "audit"
     );
-}
-
-/// The other end of a connection, in a word.
-struct Shown<'a>(&'a Peer);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(Peer { address, uid, .. }) = self;
-        match (address, uid) {
-            (Some(address), _) => write!(f, "{address}"),
-            (None, Some(uid)) => write!(f, "uid:{uid}"),
-            (None, None) => f.write_str("unix"),
-        }
-    }
 }
 
 /// What is also done where there is nothing that it could be done to.

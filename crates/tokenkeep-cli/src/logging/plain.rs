@@ -57,6 +57,10 @@ impl Visit for Line<'_> {
         });
     }
 
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, |writer| write!(writer, "{value}"));
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.add(field, |writer| write!(Escaping(writer), "{value:?}"));
     }

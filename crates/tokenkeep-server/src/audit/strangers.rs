@@ -10,9 +10,9 @@ use http::Method;
 use http::request::Parts;
 use tokenkeep::Moment;
 use tokenkeep_api::ProblemCode;
-use tracing::{field, info};
+use tracing::info;
 
-use super::{Shown, Who};
+use super::Who;
 use crate::rate::Rate;
 
 /// How many of them may still leave a line.
@@ -34,7 +34,7 @@ impl Strangers {
         let route = request.extensions.get().map(MatchedPath::as_str);
         info!(
             target: "tokenkeep::audit",
-            peer = who.map(|who| field::display(Shown(&who.peer))),
+            peer = who.map(|who| &*who.peer.shown),
             action = action(&request.method, route),
             outcome = ProblemCode::Unauthenticated.as_str(),
             left_out,
