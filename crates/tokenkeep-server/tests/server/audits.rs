@@ -96,7 +96,7 @@ async fn whoever_shows_no_key_or_a_wrong_one_leaves_a_line() {
         let asked = world.http.get(world.url(path)).header("x-api-key", "planted-wrong-key");
         assert_eq!(asked.header("x-request-id", &name).send().await.unwrap().status(), 401, "{path}");
         let lines = lines_of(&name);
-        let said = format!("peer=127.0.0.1 action=\"{action}\" outcome=\"unauthenticated\"");
+        let said = format!("peer=\"127.0.0.1\" action=\"{action}\" outcome=\"unauthenticated\"");
         assert!(matches!(&lines[..], [line] if line.contains(&said)), "{path}: {lines:?}");
         assert!(!lines[0].contains("caller=") && !lines[0].contains("key="), "{}", lines[0]);
     }
