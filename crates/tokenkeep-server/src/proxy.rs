@@ -133,8 +133,10 @@ impl Proxy {
             return Ok(self.pass_on(answer, &upload));
         }
         let other = call.authorizer.authorize_again(&token, &parts.uri, &mut parts.headers).await?;
-        // Whatever of the body was too much to keep was sent while the token was waited for.
-        let (Some(other), Some(body)) = (other, upload.second()) else {
+        // Whatever of the body was too much to keep was sent while the token was waited for. Unless it is sent again, the
+        // first attempt is not cut off from it: its answer is passed on.
+        let Some((other, body)) = other.and_then(|other| Some((other, upload.second()?))) else {
+            self.in_vain.begin(handle.key(), caller.name(), now());
             return Ok(self.pass_on(answer, &upload));
         };
         log(&handle, &answer, &token, "a token was refused; the request is sent once more");
