@@ -172,7 +172,8 @@ struct Call {
 impl Call {
     fn new(handle: TokenHandle, path: &str, request: Request, room: &Room) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        if NOT_SENT_ON.iter().any(|method| parts.method.as_str().eq_ignore_ascii_case(method)) {
+        let is_method = NOT_SENT_ON.iter().any(|method| parts.method.as_str().eq_ignore_ascii_case(method));
+        if is_method || headers::overrides_method(&parts.headers, &NOT_SENT_ON) {
             return Err(Problem::invalid(format!("{} are not sent on; use another method", NOT_SENT_ON.join(", "))));
         }
         if !headers::is_encoding_known(&parts.headers) {
@@ -185,7 +186,7 @@ impl Call {
         };
         let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
         parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
-        headers::to_api(&mut parts, !body.is_end_stream());
+        headers::to_api(&mut parts, !body.is_end_stream(), &token);
         if let Some(id) = parts.extensions.get::<RequestId>() {
             parts.headers.insert(REQUEST_ID, id.header());
         }
