@@ -75,11 +75,11 @@ impl Places {
         }
     }
 
-    /// Whether an address has less than its part, or gives up a connection for a new one.
+    /// Whether an address has less than its part, or gives up one more connection for a new one. Those that are to leave
+    /// count until they are gone.
     fn has_room_for(&self, address: Option<IpAddr>) -> bool {
         let taken = self.lock();
-        let its_own =
-            || taken.values().filter(|occupant| occupant.address == address && !occupant.leave.is_cancelled());
+        let its_own = || taken.values().filter(|occupant| occupant.address == address);
         its_own().count() < self.per_address || make_one_leave(its_own())
     }
 
@@ -118,6 +118,7 @@ impl Drop for Place {
 
 impl Occupant {
     fn occupation(&self) -> Occupation {
+        // It was told already; another one leaves.
         if self.leave.is_cancelled() {
             return Occupation::Busy;
         }
@@ -191,6 +192,20 @@ mod tests {
         let _second = take(&places, "192.0.2.1").await.unwrap();
         first.wanted().await;
         assert!(!other.leave.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_to_leave_counts_until_it_is_gone() {
+        let places = places(8, 2);
+        let (leaving, first) = (take(&places, "192.0.2.1").await.unwrap(), take(&places, "192.0.2.1").await.unwrap());
+        let _under_way = busy(&first);
+        let second = take(&places, "192.0.2.1").await.unwrap();
+        leaving.wanted().await;
+        let _under_way_too = busy(&second);
+        drop(first);
+        assert!(take(&places, "192.0.2.1").await.is_none());
+        drop(leaving);
+        assert!(take(&places, "192.0.2.1").await.is_some());
     }
 
     #[tokio::test]
