@@ -1,10 +1,11 @@
 //! The places that a listener has for connections, and who gives up one when all are taken.
 //!
 //! Whoever opens connections and sends nothing must not shut out those who do. So when all places are taken, a
-//! connection without a request under way ends for the newcomer: first those that never sent one, the oldest first. A
-//! request that waits for its client, which has not sent its body or takes nothing of its answer, keeps no place either.
-//! Only when a request is under way on all of them does a newcomer wait. And one address has a part of the places only,
-//! unless it is this machine, where everybody may come through the same proxy.
+//! connection without a request under way ends for the newcomer: first those that never sent one, the oldest first. Where
+//! there is none, one ends whose requests all wait for their client, which has not sent their body or takes nothing of
+//! their answer, and has had some time for it: first the one that has waited longest. What waits for us keeps its place,
+//! and when that is all a newcomer waits. And one address has a part of the places only, unless it is this machine, where
+//! everybody may come through the same proxy.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -130,7 +131,7 @@ impl Occupant {
 fn make_one_leave<'o>(occupants: impl Iterator<Item = &'o Occupant>) -> bool {
     let least = occupants.map(|occupant| (occupant.occupation(), occupant)).min_by_key(|(occupation, _)| *occupation);
     match least {
-        Some((Occupation::None | Occupation::Idle, occupant)) => {
+        Some((Occupation::None | Occupation::Idle | Occupation::Awaited(_), occupant)) => {
             occupant.leave.cancel();
             true
         }
