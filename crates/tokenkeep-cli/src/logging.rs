@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-pub(crate) use self::background::LogEnd;
+pub(crate) use self::background::{BackgroundLog, LogEnd};
 
 use crate::environment;
 use crate::output;
