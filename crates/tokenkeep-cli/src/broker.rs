@@ -117,7 +117,7 @@ impl Broker<'_> {
         match self {
             Self::Local(here) => {
                 let secret = &token.access_token;
-                Ok(match here.handle(&token.key)?.api().header {
+                Ok(match &here.handle(&token.key)?.api().header {
                     TokenHeader::Own(header) => (header.name().clone(), header.value(secret)),
                     _ => (AUTHORIZATION, authorization(&token.token_type, secret)?),
                 })

@@ -1,6 +1,7 @@
 //! The log: to stderr, as text or JSON.
 
 mod background;
+mod plain;
 
 use std::io::IsTerminal as _;
 
@@ -14,7 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub(crate) use self::background::{BackgroundLog, LogEnd};
-
+use self::plain::PlainFields;
 use crate::environment;
 use crate::output;
 
@@ -57,7 +58,8 @@ where
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colors);
     let no_paths = filter_fn(|metadata| shows_no_path(metadata.target(), *metadata.level()));
     match format {
-        LogFormat::Text => log.with_timer(SystemTime).finish().with(no_paths).init(),
+        LogFormat::Text if colors => log.with_timer(SystemTime).finish().with(no_paths).init(),
+        LogFormat::Text => log.with_timer(SystemTime).fmt_fields(PlainFields).finish().with(no_paths).init(),
         LogFormat::Json => log.json().flatten_event(true).finish().with(no_paths).init(),
     }
 }

@@ -217,7 +217,7 @@ impl Authorizer {
                 error.with_next(next)
             });
         }
-        Ok(self.handle.api().base.into_iter().chain(self.more_places.iter().cloned()).collect())
+        Ok(self.handle.api().base.iter().cloned().chain(self.more_places.iter().cloned()).collect())
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {

@@ -4,56 +4,76 @@
 
 mod strangers;
 
-use std::convert::Infallible;
-use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use http::HeaderMap;
 use http::request::Parts;
 use tokenkeep::Key;
 use tokenkeep_api::ProblemCode;
-use tracing::{field, info};
+use tracing::info;
 
 use crate::app::App;
 use crate::caller::Caller;
 use crate::peer::Peer;
+use crate::problem::Problem;
 use crate::request_id::RequestId;
 
 pub(crate) use self::strangers::Strangers;
 
-/// Who makes a request, as far as it is known. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+/// Who makes a request, as far as it is known; an extension of each. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Who {
     caller: Option<Caller>,
-    peer: Option<Arc<Peer>>,
-    request_id: Option<RequestId>,
+    peer: Arc<Peer>,
+    request_id: RequestId,
 }
 
 impl Who {
-    /// As a request tells it.
-    pub(crate) fn of(request: &Parts) -> Self {
-        let extensions = &request.extensions;
-        Self {
-            caller: extensions.get().cloned(),
-            peer: extensions.get().cloned(),
-            request_id: extensions.get().cloned(),
-        }
+    /// Somebody at the other end of a connection, who makes a request with these headers.
+    pub(crate) fn at(peer: &Arc<Peer>, headers: &HeaderMap) -> Self {
+        Self { caller: None, peer: Arc::clone(peer), request_id: RequestId::of(headers) }
     }
 
-    /// The same, by this caller.
-    pub(crate) fn with_caller(self, caller: &Caller) -> Self {
-        Self { caller: Some(caller.clone()), ..self }
+    /// It is this caller.
+    pub(crate) fn is(&mut self, caller: Caller) {
+        self.caller = Some(caller);
+    }
+
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) fn request_id(&self) -> RequestId {
+        self.request_id.clone()
     }
 }
 
 impl<S: Sync> FromRequestParts<S> for Who {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().cloned().ok_or_else(Problem::unauthenticated)
+    }
+}
+
+/// Who makes a request, and which caller that is. Takes them from the request, so that nothing is copied.
+pub(crate) struct ByCaller(pub(crate) Who, pub(crate) Caller);
+
+impl<S: Sync> FromRequestParts<S> for ByCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let who = parts.extensions.remove::<Who>().ok_or_else(Problem::unauthenticated)?;
+        let caller = who.caller.clone().ok_or_else(Problem::unauthenticated)?;
+        Ok(Self(who, caller))
     }
 }
 
@@ -146,26 +166,12 @@ pub(crate) fn line(who: &Who, action: &'static str, key: Option<&Key>, outcome: 
     info!(
         target: "tokenkeep::audit",
         caller = caller.as_ref().map(Caller::name),
-        peer = peer.as_deref().map(|peer| field::display(Shown(peer))),
+        peer = &*peer.shown,
         action,
         key = key.filter(|_| outcome != Outcome::Failed(ProblemCode::UnknownKey)).map(Key::as_str),
         outcome = outcome.as_str(),
         generation,
-        request_id = request_id.as_ref().map(RequestId::as_str),
+        request_id = request_id.as_str(),
         "audit"
     );
-}
-
-/// The other end of a connection, in a word.
-struct Shown<'a>(&'a Peer);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(Peer { address, uid, .. }) = self;
-        match (address, uid) {
-            (Some(address), _) => write!(f, "{address}"),
-            (None, Some(uid)) => write!(f, "uid:{uid}"),
-            (None, None) => f.write_str("unix"),
-        }
-    }
 }

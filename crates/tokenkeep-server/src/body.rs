@@ -5,9 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::{DefaultBodyLimit, Request};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
@@ -15,15 +13,15 @@ use crate::problem::Problem;
 
 /// Refuses a body whose length is known to be large, so that nobody sends it in vain, and ends one that has not come
 /// within the time with an error. (One that turns out to be large is ended by whoever reads it.)
-pub(crate) async fn bound(State(timeout): State<Duration>, request: Request, next: Next) -> Result<Response, Problem> {
+pub(crate) fn bound(mut request: Request, timeout: Duration) -> Result<Request, Problem> {
     if request.body().size_hint().lower() > MAX_BODY as u64 {
         return Err(Problem::body_too_large());
     }
     if request.body().is_end_stream() {
-        return Ok(next.run(request).await);
+        return Ok(request);
     }
-    let request = request.map(|body| Body::new(InTime { body, end: Box::pin(tokio::time::sleep(timeout)) }));
-    Ok(next.run(request).await)
+    DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
+    Ok(request.map(|body| Body::new(InTime { body, end: Box::pin(tokio::time::sleep(timeout)) })))
 }
 
 /// A body that must have come before the end.
@@ -55,4 +53,4 @@ impl HttpBody for InTime {
 }
 
 /// In bytes.
-pub(crate) const MAX_BODY: usize = 64 * 1024;
+const MAX_BODY: usize = 64 * 1024;

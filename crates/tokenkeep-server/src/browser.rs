@@ -7,9 +7,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::Request;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
@@ -28,12 +26,8 @@ pub(crate) enum Reach {
 }
 
 /// Lets a request pass unless a foreign web page is behind it.
-pub(crate) async fn refuse_foreign(
-    State(reach): State<Reach>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let hosts = hosts(&request)?;
+pub(crate) fn refuse_foreign(request: &Request, reach: Reach) -> Result<(), Problem> {
+    let hosts = hosts(request)?;
     if reach == Reach::Loopback && (hosts.is_empty() || !hosts.iter().all(is_loopback)) {
         return Err(Problem::forbidden("the host of this request is not this machine; ask for localhost or 127.0.0.1"));
     }
@@ -43,7 +37,7 @@ pub(crate) async fn refuse_foreign(
     if is_foreign || !headers.get_all(ORIGIN).iter().all(|origin| is_same_origin(origin, hosts.first(), reach)) {
         return Err(Problem::forbidden("a web page of another site or port cannot ask here"));
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// The hosts that a request names: in its target, which comes first, and in `Host`.

@@ -8,9 +8,7 @@ mod news;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::{FromRequestParts, Request};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -23,6 +21,7 @@ use tokenkeep_api::headers::API_KEY;
 
 pub(crate) use self::news::News;
 use crate::app::App;
+use crate::audit::Who;
 use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::rate::Rate;
@@ -117,7 +116,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get().cloned().ok_or_else(Problem::unauthenticated)
+        parts.extensions.get().and_then(Who::caller).cloned().ok_or_else(Problem::unauthenticated)
     }
 }
 
@@ -171,7 +170,7 @@ impl Callers {
         }
         match presented_key(&request.headers) {
             Presented::Key(key) => self.with_key(request, key),
-            Presented::Nothing => self.at(request.extensions.get::<Arc<Peer>>()?),
+            Presented::Nothing => self.at(request.extensions.get().map(Who::peer)?),
             Presented::Unclear => None,
         }
     }
@@ -204,7 +203,7 @@ impl Callers {
 
     /// Everybody, but for those who came while they were strangers: what let them connect then may be closed now.
     fn everybody(&self, request: &Parts) -> Option<Caller> {
-        let peer = request.extensions.get::<Arc<Peer>>()?;
+        let peer = request.extensions.get().map(Who::peer)?;
         peer.is_anybody.then(|| self.anonymous.clone())
     }
 
@@ -219,16 +218,14 @@ impl Callers {
 }
 
 /// Lets callers pass. To others every path looks the same, whether or not something is there.
-pub(crate) async fn require_caller(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+pub(crate) fn admit(app: &App, request: Request) -> Result<Request, Problem> {
     let (mut parts, body) = request.into_parts();
     let caller = app.access().callers.of(&parts).ok_or_else(|| app.unauthenticated(&parts))?;
     caller.count_request(|| app.manager.now())?;
-    parts.extensions.insert(caller);
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    if let Some(who) = parts.extensions.get_mut::<Who>() {
+        who.is(caller);
+    }
+    Ok(Request::from_parts(parts, body))
 }
 
 /// Whether whoever is taken for the one is taken for the other.

@@ -22,11 +22,12 @@ use tower::ServiceExt as _;
 use tracing::debug;
 
 use crate::activity::Activity;
+use crate::audit::Who;
 use crate::peer::Peer;
 use crate::places::Place;
 use crate::server::Limits;
 use crate::stall::WriteTimeout;
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, seldom};
 use crate::watched::{AnswerBody, RequestBody, Written};
 
 /// Answers the requests of a connection until either side ends it, it is idle for too long, its place is wanted by
@@ -39,7 +40,8 @@ where
     place.watch(activity.clone());
     let peer = Arc::new(peer);
     let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Arc::clone(&peer));
+        let who = Who::at(&peer, request.headers());
+        request.extensions_mut().insert(who);
         let under_way = activity.begin();
         if request.version() < Version::HTTP_2 {
             activity.count_writes();
@@ -56,24 +58,28 @@ where
     let builder = builder(tasks.clone(), limits.head_timeout);
     let io = Written::new(WriteTimeout::new(io, limits.write_timeout), activity.clone());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let is_place_wanted = seldom(async {
+        tokio::select! {
+            () = tasks.stopping().cancelled() => {
+                tokio::select! {
+                    () = activity.had_request() => {}
+                    () = tokio::time::sleep(FIRST_WORDS) => {}
+                }
+                false
+            }
+            () = activity.none_for(limits.head_timeout) => false,
+            () = place.wanted() => true,
+        }
+    });
     let is_place_wanted = tokio::select! {
+        biased;
         ended = connection.as_mut() => {
             if let Err(error) = ended {
                 debug!(%error, "a connection broke off");
             }
             return;
         }
-        () = tasks.stopping().cancelled() => {
-            tokio::select! {
-                // How it ends no longer matters.
-                _ = connection.as_mut() => return,
-                () = activity.had_request() => {}
-                () = tokio::time::sleep(FIRST_WORDS) => {}
-            }
-            false
-        }
-        () = activity.none_for(limits.head_timeout) => false,
-        () = place.wanted() => true,
+        wanted = is_place_wanted => wanted,
     };
     connection.as_mut().graceful_shutdown();
     tokio::select! {

@@ -172,7 +172,7 @@ impl Listener {
                 let uid = stream.peer_cred()?.uid();
                 // Another user may have connected while the file was for everybody, and waited in the queue.
                 let is_anybody = file.as_ref().is_none_or(|file| file.place().is_for(uid));
-                Ok((Stream::Unix(stream), Peer { uid: Some(uid), is_anybody, ..Peer::default() }))
+                Ok((Stream::Unix(stream), Peer::of_user(uid, is_anybody)))
             }
         }
     }

@@ -27,7 +27,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::any;
 use http::header::AUTHORIZATION;
@@ -46,8 +45,9 @@ use self::upload::{Attempt, Room, Upload};
 use self::upstream::Upstream;
 use crate::activity::Exchange;
 use crate::app::App;
-use crate::audit::{self, Outcome, Who};
-use crate::caller::{self, Caller};
+use crate::audit::{self, ByCaller, Outcome};
+use crate::caller::Caller;
+use crate::front::Front;
 use crate::key_in_path::decoded;
 use crate::problem::Problem;
 use crate::request_id::{REQUEST_ID, RequestId};
@@ -66,19 +66,18 @@ pub(crate) struct Proxy {
 }
 
 /// The routes, for callers only and for bodies of any length.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(app: &Arc<App>, proxy: &Arc<Proxy>) -> Router<S> {
+pub(crate) fn routes<S>((app, proxy): (&Arc<App>, &Arc<Proxy>), front: Front) -> Router<S> {
     Router::new()
         .route("/proxy/{key}", any(forward))
         .route("/proxy/{key}/", any(forward))
         .route("/proxy/{key}/{*path}", any(forward))
-        .layer(from_fn_with_state(Arc::clone(app), caller::require_caller))
+        .layer(front)
         .with_state((Arc::clone(app), Arc::clone(proxy)))
 }
 
 async fn forward(
     State((app, proxy)): State<(Arc<App>, Arc<Proxy>)>,
-    caller: Caller,
-    who: Who,
+    ByCaller(who, caller): ByCaller,
     request: Request,
 ) -> Result<Response, Problem> {
     let uri = request.uri().clone();
@@ -87,8 +86,9 @@ async fn forward(
     if let Some(exchange) = request.extensions().get::<Exchange>() {
         exchange.uploads();
     }
+    let id = who.request_id();
     let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
-    let answer = proxy.forward((&app, &caller), handle, target.path, request).await;
+    let answer = proxy.forward((&app, &caller), handle, (target.path, &id), request).await;
     let answer = answer.map_err(|problem| app.explained(&caller, &target.key, problem));
     call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);
     answer
@@ -111,10 +111,10 @@ impl Proxy {
         &self,
         (app, caller): (&App, &Caller),
         handle: TokenHandle,
-        path: &str,
+        (path, id): (&str, &RequestId),
         request: Request,
     ) -> Result<Response, Problem> {
-        let call = Call::new(handle, path, request, &self.room)?;
+        let call = Call::new(handle, (path, id), request, &self.room)?;
         let handle = call.authorizer.handle().clone();
         let (mut parts, upload) = (call.parts, call.upload);
 
@@ -170,7 +170,12 @@ struct Call {
 }
 
 impl Call {
-    fn new(handle: TokenHandle, path: &str, request: Request, room: &Room) -> Result<Self, Problem> {
+    fn new(
+        handle: TokenHandle,
+        (path, id): (&str, &RequestId),
+        request: Request,
+        room: &Room,
+    ) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let is_method = NOT_SENT_ON.iter().any(|method| parts.method.as_str().eq_ignore_ascii_case(method));
         if is_method || headers::overrides_method(&parts.headers, &NOT_SENT_ON) {
@@ -187,9 +192,7 @@ impl Call {
         let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
         parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
         headers::to_api(&mut parts, !body.is_end_stream(), &token);
-        if let Some(id) = parts.extensions.get::<RequestId>() {
-            parts.headers.insert(REQUEST_ID, id.header());
-        }
+        parts.headers.insert(REQUEST_ID, id.header());
         parts.version = Version::default();
         // Those of the caller's connection are of no use on another one.
         parts.extensions.clear();

@@ -2,7 +2,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// The name of a request; an extension of each. Cheap to clone.
+/// The name of a request. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(HeaderValue);
 
@@ -11,7 +11,10 @@ impl RequestId {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut given = headers.get_all(REQUEST_ID).iter();
         match (given.next(), given.next()) {
-            (Some(id), None) if is_usable(id) => Self(id.clone()),
+            // A copy: the header is a part of what was read from the connection, all of which it would keep.
+            (Some(id), None) if is_usable(id) => {
+                HeaderValue::from_bytes(id.as_bytes()).map_or_else(|_| Self::random(), Self)
+            }
             _ => Self::random(),
         }
     }

@@ -20,7 +20,6 @@ mod watch;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -29,10 +28,8 @@ use http::header::CACHE_CONTROL;
 
 use crate::app::App;
 use crate::audit;
-use crate::body::{self, MAX_BODY};
-use crate::browser::{self, Reach};
-use crate::caller;
-use crate::observe::observe;
+use crate::browser::Reach;
+use crate::front::{Front, Gate};
 use crate::problem::Problem;
 use crate::proxy::{self, Proxy};
 use crate::server::Limits;
@@ -43,7 +40,11 @@ pub(crate) use self::health::Health;
 pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &Limits) -> Router {
     let audited = |action| from_fn_with_state((Arc::clone(app), action), audit::audited);
     let audited_at_default = |action| from_fn_with_state((Arc::clone(app), action), audit::audited_at_default);
-    let for_callers = Router::new()
+    let open = Gate { is_for_callers: false, body_timeout: Some(limits.body_timeout), wording: std::convert::identity };
+    let for_callers = Gate { is_for_callers: true, ..open };
+    let unread = Gate { body_timeout: None, ..for_callers };
+    let front = |gate| Front::new(app, reach, gate);
+    let of_callers = Router::new()
         .route("/tokens", only_get(list::list))
         .route("/tokens/stats", only_get(stats::stats))
         .route("/tokens/cleanup", only("POST").post(cleanup::cleanup.layer(audited("cleanup"))))
@@ -75,21 +76,17 @@ pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &
         .route("/openapi.json", only_get(description::openapi))
         .route("/docs", only_get(description::docs))
         .fallback(async || Problem::no_route())
-        .layer(from_fn_with_state(Arc::clone(app), caller::require_caller));
-    let for_everybody = Router::new()
+        .layer(front(for_callers));
+    let of_everybody = Router::new()
         .route("/livez", get_and_head(health::livez))
         .route("/readyz", get_and_head(health::readyz))
-        .route("/health", get_and_head(health::health));
-    // The last layer is the first that a request passes.
-    for_callers
-        .merge(for_everybody)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(limits.body_timeout, body::bound))
-        .merge(proxy::routes(app, proxy))
-        .merge(auth::routes(app))
-        .layer(from_fn_with_state(reach, browser::refuse_foreign))
-        .merge(oauth2::routes(reach, limits))
-        .layer(from_fn_with_state(Arc::clone(app), observe))
+        .route("/health", get_and_head(health::health))
+        .layer(front(open));
+    of_callers
+        .merge(of_everybody)
+        .merge(proxy::routes((app, proxy), front(unread)))
+        .merge(auth::routes(front(unread)))
+        .merge(oauth2::routes(&front, open))
         .with_state(Arc::clone(app))
 }
 

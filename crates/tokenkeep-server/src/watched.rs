@@ -112,7 +112,7 @@ impl AnswerBody {
                 None => return Poll::Ready(None),
             }
         }
-        let piece = self.rest.split_to(self.rest.len().min(MAX_PIECE));
+        let piece = if self.rest.len() > MAX_PIECE { self.rest.split_to(MAX_PIECE) } else { mem::take(&mut self.rest) };
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }

@@ -10,11 +10,10 @@ use http::Method;
 use http::request::Parts;
 use tokenkeep::Moment;
 use tokenkeep_api::ProblemCode;
-use tracing::{field, info};
+use tracing::info;
 
-use super::{Shown, Who};
+use super::Who;
 use crate::rate::Rate;
-use crate::request_id::RequestId;
 
 /// How many of them may still leave a line.
 #[derive(Debug)]
@@ -31,15 +30,15 @@ impl Strangers {
             return;
         }
         let left_out = Some(self.left_out.swap(0, Ordering::Relaxed)).filter(|count| *count > 0);
-        let who = Who::of(request);
+        let who: Option<&Who> = request.extensions.get();
         let route = request.extensions.get().map(MatchedPath::as_str);
         info!(
             target: "tokenkeep::audit",
-            peer = who.peer.as_deref().map(|peer| field::display(Shown(peer))),
+            peer = who.map(|who| &*who.peer.shown),
             action = action(&request.method, route),
             outcome = ProblemCode::Unauthenticated.as_str(),
             left_out,
-            request_id = who.request_id.as_ref().map(RequestId::as_str),
+            request_id = who.map(|who| who.request_id.as_str()),
             "audit"
         );
     }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::header::RETRY_AFTER;
@@ -21,20 +20,21 @@ use tokenkeep_api::ProblemCode;
 
 use super::no_store;
 use crate::app::App;
-use crate::audit::Who;
-use crate::caller::{Caller, require_caller};
+use crate::audit::{ByCaller, Who};
+use crate::caller::Caller;
+use crate::front::Front;
 use crate::key_in_path::decoded;
 use crate::problem::{Problem, TOKENKEEP_PROBLEM};
 
-pub(super) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+pub(super) fn routes(front: Front) -> Router<Arc<App>> {
     Router::new()
         .route("/auth/{key}", any(auth))
         .route("/auth/{key}/", any(auth))
         .route("/auth/{key}/{*path}", any(auth))
-        .layer(from_fn_with_state(Arc::clone(app), require_caller))
+        .layer(front)
 }
 
-async fn auth(State(app): State<Arc<App>>, caller: Caller, who: Who, request: Request) -> Response {
+async fn auth(State(app): State<Arc<App>>, ByCaller(who, caller): ByCaller, request: Request) -> Response {
     match header(&app, (&who, &caller), request.uri().path()).await {
         Ok(header) => no_store([header]),
         Err(problem) => refusal(problem),

@@ -12,9 +12,8 @@ mod refusal;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::{Json, Router};
 use http::header::{HeaderValue, PRAGMA};
@@ -26,31 +25,25 @@ use tokenkeep_api::{OAuthToken, ProblemCode};
 use self::client::Client;
 use self::form::Form;
 use self::refusal::{Refusal, Word};
-use super::{MAX_BODY, no_store, only, only_get};
+use super::{no_store, only, only_get};
 use crate::app::App;
 use crate::audit::Who;
-use crate::body;
-use crate::browser::{self, Reach};
+use crate::front::{Front, Gate};
 use crate::problem::Problem;
-use crate::server::Limits;
 
 /// The token endpoint, which finds out by itself who asks, and the documents that say where it is.
-pub(super) fn routes(reach: Reach, limits: &Limits) -> Router<Arc<App>> {
-    let endpoint = Router::new().route(TOKEN, only("POST").post(token)).layer(DefaultBodyLimit::max(MAX_BODY));
+pub(super) fn routes(front: &dyn Fn(Gate) -> Front, open: Gate) -> Router<Arc<App>> {
+    let endpoint = Router::new().route(TOKEN, only("POST").post(token));
     let documents = Router::new()
         .route("/.well-known/oauth-authorization-server", only_get(metadata::metadata))
         .route("/.well-known/openid-configuration", only_get(metadata::metadata));
-    let foreign = from_fn_with_state(reach, browser::refuse_foreign);
-    endpoint
-        .layer(from_fn_with_state(limits.body_timeout, body::bound))
-        .layer(foreign.clone())
-        .layer(map_response(refusal::in_words_of_oauth))
-        .merge(documents.layer(foreign))
+    let wording = refusal::in_words_of_oauth;
+    endpoint.layer(front(Gate { wording, ..open })).merge(documents.layer(front(open)))
 }
 
 async fn token(
     State(app): State<Arc<App>>,
-    who: Who,
+    mut who: Who,
     request: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
@@ -68,7 +61,7 @@ async fn token(
         None => return Err(Word::InvalidRequest.because("grant_type is missing; send client_credentials")),
     }
     let name = key(&client, &form)?;
-    let who = who.with_caller(&client.caller);
+    who.is(client.caller.clone());
     let asked = app.hand_out((&who, &client.caller), (Action::Get, "oauth2_token"), name, Demand::default()).await;
     let (_, had) = asked.map_err(|problem| refused(problem, &client, &form))?;
     let mut answer = no_store(Json(answer(&had.token, &form)));

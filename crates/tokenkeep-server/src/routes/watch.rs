@@ -25,15 +25,14 @@ use tokio::sync::watch::Receiver;
 use super::no_store;
 use crate::answer;
 use crate::app::App;
-use crate::audit::{self, Outcome, Who};
+use crate::audit::{self, ByCaller, Outcome, Who};
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::query::Query;
 
 pub(super) async fn watch(
     State(app): State<Arc<App>>,
-    caller: Caller,
-    who: Who,
+    ByCaller(who, caller): ByCaller,
     key: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,

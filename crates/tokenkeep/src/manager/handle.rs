@@ -104,14 +104,14 @@ impl TokenHandle {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (_sandbox, manager) = example().await?;
     /// let api = manager.handle("graph")?.api();
-    /// let users = api.base.ok_or("no api_base")?.join("/users?top=10")?;
+    /// let users = api.base.as_ref().ok_or("no api_base")?.join("/users?top=10")?;
     /// assert!(users.as_str().ends_with("/api/users?top=10"));
     /// assert_eq!(api.reject_on, [401]);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn api(&self) -> ApiSettings {
-        self.slot.provider().settings.api.clone()
+    pub fn api(&self) -> Arc<ApiSettings> {
+        Arc::clone(&self.slot.provider().settings.api)
     }
 
     /// Where the API is that its tokens are for; an error with advice if configuration does not say.
@@ -128,7 +128,7 @@ impl TokenHandle {
     /// ```
     #[cfg(feature = "url")]
     pub fn api_base(&self) -> Result<ApiBase, Error> {
-        self.api().base.ok_or_else(|| {
+        self.api().base.clone().ok_or_else(|| {
             let next = format!("write api_base = \"https://…\" in [providers.{}]", self.key().provider());
             let error = Error::new(Code::InvalidRequest, "it is not configured where its API is");
             error.with_key(self.key()).with_next(next)

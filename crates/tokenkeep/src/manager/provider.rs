@@ -51,7 +51,8 @@ impl ProviderRuntime {
         let ways = Ways::new(maker.source(&provider.grant), fallbacks, max_failures);
         let Provider { policy, accounts, api, budget, .. } = provider.clone();
         let policy = overrides.policy(&policy);
-        let runtime = Self::new(provider.name().into(), ways, Settings { policy, accounts, api, budget });
+        let runtime =
+            Self::new(provider.name().into(), ways, Settings { policy, accounts, api: Arc::new(api), budget });
         Self { config: Some(provider.clone()), ..runtime }
     }
 
@@ -186,7 +187,7 @@ impl ProviderRuntime {
 pub(crate) struct Settings {
     pub(crate) policy: Policy,
     pub(crate) accounts: Accounts,
-    pub(crate) api: ApiSettings,
+    pub(crate) api: Arc<ApiSettings>,
     pub(crate) budget: Option<Budget>,
 }
 

@@ -154,7 +154,11 @@ impl SourceSettings {
     ) -> ProviderRuntime {
         let Self { policy, accounts, api, budget, fallbacks, max_failures } = self;
         let ways = Ways::new(source, overrides.fallbacks(fallbacks), overrides.max_failures(max_failures));
-        ProviderRuntime::new(name, ways, Settings { policy: overrides.policy(&policy), accounts, api, budget })
+        ProviderRuntime::new(
+            name,
+            ways,
+            Settings { policy: overrides.policy(&policy), accounts, api: Arc::new(api), budget },
+        )
     }
 }
 

@@ -145,11 +145,12 @@ impl ApiBase {
 
     /// Whether a path that is added stays below the base, also for a server that decodes it first.
     fn keeps(&self, path: &str) -> bool {
-        (path.is_empty() || path.starts_with('/'))
-            && is_plain(path)
-            && self.holds(&self.resolved(path))
-            && self.holds(&self.resolved(&decoded(path)))
-            && self.holds(&self.resolved(&merged(&decoded(path))))
+        let is_path = (path.is_empty() || path.starts_with('/')) && is_plain(path);
+        is_path
+            && (!may_lead_up(path)
+                || (self.holds(&self.resolved(path))
+                    && self.holds(&self.resolved(&decoded(path)))
+                    && self.holds(&self.resolved(&merged(&decoded(path))))))
     }
 
     fn resolved(&self, path: &str) -> Url {
@@ -185,6 +186,12 @@ impl fmt::Debug for ApiBase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidPath(&'static str);
+
+/// Whether a path has a part that begins with a dot, or may have one for a server that decodes it first. No other path
+/// leads anywhere but further down.
+fn may_lead_up(path: &str) -> bool {
+    path.contains(['%', ';']) || path.contains("/.")
+}
 
 fn is_plain(text: &str) -> bool {
     text.chars().all(|c| !c.is_whitespace() && !c.is_control() && c != '\\' && c != '#')

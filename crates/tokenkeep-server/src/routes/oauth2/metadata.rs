@@ -4,8 +4,6 @@
 //! The server does not know by what name it is reached, so it repeats the one that it was asked by. Whoever asks by a
 //! false one fools nobody but itself: nothing between here and there may keep the answer.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::Request;
 use axum::response::Response;
@@ -13,8 +11,8 @@ use tokenkeep_api::OAuthMetadata;
 
 use super::super::no_store;
 use super::TOKEN;
+use crate::audit::Who;
 use crate::browser::hosts;
-use crate::peer::Peer;
 use crate::problem::Problem;
 
 pub(super) async fn metadata(request: Request) -> Result<Response, Problem> {
@@ -36,6 +34,6 @@ pub(super) async fn metadata(request: Request) -> Result<Response, Problem> {
 fn scheme(request: &Request) -> &'static str {
     let mut said = request.headers().get_all("x-forwarded-proto").iter();
     let by_proxy = matches!((said.next(), said.next()), (Some(proto), None) if proto == "https");
-    let by_itself = request.extensions().get::<Arc<Peer>>().is_some_and(|peer| peer.is_encrypted);
+    let by_itself = request.extensions().get().is_some_and(|who: &Who| who.peer().is_encrypted);
     if by_itself || by_proxy { "https" } else { "http" }
 }

@@ -129,7 +129,7 @@ impl IntoResponse for Refusal {
 }
 
 /// Puts what was answered on the way to the endpoint into the same words.
-pub(super) async fn in_words_of_oauth(mut answer: Response) -> Response {
+pub(super) fn in_words_of_oauth(mut answer: Response) -> Response {
     let Some(problem) = answer.extensions_mut().remove::<tokenkeep_api::Problem>() else { return answer };
     let mut refused = Refusal::new(answer.status(), problem).into_response();
     if let Some(methods) = answer.headers_mut().remove(ALLOW) {
