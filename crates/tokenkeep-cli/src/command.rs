@@ -116,8 +116,8 @@ impl Cli {
                 };
                 // Before there are other threads, for it changes the environment.
                 let passed = systemd::sockets()?;
-                let _log_end = logging::init_in_background(default, args.log_format);
-                block_on(Builder::new_multi_thread(), serve::run(global, args, passed))
+                let log_end = logging::init_in_background(default, args.log_format);
+                block_on(Builder::new_multi_thread(), serve::run(global, args, passed, log_end.log()))
             }
             Command::Dev(args) => {
                 // The account that it prints says what a log would say.

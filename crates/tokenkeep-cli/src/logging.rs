@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::time::SystemTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-pub(crate) use self::background::LogEnd;
+pub(crate) use self::background::{BackgroundLog, LogEnd};
 use self::plain::PlainFields;
 use crate::environment;
 use crate::output;

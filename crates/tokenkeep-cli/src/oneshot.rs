@@ -34,7 +34,7 @@ pub(crate) async fn run(
     let manager = signals.or(context.manager()).await??;
     let here = Here::new(&manager, context.config.server.default_provider.as_deref());
     let outcome = signals.or(action(Broker::Local(here))).await;
-    let stopped = signals.finish(manager.close()).await?;
+    let stopped = signals.finish(manager.close(), output::talk).await?;
     let failure = match outcome {
         Ok(Ok(())) => return Ok(stopped),
         Ok(Err(failure)) => {

@@ -1,14 +1,14 @@
 //! SIGINT, SIGTERM, SIGHUP and SIGQUIT: the first asks to finish what is under way, the second ends at once.
 
-use std::fs;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
+use std::{fs, io, process, thread};
 
+use tokio::runtime::Builder;
 use tokio::signal::unix::{self, SignalKind};
 
 use crate::exit::Failure;
-use crate::output;
 
 /// Which signal asked this process to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,15 +87,40 @@ impl Signals {
     }
 
     /// Waits for the last work, and says so if it takes a while. A signal meanwhile ends the waiting.
-    pub(crate) async fn finish<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Signal> {
+    pub(crate) async fn finish<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+        talk: impl FnOnce(&str),
+    ) -> Result<T, Signal> {
         let mut work = pin!(work);
         tokio::select! {
             done = &mut work => return Ok(done),
             signal = self.next() => return Err(signal),
-            () = tokio::time::sleep(SILENT) => output::talk("finishing what is under way; Ctrl-C ends it at once"),
+            () = tokio::time::sleep(SILENT) => talk("finishing what is under way; Ctrl-C ends it at once"),
         }
         self.or(work).await
     }
+}
+
+/// Does this at the first signal but SIGHUP, and ends the process a while after the second if it is still there then: on a
+/// thread of its own, which holds up nothing and which nothing holds up.
+pub(crate) fn watch(at_first: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::internal("cannot listen to signals", &error);
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let watching = move || {
+        runtime.block_on(async {
+            // Those who started this have signals of their own, and say what is wrong with them.
+            let Ok(mut signals) = Signals::install() else { return };
+            drop(signals.take_hang_ups());
+            signals.next().await;
+            at_first();
+            let second = signals.next().await;
+            tokio::time::sleep(GRACE).await;
+            process::exit(second.exit_code().into());
+        });
+    };
+    thread::Builder::new().name("signals".into()).spawn(watching).map_err(failed)?;
+    Ok(())
 }
 
 /// SIGHUP, as daemons take it.
@@ -125,3 +150,5 @@ fn ignored() -> u64 {
 
 /// For so long nobody wonders what it is doing.
 const SILENT: Duration = Duration::from_millis(500);
+/// More than the end of a program takes of which nothing hangs; the log waits for its reader meanwhile.
+const GRACE: Duration = Duration::from_secs(5);

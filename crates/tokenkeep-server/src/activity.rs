@@ -33,7 +33,11 @@ struct Counts {
     receiving: AtomicUsize,
     /// Those of them that are sent on as they come.
     uploading: AtomicUsize,
-    /// Grows with each wait that ends, and with all that a client takes or uploads.
+    /// Those of them whose body was waited for before, or is.
+    unfinished: AtomicUsize,
+    /// Since when there are some of these, in milliseconds since the connection began.
+    unfinished_since: AtomicU64,
+    /// Grows with each wait for something else than a client that ends, and with all that a client takes or uploads.
     events: AtomicUsize,
     /// When it last took or uploaded something, in milliseconds since the connection began.
     last_progress: AtomicU64,
@@ -44,8 +48,10 @@ struct Counts {
 pub(crate) enum Occupation {
     /// It never had a request.
     None,
-    /// It had some, and none now; or its client has not gone on with any for a while.
+    /// It had some, and none now.
     Idle,
+    /// It has some, and its client has kept them all waiting for a while: since then.
+    Awaited(Instant),
     /// It has one.
     Busy,
 }
@@ -53,8 +59,12 @@ pub(crate) enum Occupation {
 impl Activity {
     /// That of a connection which begins now.
     pub(crate) fn new() -> Self {
+        Self::begun(now())
+    }
+
+    fn begun(began: Instant) -> Self {
         Self(Arc::new(Counts {
-            began: now(),
+            began,
             first_request: Notify::new(),
             end: Notify::new(),
             had_requests: AtomicBool::default(),
@@ -63,6 +73,8 @@ impl Activity {
             busy: AtomicUsize::default(),
             receiving: AtomicUsize::default(),
             uploading: AtomicUsize::default(),
+            unfinished: AtomicUsize::default(),
+            unfinished_since: AtomicU64::default(),
             events: AtomicUsize::default(),
             last_progress: AtomicU64::default(),
         }))
@@ -107,7 +119,8 @@ impl Activity {
         self.none_but(limit, || self.0.receiving.load(Ordering::Relaxed) > 0).await;
     }
 
-    /// The same for a connection that is wound up: requests wait in vain for the rest of their body.
+    /// The same for a connection that is wound up: requests wait in vain for the rest of their body, unless it is sent on
+    /// as it comes.
     pub(crate) async fn none_of_ours_for(&self, limit: Duration) {
         self.none_but(limit, || false).await;
     }
@@ -120,6 +133,20 @@ impl Activity {
             if !is_busy && self.0.events.load(Ordering::Relaxed) == before {
                 return;
             }
+        }
+    }
+
+    /// Resolves when the connection is not busy, and was not so long before. For one whose place is wanted: what it does
+    /// meanwhile keeps the place for it as long as it would have kept it before.
+    pub(crate) async fn not_busy_for(&self, moment: Duration) {
+        let mut was_busy = true;
+        loop {
+            tokio::time::sleep(moment).await;
+            let is_busy = self.occupation() == Occupation::Busy;
+            if !is_busy && !was_busy {
+                return;
+            }
+            was_busy = is_busy;
         }
     }
 
@@ -138,18 +165,25 @@ impl Activity {
             return Occupation::Busy;
         }
         let receiving = self.0.receiving.load(Ordering::Relaxed);
-        if receiving >= under_way && self.0.uploading.load(Ordering::Relaxed) == 0 {
-            return Occupation::Idle;
-        }
-        let last_progress = Duration::from_millis(self.0.last_progress.load(Ordering::Relaxed));
-        let pause = now.duration_since(self.0.began).saturating_sub(last_progress);
-        if pause < PATIENCE { Occupation::Busy } else { Occupation::Idle }
+        let are_read_whole = receiving >= under_way && self.0.uploading.load(Ordering::Relaxed) == 0;
+        let unfinished_since = self.0.unfinished_since.load(Ordering::Relaxed);
+        let (since, patience) = if are_read_whole {
+            (unfinished_since, PATIENCE_WITH_BODY)
+        } else {
+            (self.0.last_progress.load(Ordering::Relaxed).max(unfinished_since), PATIENCE)
+        };
+        let since = self.0.began + Duration::from_millis(since);
+        if now.saturating_duration_since(since) < patience { Occupation::Busy } else { Occupation::Awaited(since) }
     }
 
     fn progressed(&self) {
-        let since = self.0.began.elapsed().as_millis();
-        self.0.last_progress.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.note_time(&self.0.last_progress);
         self.something_happened();
+    }
+
+    fn note_time(&self, of: &AtomicU64) {
+        let since = self.0.began.elapsed().as_millis();
+        of.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     fn something_happened(&self) {
@@ -171,6 +205,7 @@ impl UnderWay {
     pub(crate) fn answered(&self) {
         self.0.change(ANSWERED, true);
         self.0.change(WAITING, false);
+        self.0.0.activity.something_happened();
     }
 
     /// More of the answer is to come, or some was handed over.
@@ -201,10 +236,20 @@ struct State {
 }
 
 impl Exchange {
-    /// The rest of the body is waited for, or some of it came.
-    pub(crate) fn receives(&self, receives: bool) {
-        let before = self.change(RECEIVING, receives);
-        if !receives && before & UPLOAD != 0 {
+    /// The rest of the body is waited for.
+    pub(crate) fn receives(&self) {
+        let before = self.change(RECEIVING | UNFINISHED, true);
+        let activity = &self.0.activity;
+        // However little comes at a time, the time counts from when the first was waited for.
+        if before & UNFINISHED == 0 && activity.0.unfinished.load(Ordering::Relaxed) == 1 {
+            activity.note_time(&activity.0.unfinished_since);
+        }
+    }
+
+    /// Some of it came, or nobody waits for it any more.
+    pub(crate) fn received(&self) {
+        let before = self.change(RECEIVING, false);
+        if before & RECEIVING != 0 && before & UPLOAD != 0 {
             self.0.activity.progressed();
         }
     }
@@ -220,18 +265,19 @@ impl Exchange {
     }
 
     /// What held before.
-    fn change(&self, phase: u8, on: bool) -> u8 {
+    fn change(&self, changed: u8, on: bool) -> u8 {
         let phases = &self.0.phases;
-        let before =
-            if on { phases.fetch_or(phase, Ordering::Relaxed) } else { phases.fetch_and(!phase, Ordering::Relaxed) };
-        let after = if on { before | phase } else { before & !phase };
+        let before = if on {
+            phases.fetch_or(changed, Ordering::Relaxed)
+        } else {
+            phases.fetch_and(!changed, Ordering::Relaxed)
+        };
+        let after = if on { before | changed } else { before & !changed };
         let counts = &self.0.activity.0;
         count(&counts.busy, is_busy(before), is_busy(after));
         count(&counts.receiving, is_receiving(before), is_receiving(after));
         count(&counts.uploading, is_uploading(before), is_uploading(after));
-        if !on {
-            self.0.activity.something_happened();
-        }
+        count(&counts.unfinished, is_unfinished(before), is_unfinished(after));
         before
     }
 }
@@ -258,6 +304,11 @@ fn is_uploading(phases: u8) -> bool {
     is_receiving(phases) && phases & UPLOAD != 0
 }
 
+/// Whether it may wait for its client's body again.
+fn is_unfinished(phases: u8) -> bool {
+    phases & (ENDED | ANSWERED) == 0 && phases & UNFINISHED != 0
+}
+
 /// The handler runs, or more of the answer is to come.
 const WAITING: u8 = 1;
 /// The body of the request is waited for.
@@ -267,16 +318,25 @@ const ANSWERED: u8 = 4;
 const ENDED: u8 = 8;
 /// The body is not read whole but sent on.
 const UPLOAD: u8 = 16;
+/// The body of the request was waited for.
+const UNFINISHED: u8 = 32;
 /// How long a client may take nothing of an answer, or pause in an upload, before it gives way to others when all places
 /// are taken. Systems have megabytes on their way before they take more.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take to send a body that is read whole. It is short, and mostly on its way.
+const PATIENCE_WITH_BODY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const INSTANT: Duration = Duration::from_millis(500);
     const MOMENT: Duration = Duration::from_secs(4);
     const WHILE: Duration = Duration::from_secs(6);
+
+    fn is_awaited(activity: &Activity, after: Duration) -> bool {
+        matches!(activity.occupation_at(now() + after), Occupation::Awaited(_))
+    }
 
     #[test]
     fn a_request_that_waits_for_us_keeps_its_place_however_long_it_takes() {
@@ -292,18 +352,47 @@ mod tests {
     }
 
     #[test]
-    fn a_request_whose_body_is_to_come_gives_way_and_an_upload_only_when_it_pauses() {
+    fn a_request_whose_body_is_to_come_gives_way_after_a_moment_and_an_upload_only_when_it_pauses() {
         let activity = Activity::new();
         let (request, other) = (activity.begin(), activity.begin());
-        request.exchange().receives(true);
+        request.exchange().receives();
         assert_eq!(activity.occupation_at(now() + WHILE), Occupation::Busy, "the other one waits for us");
         drop(other);
-        assert_eq!(activity.occupation(), Occupation::Idle);
+        assert_eq!(activity.occupation_at(now() + INSTANT), Occupation::Busy, "it may be on its way");
+        assert!(is_awaited(&activity, MOMENT));
         request.exchange().uploads();
         assert_eq!(activity.occupation_at(now() + MOMENT), Occupation::Busy);
-        assert_eq!(activity.occupation_at(now() + WHILE), Occupation::Idle);
-        request.exchange().receives(false);
+        assert!(is_awaited(&activity, WHILE));
+        request.exchange().received();
         assert_eq!(activity.occupation_at(now() + WHILE), Occupation::Busy, "all of it is there");
+    }
+
+    #[test]
+    fn a_body_that_comes_byte_by_byte_is_waited_for_since_its_first() {
+        let activity = Activity::new();
+        let request = activity.begin();
+        request.exchange().receives();
+        let since = activity.occupation_at(now() + MOMENT);
+        while activity.0.began.elapsed() < Duration::from_millis(3) {
+            request.exchange().received();
+            request.exchange().receives();
+        }
+        assert_eq!(activity.occupation_at(now() + MOMENT), since);
+        let other = activity.begin();
+        other.exchange().receives();
+        assert_eq!(activity.occupation_at(now() + MOMENT), since, "another one changes nothing");
+    }
+
+    #[test]
+    fn who_waits_for_its_client_for_the_longest_time_leaves_first_and_after_those_that_are_idle() {
+        let since = now();
+        let mut occupations =
+            [Occupation::Busy, Occupation::Awaited(since + MOMENT), Occupation::Awaited(since), Occupation::Idle];
+        occupations.sort();
+        assert_eq!(
+            occupations,
+            [Occupation::Idle, Occupation::Awaited(since), Occupation::Awaited(since + MOMENT), Occupation::Busy]
+        );
     }
 
     #[test]
@@ -313,7 +402,7 @@ mod tests {
         request.answered();
         assert_eq!(activity.occupation_at(now() + MOMENT), Occupation::Busy);
         activity.wrote();
-        assert_eq!(activity.occupation_at(now() + WHILE), Occupation::Idle);
+        assert!(is_awaited(&activity, WHILE));
     }
 
     #[tokio::test(start_paused = true)]
@@ -322,8 +411,36 @@ mod tests {
         let request = activity.begin();
         let ended = tokio::time::timeout(WHILE * 3, activity.none_of_ours_for(WHILE));
         ended.await.unwrap_err();
-        request.exchange().receives(true);
-        activity.none_of_ours_for(WHILE).await;
+        let exchange = request.exchange();
+        exchange.receives();
+        tokio::select! {
+            () = activity.none_of_ours_for(WHILE) => {}
+            () = drip(&exchange, INSTANT) => {}
+        }
         tokio::time::timeout(WHILE * 3, activity.none_for(WHILE)).await.unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_byte_by_byte_keeps_no_place_that_is_wanted() {
+        let activity = Activity::begun(now().checked_sub(WHILE).unwrap());
+        let request = activity.begin();
+        let exchange = request.exchange();
+        exchange.receives();
+        activity.0.unfinished_since.store(0, Ordering::Relaxed);
+        tokio::select! {
+            () = activity.not_busy_for(INSTANT) => {}
+            () = drip(&exchange, INSTANT / 10) => {}
+        }
+        exchange.received();
+        tokio::time::timeout(WHILE, activity.not_busy_for(INSTANT)).await.expect_err("all of it is there");
+    }
+
+    /// Some of a body comes again and again.
+    async fn drip(exchange: &Exchange, pause: Duration) {
+        loop {
+            tokio::time::sleep(pause).await;
+            exchange.received();
+            exchange.receives();
+        }
     }
 }

@@ -58,21 +58,21 @@ where
     let builder = builder(tasks.clone(), limits.head_timeout);
     let io = Written::new(WriteTimeout::new(io, limits.write_timeout), activity.clone());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let last_words = seldom(async {
+    let is_place_wanted = seldom(async {
         tokio::select! {
             () = tasks.stopping().cancelled() => {
                 tokio::select! {
                     () = activity.had_request() => {}
                     () = tokio::time::sleep(FIRST_WORDS) => {}
                 }
-                LAST_WORDS
+                false
             }
-            () = activity.none_for(limits.head_timeout) => LAST_WORDS,
-            () = activity.shall_end() => LAST_WORDS,
-            () = place.wanted() => MOMENT,
+            () = activity.none_for(limits.head_timeout) => false,
+            () = activity.shall_end() => false,
+            () = place.wanted() => true,
         }
     });
-    let last_words = tokio::select! {
+    let is_place_wanted = tokio::select! {
         biased;
         ended = connection.as_mut() => {
             if let Err(error) = ended {
@@ -80,13 +80,14 @@ where
             }
             return;
         }
-        last_words = last_words => last_words,
+        wanted = is_place_wanted => wanted,
     };
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
         _ = connection.as_mut() => {}
-        () = activity.none_of_ours_for(last_words) => {}
+        () = activity.not_busy_for(MOMENT), if is_place_wanted => {}
+        () = activity.none_of_ours_for(LAST_WORDS), if !is_place_wanted => {}
     }
 }
 
@@ -118,8 +119,8 @@ const WINDOW: u32 = 256 * 1024;
 const MAX_UNSENT: usize = 64 * 1024;
 /// Finds out that the other end of an HTTP/2 connection is gone while it waits for an answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long an answer may take to be sent, or a body to come on, when the connection is wound up and nothing else is
-/// under way.
+/// How long an answer may take to be sent, or a body that is read whole to come, when the connection is wound up and
+/// nothing else is under way.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long who has connected has for its first request when the server stops: it may be on its way.
 pub(crate) const FIRST_WORDS: Duration = Duration::from_millis(250);

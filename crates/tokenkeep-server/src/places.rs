@@ -1,10 +1,11 @@
 //! The places that a listener has for connections, and who gives up one when all are taken.
 //!
 //! Whoever opens connections and sends nothing must not shut out those who do. So when all places are taken, a
-//! connection without a request under way ends for the newcomer: first those that never sent one, the oldest first. A
-//! request that waits for its client, which has not sent its body or takes nothing of its answer, keeps no place either.
-//! Only when a request is under way on all of them does a newcomer wait. And one address has a part of the places only,
-//! unless it is this machine, where everybody may come through the same proxy.
+//! connection without a request under way ends for the newcomer: first those that never sent one, the oldest first. Where
+//! there is none, one ends whose requests all wait for their client, which has not sent their body or takes nothing of
+//! their answer, and has had some time for it: first the one that has waited longest. What waits for us keeps its place,
+//! and when that is all a newcomer waits. And one address has a part of the places only, unless it is this machine, where
+//! everybody may come through the same proxy.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -75,11 +76,11 @@ impl Places {
         }
     }
 
-    /// Whether an address has less than its part, or gives up a connection for a new one.
+    /// Whether an address has less than its part, or gives up one more connection for a new one. Those that are to leave
+    /// count until they are gone.
     fn has_room_for(&self, address: Option<IpAddr>) -> bool {
         let taken = self.lock();
-        let its_own =
-            || taken.values().filter(|occupant| occupant.address == address && !occupant.leave.is_cancelled());
+        let its_own = || taken.values().filter(|occupant| occupant.address == address);
         its_own().count() < self.per_address || make_one_leave(its_own())
     }
 
@@ -118,6 +119,7 @@ impl Drop for Place {
 
 impl Occupant {
     fn occupation(&self) -> Occupation {
+        // It was told already; another one leaves.
         if self.leave.is_cancelled() {
             return Occupation::Busy;
         }
@@ -129,7 +131,7 @@ impl Occupant {
 fn make_one_leave<'o>(occupants: impl Iterator<Item = &'o Occupant>) -> bool {
     let least = occupants.map(|occupant| (occupant.occupation(), occupant)).min_by_key(|(occupation, _)| *occupation);
     match least {
-        Some((Occupation::None | Occupation::Idle, occupant)) => {
+        Some((Occupation::None | Occupation::Idle | Occupation::Awaited(_), occupant)) => {
             occupant.leave.cancel();
             true
         }
@@ -191,6 +193,20 @@ mod tests {
         let _second = take(&places, "192.0.2.1").await.unwrap();
         first.wanted().await;
         assert!(!other.leave.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_to_leave_counts_until_it_is_gone() {
+        let places = places(8, 2);
+        let (leaving, first) = (take(&places, "192.0.2.1").await.unwrap(), take(&places, "192.0.2.1").await.unwrap());
+        let _under_way = busy(&first);
+        let second = take(&places, "192.0.2.1").await.unwrap();
+        leaving.wanted().await;
+        let _under_way_too = busy(&second);
+        drop(first);
+        assert!(take(&places, "192.0.2.1").await.is_none());
+        drop(leaving);
+        assert!(take(&places, "192.0.2.1").await.is_some());
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! ```text
 //! caller ─▶ headers ─▶ authorizer ─▶ upload ─▶ upstream ─▶ API
 //!                          ▲                      │
-//!                          └──── in_vain ◀── is the token refused?
+//!                          └──── pauses ◀── is the token refused?
 //! caller ◀─ headers ◀─ download ◀─────────────────┘
 //! ```
 //!
@@ -17,9 +17,8 @@
 
 mod download;
 mod headers;
-mod in_vain;
 mod patience;
-mod unrepeated;
+mod pauses;
 mod upload;
 mod upstream;
 
@@ -41,8 +40,7 @@ use tokenkeep_middleware::{Authorizer, Repeat, Verdict};
 use tracing::info;
 
 use self::download::Download;
-use self::in_vain::InVain;
-use self::unrepeated::Unrepeated;
+use self::pauses::Pauses;
 use self::upload::{Attempt, Room, Upload};
 use self::upstream::Upstream;
 use crate::activity::Exchange;
@@ -60,8 +58,10 @@ use crate::tasks::Tasks;
 /// The way to all APIs. Its connections are tasks of the server and end when it is dropped.
 pub(crate) struct Proxy {
     upstream: Upstream,
-    in_vain: InVain,
-    unrepeated: Unrepeated,
+    /// Of those whom a new token did not help.
+    in_vain: Pauses,
+    /// Of those for whose refused requests it cannot be known.
+    unproven: Pauses,
     room: Room,
 }
 
@@ -99,8 +99,8 @@ impl Proxy {
     pub(crate) fn new(tasks: Tasks, limits: &Limits) -> Self {
         Self {
             upstream: Upstream::new(tasks, limits),
-            in_vain: InVain::default(),
-            unrepeated: Unrepeated::default(),
+            in_vain: Pauses::default(),
+            unproven: Pauses::default(),
             room: Room::default(),
         }
     }
@@ -121,28 +121,22 @@ impl Proxy {
         let token = app.counted(handle.key(), call.authorizer.authorize(&parts.uri, &mut parts.headers)).await?;
         let answer = self.upstream.ask(handle.key(), request_of(&parts, upload.first()), &upload).await?;
         let verdict = call.authorizer.judge(answer.status(), upload.repeat());
-        if verdict == Verdict::PassOn && upload.repeat() == Repeat::Impossible {
-            // It could have no second try, so this is one.
-            if self.unrepeated.forget(handle.key(), caller.name()) {
-                self.in_vain.clear(handle.key(), caller.name());
-            }
-        }
-        if verdict == Verdict::PassOn || self.in_vain.is_known(handle.key(), caller.name(), now()) {
+        let is_paused = |pauses: &Pauses| pauses.has(handle.key(), caller.name(), now());
+        if verdict == Verdict::PassOn || is_paused(&self.in_vain) {
             return Ok(self.pass_on(answer, &upload));
         }
         if verdict == Verdict::RejectAndPassOn {
-            if self.unrepeated.is_second(handle.key(), caller.name(), token.generation(), now()) {
-                self.in_vain.record(handle.key(), caller.name(), now());
-                log(&handle, &answer, &token, "a new token was refused too; it is kept");
-            } else {
-                handle.reject(&token);
+            if !is_paused(&self.unproven) && handle.reject_generation(token.generation()) {
+                self.unproven.begin(handle.key(), caller.name(), now());
                 log(&handle, &answer, &token, "a token was refused; the request could not be sent again");
             }
             return Ok(self.pass_on(answer, &upload));
         }
         let other = call.authorizer.authorize_again(&token, &parts.uri, &mut parts.headers).await?;
-        // Whatever of the body was too much to keep was sent while the token was waited for.
-        let (Some(other), Some(body)) = (other, upload.second()) else {
+        // Whatever of the body was too much to keep was sent while the token was waited for. Unless it is sent again, the
+        // first attempt is not cut off from it: its answer is passed on.
+        let Some((other, body)) = other.and_then(|other| Some((other, upload.second()?))) else {
+            self.in_vain.begin(handle.key(), caller.name(), now());
             return Ok(self.pass_on(answer, &upload));
         };
         log(&handle, &answer, &token, "a token was refused; the request is sent once more");
@@ -150,8 +144,9 @@ impl Proxy {
         let answer = self.upstream.ask(handle.key(), request_of(&parts, body), &upload).await?;
         if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
             self.in_vain.clear(handle.key(), caller.name());
+            self.unproven.clear(handle.key(), caller.name());
         } else {
-            self.in_vain.record(handle.key(), caller.name(), now());
+            self.in_vain.begin(handle.key(), caller.name(), now());
             log(&handle, &answer, &other, "a new token was refused too; it is kept");
         }
         Ok(self.pass_on(answer, &upload))
@@ -182,7 +177,8 @@ impl Call {
         room: &Room,
     ) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        if NOT_SENT_ON.iter().any(|method| parts.method.as_str().eq_ignore_ascii_case(method)) {
+        let is_method = NOT_SENT_ON.iter().any(|method| parts.method.as_str().eq_ignore_ascii_case(method));
+        if is_method || headers::overrides_method(&parts.headers, &NOT_SENT_ON) {
             return Err(Problem::invalid(format!("{} are not sent on; use another method", NOT_SENT_ON.join(", "))));
         }
         if !headers::is_encoding_known(&parts.headers) {
@@ -195,7 +191,7 @@ impl Call {
         };
         let url = base.join(path).map_err(|error| Problem::invalid(format!("the path after the key {error}")))?;
         parts.uri = url.as_str().parse().map_err(|_| Problem::invalid("the path is too long"))?;
-        headers::to_api(&mut parts, !body.is_end_stream());
+        headers::to_api(&mut parts, !body.is_end_stream(), &token);
         parts.headers.insert(REQUEST_ID, id.header());
         parts.version = Version::default();
         // Those of the caller's connection are of no use on another one.

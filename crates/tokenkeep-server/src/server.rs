@@ -97,8 +97,8 @@ pub struct Limits {
     pub api_timeout: Duration,
     /// How long a write of an answer may be stuck because the client does not read.
     pub write_timeout: Duration,
-    /// How many connections of one listener are served at once. Those without a request give way to new ones; when all
-    /// have one, new ones wait in the system's queue.
+    /// How many connections of one listener are served at once. Those without a request give way to new ones, then those
+    /// that have waited for their clients for a while; when there are none, new ones wait in the system's queue.
     pub max_connections: usize,
     /// How many of these may come from one address (from one network of 2⁶⁴ of IPv6) that is not this machine.
     pub max_connections_per_address: usize,

@@ -3,7 +3,8 @@
 use std::io::{self, IoSlice};
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use axum::body::{Body, HttpBody};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
@@ -12,30 +13,61 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::activity::{Activity, Exchange, UnderWay};
 
 /// The body of a request. Its client is waited for as long as more of it is asked for than came.
-pub(crate) struct RequestBody {
-    body: Incoming,
+pub(crate) struct RequestBody<B = Incoming> {
+    body: B,
     exchange: Exchange,
     is_awaited: bool,
+    /// Of the last time that it was waited for.
+    arrival: Option<Arc<Arrival>>,
 }
 
-impl RequestBody {
-    pub(crate) fn new(body: Incoming, exchange: Exchange) -> Self {
-        Self { body, exchange, is_awaited: false }
+impl<B> RequestBody<B> {
+    pub(crate) fn new(body: B, exchange: Exchange) -> Self {
+        Self { body, exchange, is_awaited: false, arrival: None }
+    }
+
+    /// Wakes the same reader, and tells of the arrival.
+    fn noticing(&mut self, reader: &Waker) -> Waker {
+        let arrival = self.arrival.take().filter(|arrival| arrival.reader.will_wake(reader));
+        let arrival =
+            arrival.unwrap_or_else(|| Arc::new(Arrival { exchange: self.exchange.clone(), reader: reader.clone() }));
+        Waker::from(Arc::clone(self.arrival.insert(arrival)))
     }
 }
 
-impl HttpBody for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
+/// That some of a body came. Whoever waited for it may have something else to do by then, and ask for it much later; its
+/// client is not waited for meanwhile.
+struct Arrival {
+    exchange: Exchange,
+    reader: Waker,
+}
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if polled.is_pending() != self.is_awaited {
-            self.is_awaited = polled.is_pending();
-            self.exchange.receives(self.is_awaited);
+impl Wake for Arrival {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.exchange.received();
+        self.reader.wake_by_ref();
+    }
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for RequestBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let mut polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_pending() {
+            let waker = self.noticing(context.waker());
+            self.is_awaited = true;
+            self.exchange.receives();
+            // Once more, for what comes before this is noticed by nobody.
+            polled = Pin::new(&mut self.body).poll_frame(&mut Context::from_waker(&waker));
+        }
+        if polled.is_ready() && mem::take(&mut self.is_awaited) {
+            self.exchange.received();
         }
         polled
     }
@@ -49,10 +81,10 @@ impl HttpBody for RequestBody {
     }
 }
 
-impl Drop for RequestBody {
+impl<B> Drop for RequestBody<B> {
     fn drop(&mut self) {
         if self.is_awaited {
-            self.exchange.receives(false);
+            self.exchange.received();
         }
     }
 }
@@ -173,3 +205,45 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Written<I> {
 /// The longest piece of an answer that is handed over at once, in bytes: so much a client must take within the time in
 /// which it must have taken something.
 const MAX_PIECE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// A body whose pieces a test sends.
+    struct Steered(mpsc::Receiver<Bytes>);
+
+    impl HttpBody for Steered {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.poll_recv(context).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_whose_body_came_is_not_waited_for_though_nobody_asks_for_it() {
+        let limit = Duration::from_secs(1);
+        let activity = Activity::new();
+        let request = activity.begin();
+        let (pieces, body) = mpsc::channel(1);
+        let mut body = RequestBody::new(Steered(body), request.exchange());
+        for _ in 0..2 {
+            let mut reader = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut body).poll_frame(&mut reader).is_pending());
+            activity.none_of_ours_for(limit).await;
+            pieces.send(Bytes::from_static(b"more")).await.unwrap();
+            tokio::time::timeout(limit * 3, activity.none_of_ours_for(limit)).await.unwrap_err();
+            assert!(Pin::new(&mut body).poll_frame(&mut reader).is_ready());
+        }
+    }
+}

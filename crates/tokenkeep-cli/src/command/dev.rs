@@ -125,7 +125,7 @@ impl World {
             sandbox.stop().await;
             last_words.into_iter().collect::<Result<(), _>>().and(stopped.map_err(Failure::from))
         };
-        let finished = signals.finish(tokio::time::timeout(PATIENCE, finish)).await;
+        let finished = signals.finish(tokio::time::timeout(PATIENCE, finish), output::talk).await;
         folder.remove()?;
         if let Some(Ok(Err(failure))) = early {
             return Err(failure);

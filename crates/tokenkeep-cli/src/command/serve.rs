@@ -16,9 +16,8 @@ use self::reload::Version;
 use super::GlobalArgs;
 use crate::context::{Context, find_config};
 use crate::exit::Failure;
-use crate::logging::LogFormat;
-use crate::output;
-use crate::signals::Signals;
+use crate::logging::{BackgroundLog, LogFormat};
+use crate::signals::{self, Signals};
 use crate::systemd;
 
 /// Hand out tokens over HTTP, and renew them ahead of their end.
@@ -37,8 +36,15 @@ pub(super) struct ServeArgs {
     pub(super) log_format: LogFormat,
 }
 
-pub(super) async fn run(global: &GlobalArgs, mut args: ServeArgs, passed: Vec<PassedSocket>) -> Result<(), Failure> {
+pub(super) async fn run(
+    global: &GlobalArgs,
+    mut args: ServeArgs,
+    passed: Vec<PassedSocket>,
+    log: BackgroundLog,
+) -> Result<(), Failure> {
     let mut signals = Signals::install()?;
+    let own = log.clone();
+    signals::watch(move || own.wait_no_more())?;
     // Before the file is read: what changes from here on is taken over.
     let version = Version::of(&find_config(global)?);
     let mut context = signals.or(Context::load(global)).await??;
@@ -64,7 +70,7 @@ pub(super) async fn run(global: &GlobalArgs, mut args: ServeArgs, passed: Vec<Pa
     };
     manager.start();
     let talk = |text: &str| match args.log_format {
-        LogFormat::Text => output::talk(text),
+        LogFormat::Text => log.talk(text),
         // The log says it, and nothing but JSON stands there.
         LogFormat::Json => {}
     };
@@ -92,7 +98,7 @@ pub(super) async fn run(global: &GlobalArgs, mut args: ServeArgs, passed: Vec<Pa
         serving.await;
         manager.close().await
     };
-    Ok(signals.finish(finish).await??)
+    Ok(signals.finish(finish, talk).await??)
 }
 
 /// Takes the addresses of the settings.

@@ -1,17 +1,19 @@
 //! Writes the log on a thread of its own, so that a request does not wait for whoever reads it.
 //!
-//! No line is lost: when too much waits to be written, whoever has something to say waits too. What waits is one text, so
-//! a line costs its copy, and many lines are one call of the system.
+//! No line is lost: when too much waits to be written, whoever has something to say waits too. Only when the program is to
+//! end nobody waits: what finds no room then is counted. What waits is one text, so a line costs its copy, and many lines
+//! are one call of the system.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tracing::warn;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Where lines go in. Clones are the same log.
 #[derive(Debug, Clone)]
-pub(super) struct BackgroundLog(Arc<Shared>);
+pub(crate) struct BackgroundLog(Arc<Shared>);
 
 /// Waits, when it is dropped, until all lines are written, or nobody has read any for a while.
 #[derive(Debug)]
@@ -28,6 +30,19 @@ pub(super) fn start(to: impl Write + Send + 'static) -> (BackgroundLog, LogEnd) 
         shared.lock().is_closed = true;
     }
     (BackgroundLog(Arc::clone(&shared)), LogEnd(shared))
+}
+
+impl BackgroundLog {
+    /// Says something to the person at the terminal, among the lines of the log.
+    pub(crate) fn talk(&self, text: &str) {
+        self.0.add(format!("{text}\n").as_bytes());
+    }
+
+    /// From now on nobody waits for whoever reads the log: a line that finds no room is dropped.
+    pub(crate) fn wait_no_more(&self) {
+        self.0.lock().dropped.get_or_insert(0);
+        self.0.written.notify_all();
+    }
 }
 
 impl Write for &BackgroundLog {
@@ -49,17 +64,20 @@ impl<'a> MakeWriter<'a> for BackgroundLog {
     }
 }
 
+impl LogEnd {
+    /// The log that this is the end of.
+    pub(crate) fn log(&self) -> BackgroundLog {
+        BackgroundLog(Arc::clone(&self.0))
+    }
+}
+
 impl Drop for LogEnd {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.is_ending = true;
-        self.0.ending.notify_one();
-        while !state.waiting.is_empty() || state.is_writing {
-            let (after, waited) = self.0.written.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner);
-            if waited.timed_out() {
-                return;
-            }
-            state = after;
+        let is_written = self.0.finish();
+        let lines = self.0.lock().dropped.unwrap_or_default();
+        if is_written && lines > 0 {
+            warn!(lines, "lines of the log were dropped: nobody read it when the program was to end");
+            self.0.finish();
         }
     }
 }
@@ -81,6 +99,8 @@ struct State {
     is_writing: bool,
     /// Somebody waits for all to be written.
     is_ending: bool,
+    /// How many lines found no room, since nobody waits for any.
+    dropped: Option<usize>,
     /// Nobody writes.
     is_closed: bool,
 }
@@ -89,6 +109,10 @@ impl Shared {
     fn add(&self, line: &[u8]) {
         let mut state = self.lock();
         while state.waiting.len() >= MAX_WAITING {
+            if let Some(dropped) = &mut state.dropped {
+                *dropped += 1;
+                return;
+            }
             state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.is_closed {
@@ -123,6 +147,21 @@ impl Shared {
             state.is_writing = false;
             self.written.notify_all();
         }
+    }
+
+    /// Waits until all lines are written: `false` if nobody has read any for a while.
+    fn finish(&self) -> bool {
+        let mut state = self.lock();
+        state.is_ending = true;
+        self.ending.notify_one();
+        while !state.waiting.is_empty() || state.is_writing {
+            let (after, waited) = self.written.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() {
+                return false;
+            }
+            state = after;
+        }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -178,6 +217,22 @@ mod tests {
         saying.join().unwrap();
         drop(end);
         assert_eq!(written.lock().unwrap().len(), lines * line.len());
+    }
+
+    #[test]
+    fn when_the_program_is_to_end_nobody_waits_and_what_finds_no_room_is_counted() {
+        let (permit, permits) = mpsc::channel();
+        let (log, end) = start(Held { permits, written: Arc::default() });
+        let (saying, own) = (log.clone(), log.clone());
+        let lines = 3 * MAX_WAITING / 1024;
+        let saying = std::thread::spawn(move || (0..lines).for_each(|_| saying.talk(&"x".repeat(1023))));
+        while has_room(&end.0) {
+            std::thread::yield_now();
+        }
+        own.wait_no_more();
+        saying.join().unwrap();
+        assert!((1..lines).contains(&end.0.lock().dropped.unwrap()));
+        drop(permit);
     }
 
     fn has_room(shared: &Shared) -> bool {

@@ -46,10 +46,13 @@ async fn a_file_with_faults_changes_nothing_and_the_log_says_each() {
     world.write_config(&graph);
     let (mut server, url) = serve(&world).await;
     let before = token(&url, "graph").await.unwrap();
-    world.write_config(&format!("{graph}\nrefesh = \"planted-secret\"\nlifetime = 5\n"));
+    let graph_and_more = graph.replace("{ env = \"CLIENT_SECRET\" }", "\"planted-secret\"");
+    world.write_config(&format!("{graph_and_more}\nrefesh = \"planted-secret\"\nlifetime = 5\n"));
+    let heard = server.hear("`client_secret` stands in the configuration file").await;
+    assert!(heard.contains(" WARN ") && !heard.contains("not taken over"), "{heard}");
     for expected in ["unknown option `refesh`", "`lifetime` has no unit"] {
         let heard = server.hear("the configuration is not taken over").await;
-        assert!(heard.contains(expected) && !heard.contains("planted"), "{heard}");
+        assert!(heard.contains(" ERROR ") && heard.contains(expected) && !heard.contains("planted"), "{heard}");
     }
     assert_eq!(token(&url, "graph").await.unwrap(), before);
     world.write_config(&graph.replace("tokens.db", "other.db"));

@@ -1,12 +1,16 @@
 //! The running broker.
 
+use std::io::{PipeReader, PipeWriter, Write as _};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokenkeep_sandbox::Fault;
+use tokio::task::JoinSet;
 
-use crate::world::{Running, World, is_free_of};
+use crate::world::{Running, World, in_time, is_free_of};
 
 /// A running `serve`, and its URL.
 pub(crate) async fn serve(world: &World, args: &[&str]) -> (Running, String) {
@@ -170,5 +174,45 @@ async fn each_hand_out_is_in_the_log_however_the_broker_ends() {
         let ended = serve.end().await;
         let is_hand_out = |line: &&str| line.contains("tokenkeep::audit") && line.contains("key=\"graph\"");
         assert_eq!(ended.stderr.lines().filter(is_hand_out).count(), 200, "{ended:?}");
+    }
+}
+
+/// A pipe that nobody reads and that has no room.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (unread, mut full) = std::io::pipe().unwrap();
+    fcntl_setfl(&full, OFlags::NONBLOCK).unwrap();
+    while full.write(&[b'x'; 1024]).is_ok() {}
+    fcntl_setfl(&full, OFlags::empty()).unwrap();
+    (unread, full)
+}
+
+#[tokio::test]
+async fn a_broker_whose_log_nobody_reads_serves_and_ends_when_it_is_told_to() {
+    let world = World::start().await;
+    for (hangs, code) in [(false, 0), (true, 143)] {
+        let (_unread, full) = full_pipe();
+        let mut command = world.command(&["serve", "--listen", "unix:broker.sock"]);
+        let mut serve = command.env("RUST_LOG", "trace").stderr(full).spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(serve.id().unwrap()).unwrap()).unwrap();
+        let socket = world.path("broker.sock");
+        let http = reqwest::Client::builder().no_proxy().unix_socket(&*socket).build().unwrap();
+        in_time(async { while http.get("http://localhost/livez").send().await.is_err() {} }).await;
+        let mut asking = JoinSet::new();
+        if hangs {
+            world.sandbox.set_fault(Fault::Hang);
+            asking.spawn(http.get("http://localhost/tokens/people").send());
+            world.arrived("people", 1).await;
+        }
+        kill_process(pid, Signal::TERM).unwrap();
+        if hangs {
+            in_time(async {
+                while UnixStream::connect(&socket).is_ok() {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            kill_process(pid, Signal::TERM).unwrap();
+        }
+        assert_eq!(in_time(serve.wait()).await.unwrap().code(), Some(code));
     }
 }

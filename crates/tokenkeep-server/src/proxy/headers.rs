@@ -1,7 +1,10 @@
 //! Which headers travel: pure functions.
 //!
 //! What belongs to one connection stays on it (RFC 9110 section 7.6.1), what proves who the caller is stays here, and
-//! what a caller says about where it comes from would be taken for our word.
+//! what a caller says about where it comes from would be taken for our word. That holds for each name that a server may
+//! take for one of these: those that make variables of headers do not tell `_` from `-` (RFC 3875 section 4.1.18).
+
+use std::slice;
 
 use http::header::{
     ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
@@ -14,12 +17,18 @@ use tokenkeep_api::headers::API_KEY;
 
 use crate::problem::TOKENKEEP_PROBLEM;
 
-/// Makes the headers of a caller's request those of a request to an API.
-pub(super) fn to_api(parts: &mut Parts, has_body: bool) {
+/// Whether a header has the API take the request for one with one of these methods.
+pub(super) fn overrides_method(headers: &HeaderMap, methods: &[&str]) -> bool {
+    let mut overriding = headers.iter().filter(|(name, _)| are_alike(name, &METHOD_OVERRIDES));
+    overriding.any(|(_, value)| methods.iter().any(|method| lists(value, method)))
+}
+
+/// Makes the headers of a caller's request those of a request to an API that takes tokens under this name.
+pub(super) fn to_api(parts: &mut Parts, has_body: bool, token: &HeaderName) {
     let headers = &mut parts.headers;
     let takes_trailers = headers.get_all(TE).iter().any(|value| lists(value, "trailers"));
     remove_those_of_connection(headers);
-    remove_those_of_caller(headers);
+    remove_those_of_caller(headers, token);
     join_cookies(headers);
     if takes_trailers {
         // RFC 9110 section 10.1.4; the option is left out where a connection knows none.
@@ -37,8 +46,8 @@ pub(super) fn to_api(parts: &mut Parts, has_body: bool) {
 pub(super) fn trailers_to_api(trailers: &mut HeaderMap, token: &HeaderName) {
     remove_those_of_connection(trailers);
     remove_those_of_head(trailers);
-    remove_those_of_caller(trailers);
-    trailers.remove(token);
+    remove_those_of_caller(trailers, token);
+    remove(trailers, &METHOD_OVERRIDES, None);
 }
 
 /// Makes the headers of an API's answer those of an answer to the caller.
@@ -64,32 +73,45 @@ pub(super) fn is_encoding_known(headers: &HeaderMap) -> bool {
     first.is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked")) && encodings.next().is_none()
 }
 
-fn remove_those_of_caller(headers: &mut HeaderMap) {
-    for name in OF_CALLER {
-        headers.remove(name);
-    }
-    remove_all(headers, X_FORWARDED);
+fn remove_those_of_caller(headers: &mut HeaderMap, token: &HeaderName) {
+    remove(headers, &OF_CALLER, Some(X_FORWARDED));
+    remove(headers, slice::from_ref(token), None);
 }
 
 fn remove_those_of_api(headers: &mut HeaderMap) {
-    for name in OF_API {
-        headers.remove(name);
-    }
-    remove_all(headers, X_ACCEL);
+    remove(headers, &OF_API, Some(X_ACCEL));
 }
 
 /// Removes what a recipient must have before the body (RFC 9110 section 6.5.1).
 fn remove_those_of_head(trailers: &mut HeaderMap) {
-    for name in OF_HEAD {
-        trailers.remove(name);
-    }
+    remove(trailers, &OF_HEAD, None);
 }
 
-fn remove_all(headers: &mut HeaderMap, prefix: &str) {
-    let names: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with(prefix)).cloned().collect();
+/// Removes what has one of these names or begins with this, or can be taken for that.
+fn remove(headers: &mut HeaderMap, names: &[HeaderName], prefix: Option<&str>) {
     for name in names {
         headers.remove(name);
     }
+    let is_one = |name: &&HeaderName| {
+        are_alike(name, names)
+            || prefix.is_some_and(|prefix| {
+                name.as_str().get(..prefix.len()).is_some_and(|beginning| is_alike(beginning, prefix))
+            })
+    };
+    let others: Vec<_> = headers.keys().filter(is_one).cloned().collect();
+    for name in others {
+        headers.remove(name);
+    }
+}
+
+fn are_alike(name: &HeaderName, names: &[HeaderName]) -> bool {
+    names.iter().any(|known| is_alike(name.as_str(), known.as_str()))
+}
+
+/// Whether a name can be taken for another one.
+fn is_alike(name: &str, other: &str) -> bool {
+    let letter = |byte| if byte == b'_' { b'-' } else { byte };
+    name.len() == other.len() && name.bytes().map(letter).eq(other.bytes().map(letter))
 }
 
 /// Removes what is for the next hop only, and what `Connection` says is.
@@ -105,9 +127,10 @@ fn remove_those_of_connection(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&OF_CONNECTION) {
+    for name in named {
         headers.remove(name);
     }
+    remove(headers, &OF_CONNECTION, None);
 }
 
 /// HTTP/2 may carry a cookie in parts (RFC 9113 section 8.2.3).
@@ -149,7 +172,7 @@ const OF_CONNECTION: [HeaderName; 8] = [
 
 /// What proves who the caller is, says where it comes from, or was meant for this server; and what makes a server take
 /// the request for another one than was judged here. `Expect` is fulfilled here, by reading the body.
-const OF_CALLER: [HeaderName; 15] = [
+const OF_CALLER: [HeaderName; 12] = [
     AUTHORIZATION,
     HeaderName::from_static(API_KEY),
     PROXY_AUTHORIZATION,
@@ -160,13 +183,17 @@ const OF_CALLER: [HeaderName; 15] = [
     HOST,
     HeaderName::from_static("x-real-ip"),
     TOKENKEEP_PROBLEM,
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-rewrite-url"),
 ];
 const X_FORWARDED: &str = "x-forwarded-";
+
+/// What some servers take the method from.
+const METHOD_OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-http-method"),
+];
 
 /// What would be taken for our word, would lead a caller past this server, or would hold for all that it answers.
 const OF_API: [HeaderName; 6] = [
@@ -192,7 +219,7 @@ mod tests {
         for (name, value) in headers {
             parts.headers.append(*name, HeaderValue::from_static(value));
         }
-        to_api(&mut parts, has_body);
+        to_api(&mut parts, has_body, &HeaderName::from_static("x-own"));
         listed(&parts.headers)
     }
 
@@ -240,17 +267,26 @@ mod tests {
             ("x-forwarded-client-cert", "Hash=1"),
             ("x-real-ip", "10.0.0.1"),
             ("tokenkeep-problem", "internal"),
-            ("x-http-method-override", "TRACE"),
-            ("x-method-override", "TRACE"),
-            ("x-http-method", "TRACE"),
+            ("x-http-method-override", "PATCH"),
             ("x-original-url", "/admin"),
+            ("x_original-url", "/admin"),
+            ("x_forwarded_for", "10.0.0.1"),
+            ("transfer_encoding", "chunked"),
+            ("x_own", "mine"),
             ("x-rewrite-url", "/admin"),
             ("cookie", "b=2"),
             ("via", "1.0 fred"),
         ];
         assert_eq!(
             sent(Method::POST, true, &headers),
-            ["accept: text/csv", "cookie: a=1; b=2", "via: 1.0 fred", "via: 1.1 tokenkeep", "x-three: 3"]
+            [
+                "accept: text/csv",
+                "cookie: a=1; b=2",
+                "via: 1.0 fred",
+                "via: 1.1 tokenkeep",
+                "x-http-method-override: PATCH",
+                "x-three: 3",
+            ]
         );
     }
 

@@ -6,6 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokenkeep_sandbox::Fault;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::raw;
 use crate::world::{Setup, World, client};
@@ -243,5 +244,50 @@ async fn half_bodies_without_a_key_shut_nobody_out() {
     let asked = tokio::time::timeout(Duration::from_secs(15), world.get("/livez")).await;
     assert_eq!(asked.expect("all places are kept").status(), 200);
     drop(flood);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn half_bodies_that_come_byte_by_byte_shut_nobody_out() {
+    let mut setup = Setup::keyed();
+    setup.limits.max_connections = 2;
+    let world = setup.start().await;
+    let half = b"POST /oauth2/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n";
+    let mut flood = JoinSet::new();
+    for mut client in connections(&world, 2, half).await {
+        flood.spawn(async move {
+            let mut timer = tokio::time::interval(Duration::from_millis(2));
+            while client.write_all(b"a").await.is_ok() {
+                timer.tick().await;
+            }
+        });
+    }
+    let asked = tokio::time::timeout(Duration::from_secs(15), world.get("/livez")).await;
+    assert_eq!(asked.expect("all places are kept").status(), 200);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_body_on_its_way_is_not_cut_while_another_connection_is_idle() {
+    let mut setup = Setup::open();
+    setup.limits.max_connections = 2;
+    let world = setup.start().await;
+    let mut asking = TcpStream::connect(world.address).await.unwrap();
+    let head =
+        "POST /tokens/fixed/reject HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 16\r\n\r\n";
+    asking.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    asking.read_exact(&mut go_on).await.unwrap();
+    let mut idle = connections(&world, 1, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.pop().unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nok") {
+        assert_ne!(idle.read_buf(&mut answer).await.unwrap(), 0);
+    }
+    assert_eq!(world.get("/livez").await.status(), 200);
+    asking.write_all(b"{\"generation\":1}").await.unwrap();
+    let mut answer = [0; 12];
+    asking.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    assert_eq!(idle.read(&mut answer).await.unwrap_or_default(), 0, "this one has left");
     world.end().await;
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokenkeep::TokenManager;
-use tokenkeep::config::{self, Config, Listen};
+use tokenkeep::config::{self, Config, Listen, Severity};
 use tokenkeep::environment::ProcessEnvironment;
 use tokenkeep_server::ServerControl;
 use tracing::{error, info, warn};
@@ -58,7 +58,10 @@ async fn take_over(path: &Path, manager: &TokenManager, server: &ServerControl) 
         Ok(config) => config,
         Err(problems) => {
             for problem in &problems {
-                error!("the configuration is not taken over: {problem}");
+                match problem.severity() {
+                    Severity::Error => error!("the configuration is not taken over: {problem}"),
+                    Severity::Warning => warn!("{problem}"),
+                }
             }
             return None;
         }

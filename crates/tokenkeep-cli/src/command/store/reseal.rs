@@ -36,7 +36,7 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: ResealArgs) -> Re
     let unopenable = if args.forget { WhenUnopenable::Forget } else { WhenUnopenable::Keep };
     let store = signals.or(open(&context, unopenable)).await??;
     let resealed = signals.or(store.reseal(unopenable)).await;
-    signals.finish(store.close()).await?;
+    signals.finish(store.close(), output::talk).await?;
     let resealed = resealed?.map_err(|error| failed(&error))?;
     if args.json {
         output::json(&Shown::new(&store, &resealed, unopenable))?;

@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Frame;
 use tokenkeep::provider::{OwnHeader, TokenHeader};
 
-use super::api::{Api, callers, data, number, steered, text};
+use super::api::{Api, callers, data, http1, number, steered, text};
 use crate::raw;
 use crate::secrets::API_KEY;
 use crate::world::Setup;
@@ -33,6 +33,9 @@ async fn what_is_for_the_api_reaches_it_and_nothing_of_who_the_caller_is() {
             .header("X-Forwarded-For", "10.0.0.1")
             .header("X-Forwarded-Client-Cert", "Hash=1")
             .header("Forwarded", "for=10.0.0.1")
+            .header("X_Forwarded_For", "10.0.0.1")
+            .header("X_Original-URL", "/admin")
+            .header("X_API_Key", API_KEY)
             .header("TE", "trailers")
             .header("Accept", "text/csv")
             .header("Cookie", "a=1")
@@ -142,8 +145,17 @@ async fn a_body_that_is_encoded_for_the_connection_in_another_way_is_refused() {
 }
 
 /// What may not stand in trailers.
-const FORBIDDEN: [&str; 6] =
-    ["authorization", "x-api-key", "x-forwarded-for", "x-auth-token", "tokenkeep-problem", "content-length"];
+const FORBIDDEN: [&str; 9] = [
+    "authorization",
+    "x-api-key",
+    "x_api_key",
+    "x-forwarded-for",
+    "x_forwarded_for",
+    "x-auth-token",
+    "x_auth_token",
+    "tokenkeep-problem",
+    "content-length",
+];
 
 /// All of these and one that may.
 fn trailers(allowed: &'static str) -> HeaderMap {
@@ -220,12 +232,13 @@ async fn a_token_takes_the_place_of_what_a_caller_put_into_its_header() {
     let world = api.setup_with(|api| api.with_header(header)).0.start().await;
     for http in callers() {
         let request = Request::get(world.url("/proxy/api/")).header("X-Auth-Token", "mine");
-        let request = request.header("Authorization", "mine").body(Body::empty()).unwrap();
+        let request = request.header("X_Auth_Token", "mine").header("Authorization", "mine");
+        let request = request.body(Body::empty()).unwrap();
         assert_eq!(http.request(request).await.unwrap().status(), 200);
         let headers = api.seen().pop().unwrap().headers;
         let values: Vec<_> = headers.get_all("x-auth-token").iter().collect();
         assert_eq!(values, ["key planted-proxied-token-1"]);
-        assert!(!headers.contains_key("authorization"));
+        assert!(!headers.contains_key("authorization") && !headers.contains_key("x_auth_token"));
     }
     world.end().await;
 }
@@ -288,5 +301,24 @@ async fn every_method_is_sent_on_but_one_that_would_show_the_token() {
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
     assert!(api.seen().iter().all(|seen| !seen.method.as_str().eq_ignore_ascii_case("CONNECT")));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_header_that_changes_the_method_is_sent_on_but_for_one_that_would_show_the_token() {
+    let api = Api::start(async |_| Response::default()).await;
+    let world = api.setup().0.start().await;
+    for name in ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "X_HTTP_Method_Override"] {
+        let ask = async |method: &str| {
+            let request = Request::post(world.url("/proxy/api/")).header(name, method).body(Body::empty()).unwrap();
+            http1().request(request).await.unwrap().status()
+        };
+        assert_eq!(ask("DELETE").await, 200);
+        assert_eq!(api.seen().pop().unwrap().headers[name], "DELETE");
+        let count = api.seen().len();
+        for method in ["TRACE", " trace ", "Track", "CONNECT", "PATCH, TRACE"] {
+            assert_eq!((ask(method).await, api.seen().len()), (StatusCode::BAD_REQUEST, count), "{name}: {method}");
+        }
+    }
     world.end().await;
 }

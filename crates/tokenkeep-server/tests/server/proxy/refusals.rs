@@ -10,10 +10,11 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
 use hyper::body::Frame;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::api::{Api, Http, Tokens, callers, data, http1, next, number, status, steered, text};
+use super::api::{Api, Http, Tokens, callers, data, http1, next, number, read_head, status, steered, text};
 use crate::world::World;
 
 /// An API that refuses the tokens that were revoked, after it has read the whole request, and repeats the body of others.
@@ -263,14 +264,34 @@ async fn a_missing_right_costs_few_tokens_for_bodies_that_are_too_long_to_be_sen
     .await;
     let (setup, tokens) = api.setup();
     let world = setup.start().await;
-    for _ in 0..10 {
+    let too_long = async |path: &str| {
         let body = Body::from(vec![b'x'; 1024 * 1024 + 1]);
-        let request = Request::post(world.url("/proxy/api/secret")).body(body).unwrap();
-        assert_eq!(http1().request(request).await.unwrap().status(), 401);
+        http1().request(Request::post(world.url(path)).body(body).unwrap()).await.unwrap().status()
+    };
+    for _ in 0..10 {
+        assert_eq!(too_long("/proxy/api/secret").await, 401);
         assert_eq!(world.get("/proxy/api/x").await.status(), 200);
+        assert_eq!(too_long("/proxy/api/x").await, 200, "whatever else it may");
         world.clock.advance(Duration::from_secs(2));
     }
-    assert_eq!(tokens.issued(), 2);
+    // One more if all that took longer than the first pause.
+    assert!(tokens.issued() <= 3, "{}", tokens.issued());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_refused_body_that_is_too_long_to_be_sent_again_holds_up_no_other_request_of_its_caller() {
+    let (_api, world, tokens) = strict().await;
+    let http = http1();
+    assert_eq!(post(&http, &world, Body::empty()).await.status(), 200);
+    for round in 1..=3 {
+        revoke(&world, &tokens);
+        let too_long = Body::from(vec![b'x'; 1024 * 1024 + 1]);
+        assert_eq!(post(&http, &world, too_long).await.status(), 401);
+        for _ in 0..3 {
+            assert_eq!(post(&http, &world, Body::empty()).await.status(), 200, "round {round}");
+        }
+    }
     world.end().await;
 }
 
@@ -333,18 +354,54 @@ async fn a_refusal_without_another_token_is_told_as_the_lack_of_one() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_token_that_stays_the_same_is_not_sent_twice() {
+/// A server whose key `same` has a token for this API that is always the same.
+async fn with_one_token(api: &Api) -> World {
     use tokenkeep::provider::{ApiBase, ApiSettings, Grant, Provider, Transport};
-    let api = Api::start(async |_| Response::builder().status(401).body(Body::from("who?")).unwrap()).await;
     let (mut setup, _) = api.setup();
     let base = ApiBase::parse(&format!("http://{}/", api.address), Transport::Secure).unwrap();
     let token = tokenkeep::Secret::new(crate::secrets::STATIC_TOKEN);
     let provider = Provider::new("same", Grant::Static { token }).unwrap();
     setup.manager = setup.manager.provider(provider.with_api(ApiSettings::default().with_base(base)));
-    let world = setup.start().await;
-    let answer = world.get("/proxy/same/").await;
-    assert_eq!((answer.status().as_u16(), &*answer.text().await.unwrap()), (401, "who?"));
-    assert_eq!(api.seen().len(), 1);
+    setup.start().await
+}
+
+#[tokio::test]
+async fn a_token_that_stays_the_same_is_not_sent_twice_nor_sought_each_time() {
+    let api = Api::start(async |_| Response::builder().status(401).body(Body::from("who?")).unwrap()).await;
+    let world = with_one_token(&api).await;
+    for asked in 1..=3 {
+        let answer = world.get("/proxy/same/").await;
+        assert_eq!((answer.status().as_u16(), &*answer.text().await.unwrap()), (401, "who?"));
+        assert_eq!(api.seen().len(), asked);
+        world.clock.advance(Duration::from_secs(2));
+    }
+    assert_eq!(world.manager.handle("same").unwrap().token().await.unwrap().generation(), 2);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_passed_on_is_whole_though_the_request_is_still_on_its_way() {
+    let api = Api::raw(async |mut stream| {
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 401 \r\nConnection: close\r\nContent-Length: 8\r\n\r\nwho ").await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"two") {
+            if stream.read_buf(&mut asked).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        stream.write_all(b"asks").await.unwrap();
+    })
+    .await;
+    let world = with_one_token(&api).await;
+    for http in callers() {
+        let (words, body) = steered();
+        words.send(data("one ")).await.unwrap();
+        let request = Request::post(world.url("/proxy/same/")).header("Content-Length", "7").body(body).unwrap();
+        let answer = http.request(request).await.unwrap();
+        assert_eq!(answer.status(), 401);
+        words.send(data("two")).await.unwrap();
+        assert_eq!(text(answer).await, "who asks");
+    }
     world.end().await;
 }
