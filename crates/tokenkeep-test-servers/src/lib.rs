@@ -8,7 +8,11 @@
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test that has no server fails, and says why")]
 
+mod pgbouncer;
 mod postgres;
 mod process;
+mod relay;
 
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use relay::{Link, Relay};

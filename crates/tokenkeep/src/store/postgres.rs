@@ -2,10 +2,11 @@
 //!
 //! The hard problem is a caller that stops half-way while it holds a lock on which all others wait. So each call is one
 //! message that the server runs as one transaction to its commit, compare included, whether anybody waits for the answer
-//! or not. [`sql`] says how it is made, `docs/decisions/0025` why it is not prepared.
+//! or not. `sql` says how it is made, and why nothing is prepared.
 //!
 //! Another is an answer that is lost with its connection: nobody knows whether it was done. A write of a record is sent
-//! again, and finds out, since no two sealed records look the same.
+//! again, and finds out, since no two sealed records look the same; a request of a budget may be counted twice then, which is
+//! never one too many at the issuer.
 
 mod connections;
 mod fault;

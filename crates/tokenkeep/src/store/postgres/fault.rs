@@ -1,6 +1,6 @@
 //! From what a server or a connection says to words that say what to do.
 
-use std::io;
+use std::{fmt, io};
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
@@ -39,12 +39,12 @@ impl Fault {
     /// What became of opening a connection.
     pub(super) fn of_connecting(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Io(error) => {
-                Self { what: format!("cannot be reached: {}", in_words(&error)), kind: FaultKind::Lost }
-            }
-            sqlx::Error::Tls(error) => {
-                Self::new(format!("TLS failed: {error}; see sslmode and sslrootcert in the URL"))
-            }
+            // As the TLS library hands on what it finds wrong.
+            sqlx::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => of_tls(&error),
+            sqlx::Error::Io(error) => of_no_way(&in_words(&error)),
+            sqlx::Error::Tls(error) => of_tls(&*error),
+            // Nothing was read in answer to the question for TLS.
+            sqlx::Error::Protocol(text) if text.contains("SSLRequest: 0x00") => of_no_way(CLOSED),
             // A certificate that does not fit its key, say. Texts of a server are in `Database`.
             sqlx::Error::Configuration(error) => Self::new(format!("TLS cannot be set up: {error}")),
             other => other.into(),
@@ -66,6 +66,14 @@ impl From<sqlx::Error> for Fault {
             _ => Self::new("PostgreSQL did not answer as expected"),
         }
     }
+}
+
+fn of_no_way(why: &str) -> Fault {
+    Fault { what: format!("cannot be reached: {why}"), kind: FaultKind::Lost }
+}
+
+fn of_tls(error: &dyn fmt::Display) -> Fault {
+    Fault::new(format!("TLS failed: {error}; see sslmode and sslrootcert in the URL"))
 }
 
 /// The server's own message is shown only where it can hold nothing of a statement: statements have values in them.
@@ -117,10 +125,10 @@ fn is_of_a_pooler(error: &dyn DatabaseError) -> bool {
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "nobody listens there".into(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            "the other side closed it".into()
-        }
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CLOSED.into(),
         // The system's words: it was given an address or a path.
         _ => error.to_string(),
     }
 }
+
+const CLOSED: &str = "the other side closed it";

@@ -1,13 +1,15 @@
 //! Listens for what other processes write.
 //!
 //! The hard problem is silence, which may be the truth, or a connection that is gone without a word, or a pooler in
-//! transaction mode, behind which nobody can listen. So a listener asks now and then whether its connection is alive;
-//! and to begin with it has a notice sent to itself, over another connection: if that does not come, none would.
+//! transaction mode, behind which nobody can listen, and whoever tries makes the server tell others. So before it listens,
+//! it asks over two connections in turn which of the server's processes they are with: two that are open never share one
+//! and keep theirs, unless a pooler deals them out. Then it has a notice sent to itself over the other connection: if that
+//! does not come, none would. And now and then it asks whether the connection is alive, and still the same.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Executor as _;
+use sqlx::Row as _;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -53,12 +55,7 @@ impl Notices {
         // The tracker is closed with the first task, and by the end of the store.
         if self.tasks.close() {
             let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
-            self.tasks.spawn(async move {
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = shared.listen() => {}
-                }
-            });
+            self.tasks.spawn(async move { shared.listen(&stop).await });
         }
         self.shared.notice.notified().await;
     }
@@ -77,14 +74,15 @@ impl Shared {
     }
 
     /// Listens again whenever it fails, after a while that grows.
-    async fn listen(&self) {
+    async fn listen(&self, stop: &CancellationToken) {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.listen_once(&mut pause).await {
+            let rest = match self.listen_once(stop, &mut pause).await {
+                Heard::Stop => return,
                 Heard::Lost(fault) => {
                     tracing::debug!(store = %self.label, what = fault.what, "listening for changes failed and is tried again");
-                    sleep(pause.mul_f32(0.5 + fastrand::f32() / 2.0)).await;
                     pause = (pause * 2).min(LAST_PAUSE);
+                    pause.mul_f32(0.25 + fastrand::f32() / 4.0)
                 }
                 Heard::Nothing => {
                     tracing::warn!(
@@ -92,13 +90,16 @@ impl Shared {
                         "no notices come over this connection, as behind a pooler in transaction mode; changes by other \
                          processes are seen once a second"
                     );
-                    sleep(WITHOUT).await;
+                    WITHOUT
                 }
+            };
+            if stop.run_until_cancelled(sleep(rest)).await.is_none() {
+                return;
             }
         }
     }
 
-    async fn listen_once(&self, pause: &mut Duration) -> Heard {
+    async fn listen_once(&self, stop: &CancellationToken, pause: &mut Duration) -> Heard {
         let options = match self.connections.options().await {
             Ok(options) => options,
             Err(fault) => return Heard::Lost(fault),
@@ -106,18 +107,31 @@ impl Shared {
         // One connection beside the others. The crate's listener wants a pool to take it from.
         let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let pool = pool.acquire_timeout(self.connections.url().connect_timeout).connect_lazy_with(options);
-        let heard = match PgListener::connect_with(&pool).await {
-            Ok(mut listener) => {
-                listener.eager_reconnect(false);
-                self.serve(&mut listener, pause).await.unwrap_or_else(|error| Heard::Lost(error.into()))
+        let listening = async {
+            match PgListener::connect_with(&pool).await {
+                Ok(mut listener) => {
+                    listener.eager_reconnect(false);
+                    self.serve(&mut listener, pause).await.unwrap_or_else(|error| Heard::Lost(error.into()))
+                }
+                Err(error) => Heard::Lost(Fault::of_connecting(error)),
             }
-            Err(error) => Heard::Lost(Fault::of_connecting(error)),
         };
+        let heard = stop.run_until_cancelled(listening).await.unwrap_or(Heard::Stop);
         timeout(CLOSING, pool.close()).await.ok();
         heard
     }
 
     async fn serve(&self, listener: &mut PgListener, pause: &mut Duration) -> Result<Heard, sqlx::Error> {
+        let session = session(listener).await?;
+        for _ in 0..LOOKS {
+            let others = match self.connections.ask(SESSION, &[]).await {
+                Ok((rows, _)) => rows.last().map(|row| row.try_get::<i32, _>(0)).transpose()?,
+                Err(fault) => return Ok(Heard::Lost(fault)),
+            };
+            if others == Some(session) || self::session(listener).await? != session {
+                return Ok(Heard::Nothing);
+            }
+        }
         listener.listen(CHANNEL).await?;
         let probe = format!("{}{PROBE_END}", self.payload());
         if let Err(fault) = self.connections.ask(PROBE, &[Value::Text(CHANNEL), Value::Text(&probe)]).await {
@@ -141,10 +155,12 @@ impl Shared {
         let (schema, own) = (format!("{}/", self.connections.url().schema), self.payload());
         loop {
             let Ok(notice) = timeout(SILENCE, listener.try_recv()).await else {
-                let Ok(alive) = timeout(CLOSING, listener.execute("SELECT 1")).await else {
+                let Ok(present) = timeout(CLOSING, self::session(listener)).await else {
                     return Ok(Heard::Lost(Fault::new("the connection is silent")));
                 };
-                alive?;
+                if present? != session {
+                    return Ok(Heard::Nothing);
+                }
                 continue;
             };
             let Some(notice) = notice? else { return Ok(Heard::Lost(Fault::new("the connection was lost"))) };
@@ -156,8 +172,17 @@ impl Shared {
     }
 }
 
+/// Which of the server's processes a connection is with.
+async fn session(listener: &mut PgListener) -> Result<i32, sqlx::Error> {
+    // A message of the simple protocol: nothing is prepared.
+    let rows = sqlx::raw_sql(SESSION).fetch_all(listener).await?;
+    rows.last().ok_or(sqlx::Error::RowNotFound)?.try_get(0)
+}
+
 /// How listening ended.
 enum Heard {
+    /// It was told to end.
+    Stop,
     Lost(Fault),
     /// It is done, and does nothing.
     Nothing,
@@ -165,6 +190,9 @@ enum Heard {
 
 /// The one channel for all schemas of a database: names of channels are shorter than those of schemas can be.
 pub(super) const CHANNEL: &str = "tokenkeep";
+const SESSION: &str = "SELECT pg_backend_pid()";
+/// How often it is looked whether a pooler deals out connections; one that has a single one is found by the first look.
+const LOOKS: u32 = 8;
 const PROBE: &str = "SELECT pg_notify($1, $2)::text";
 const PROBE_END: &str = "/probe";
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

@@ -86,7 +86,8 @@ fn no_right(error: sqlx::Error) -> Fault {
     match Fault::from(error) {
         Fault { what, kind } if what.contains("permission denied") => Fault {
             what: format!(
-                "the user may not make the tables: {what}; let somebody who may run what `tokenkeep store sql` prints"
+                "the user may not make the tables: {what}; have them made by one who may, from what `tokenkeep store sql` \
+                 prints"
             ),
             kind,
         },

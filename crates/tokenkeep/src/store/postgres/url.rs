@@ -288,3 +288,51 @@ pub(super) const SCHEMA: &str = "tokenkeep";
 const MAX_CONNECTIONS: usize = 8;
 /// Together within what a manager gives to a call.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_shown_and_nothing_else() {
+        for (text, shown) in [
+            ("postgresql://me:hunter2@db.example:5432/tokens?application_name=billing", "postgres://db.example/tokens"),
+            (
+                "postgres://me:hunter2@db.example:6432/tokens?schema=billing",
+                "postgres://db.example:6432/tokens?schema=billing",
+            ),
+            ("postgres://me:hunter2@[::1]/tokens", "postgres://[::1]/tokens"),
+            ("postgres://me:hunter2@%2Frun%2Fpostgresql/tokens", "postgres://%2Frun%2Fpostgresql/tokens"),
+        ] {
+            let url = PostgresUrl::parse(text).unwrap();
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(format!("{url:?}"), format!("PostgresUrl({shown})"));
+        }
+    }
+
+    #[test]
+    fn parts_are_decoded() {
+        let url = PostgresUrl::parse("postgres://m%40e:a%2Fb%3F%25@db.example/to%20kens").unwrap();
+        assert_eq!((&*url.user, &*url.database), ("m@e", "to kens"));
+        assert_eq!(url.password.unwrap().expose_secret(), "a/b?%");
+        assert!(PostgresUrl::parse("postgres://me:a%00b@db.example/tokens").unwrap_err().contains("has a NUL"));
+    }
+
+    #[test]
+    fn beyond_this_machine_a_server_must_show_who_it_is() {
+        for (place, mode) in [
+            ("db.example/x", TlsMode::VerifyFull),
+            ("192.0.2.7/x", TlsMode::VerifyFull),
+            ("localhost/x", TlsMode::Prefer),
+            ("127.0.0.1/x", TlsMode::Prefer),
+            ("[::1]/x", TlsMode::Prefer),
+            ("%2Frun/x", TlsMode::Prefer),
+            ("localhost/x?sslrootcert=root.pem", TlsMode::VerifyFull),
+            ("db.example/x?sslmode=require", TlsMode::Require),
+            ("db.example/x?sslmode=require&sslrootcert=root.pem", TlsMode::VerifyCa),
+            ("db.example/x?sslrootcert=root.pem&sslmode=disable", TlsMode::Disable),
+        ] {
+            assert_eq!(PostgresUrl::parse(&format!("postgres://me@{place}")).unwrap().tls.mode, mode, "{place}");
+        }
+    }
+}
