@@ -171,3 +171,30 @@ async fn a_lease_outlives_the_servers_crash() {
     assert!(matches!(outcome, LeaseOutcome::Held(_)));
     assert!(store.renew_lease(&graph, &holder, ttl).await.unwrap());
 }
+
+#[tokio::test]
+#[ignore = "needs postgres: run ./test"]
+async fn what_the_server_cannot_do_now_is_said_and_leaves_the_store_usable() {
+    let place = Place::new();
+    let store = place.open().await;
+    let version = save(&store, "graph").await;
+    for (code, what, busy) in [
+        ("53100", "the server's disk is full", false),
+        ("53200", "no memory left", true),
+        ("40P01", "others were in the way", true),
+        ("57014", "did not do it in time", true),
+        ("XX001", "refused it (code XX001); its log says why", false),
+    ] {
+        // The server itself says so; only the reason is not the true one. Its words may quote what is written.
+        place.sql(&format!(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION '%', NEW.record USING ERRCODE = '{code}'; END $$;
+             CREATE TRIGGER fail BEFORE UPDATE ON tokenkeep.records FOR EACH ROW EXECUTE FUNCTION fail()"
+        ));
+        let error = store.save(&key("graph"), &record(2), Some(version)).await.unwrap_err();
+        assert!(error.what.contains(what) && error.busy == busy && !error.what.contains("refresh-"), "{error}");
+        place.sql("DROP FUNCTION fail CASCADE");
+    }
+    assert_eq!(store.newest_version().await.unwrap(), version, "a write that failed is no version");
+    assert!(matches!(store.save(&key("graph"), &record(2), Some(version)).await.unwrap(), SaveOutcome::Saved(_)));
+}
