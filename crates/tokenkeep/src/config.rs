@@ -189,9 +189,12 @@ pub async fn parse(source: &str, name: &str, base: &Path, env: &dyn Environment)
 async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
     let mut top = Table::top(document, context);
     let store = top.text("store").and_then(|text| {
-        // The error of `parse` names a part of the text, which may come from a variable.
-        let finding = Finding::error("`store` is not the URL of a store").help(KNOWN_STORES);
-        StoreUrl::parse(&text.value).map(|url| url.resolved(context.base)).map_err(|_| text.report(finding)).ok()
+        let store = StoreUrl::parse(&text.value).map_err(|what| {
+            // The error may name a part of the text, which may come from a variable; those of servers do not.
+            let help = if what.starts_with("postgres: ") { what.as_str() } else { KNOWN_STORES };
+            text.report(Finding::error("`store` is not the URL of a store").help(help));
+        });
+        store.map(|url| url.resolved(context.base)).ok()
     });
     let seal_keys = top.take("seal_keys");
     let server = top.table("server");
@@ -223,8 +226,5 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
 /// The longest configuration file, in bytes.
 pub const MAX_FILE: usize = 1024 * 1024;
 
-const KNOWN_STORES: &str = if cfg!(feature = "sqlite") {
-    "write \"sqlite:PATH\", \"file:DIR\" or \"memory:\""
-} else {
-    "write \"file:DIR\" or \"memory:\"; this program was built without the feature sqlite"
-};
+const KNOWN_STORES: &str = "write \"sqlite:PATH\", \"postgres://USER:PASSWORD@HOST/DATABASE\", \"file:DIR\" or \"memory:\"; a \
+                            program may have been built without some of them";

@@ -17,6 +17,8 @@ mod lease;
 mod memory;
 #[cfg(feature = "stores")]
 mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "stores")]
 mod private;
 mod record;
@@ -43,6 +45,8 @@ pub use lease::{Holder, LeaseOutcome};
 pub use memory::MemoryStore;
 #[cfg(feature = "stores")]
 pub use open::{StoreUrl, open, open_sealed};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresUrl};
 pub use record::{Record, SaveOutcome, Version, Versioned};
 pub use record_json::InvalidRecord;
 #[cfg(feature = "stores")]
@@ -65,6 +69,7 @@ pub use sqlite::SqliteStore;
 /// | `load`, `save` | tokens that outlive a start, and each flight: it reads before it asks and saves before anybody has the answer |
 /// | the three of leases | one request where many processes share the store, and refresh tokens that are sent once |
 /// | `newest_version`, `changes` | what other processes did; asked once a second, so they must be cheap |
+/// | `changed` | being asked earlier than that |
 /// | `page` | statuses of keys that are not in memory, clean-up, `refresh = always` after a start |
 /// | those of credentials | [`Accounts::Stored`](crate::Accounts::Stored); together, or none of them |
 /// | `spend` | budgets over processes and restarts; without it each process counts for itself, and says so |
@@ -235,6 +240,36 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # }
     /// ```
     async fn newest_version(&self) -> Result<Version, StoreError>;
+
+    /// Comes back when another process has perhaps written something, so that it is worth asking for changes now. It may do
+    /// so late, in vain or, as it does by default, never: whoever waits asks once in a while in any case.
+    ///
+    /// One waits at a time. What happens while nobody waits is told to the next who does, also if that call is dropped
+    /// before it comes back.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::{Store, Version};
+    /// # let (store, _clock) = memory();
+    ///
+    /// use std::time::Duration;
+    /// use tokio::time::timeout;
+    ///
+    /// # let looks = [Duration::from_millis(5)];
+    /// # let seen = store.newest_version().await?;
+    /// # for second in looks {
+    /// let _noticed = timeout(second, store.changed()).await; // one process has this store: nobody tells it anything
+    /// let changes = store.changes(seen, 100).await?; // so it looks by itself
+    /// # assert!(_noticed.is_err() && changes.is_empty());
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
 
     /// Takes the lease of a key for `ttl`, unless somebody else has it. A holder that takes it again keeps it for
     /// `ttl` from now. Exactly one of any number of simultaneous calls by different holders gets it.

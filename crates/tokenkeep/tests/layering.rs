@@ -76,7 +76,7 @@ const MODULES: [(&str, &[&str], &str); 22] = [
 ];
 
 /// What each crate may depend on beside what anybody may, and why no more.
-const CRATES: [(&str, &[&str], &[&str], &str); 6] = [
+const CRATES: [(&str, &[&str], &[&str], &str); 7] = [
     ("tokenkeep", &[], &["axum", "clap", "hyper", "anyhow"], "the library: no server, no command line"),
     ("tokenkeep-api", &[], &["axum", "clap", "hyper"], "wire types for anybody's client, and one such client"),
     (
@@ -91,6 +91,12 @@ const CRATES: [(&str, &[&str], &[&str], &str); 6] = [
         &["tokenkeep", "tokenkeep-api", "tokenkeep-middleware"],
         &["clap", "reqwest"],
         "serves; asks APIs by connections of its own",
+    ),
+    (
+        "tokenkeep-test-servers",
+        &[],
+        &["axum", "clap", "hyper", "reqwest", "sqlx"],
+        "servers of others, for tests alone",
     ),
     (
         "tokenkeep-cli",

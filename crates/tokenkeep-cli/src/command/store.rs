@@ -1,6 +1,7 @@
 //! `tokenkeep store`: what is stored, as a whole.
 
 mod reseal;
+mod sql;
 
 use clap::{Args, Subcommand};
 
@@ -17,10 +18,12 @@ pub(super) struct StoreArgs {
 #[derive(Debug, Subcommand)]
 enum StoreCommand {
     Reseal(reseal::ResealArgs),
+    Sql(sql::SqlArgs),
 }
 
 pub(super) async fn run(global: &GlobalArgs, args: StoreArgs) -> Result<(), Failure> {
     match args.command {
         StoreCommand::Reseal(args) => reseal::run(global, args).await,
+        StoreCommand::Sql(args) => sql::run(global, args).await,
     }
 }

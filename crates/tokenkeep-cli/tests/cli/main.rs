@@ -17,6 +17,7 @@ mod kills;
 mod get;
 mod manage;
 mod many;
+mod postgres;
 mod reload;
 mod request;
 mod reseal;

@@ -25,7 +25,12 @@ pub fn schema() -> Value {
     let mut schema = table(&[
         option(
             "store",
-            text(&["sqlite:/var/lib/tokenkeep/tokenkeep.db", "file:tokens", "memory:"]),
+            text(&[
+                "sqlite:/var/lib/tokenkeep/tokenkeep.db",
+                "postgres://tokenkeep:${DB_PASSWORD}@db.example/tokens",
+                "file:tokens",
+                "memory:",
+            ]),
             "Where tokens are kept.",
         ),
         option(

@@ -119,6 +119,13 @@ impl Store for GuardedStore {
         guarded!(self.newest_version())
     }
 
+    async fn changed(&self) {
+        // To wait long is what it is for. One that panics tells nothing any more.
+        if AssertUnwindSafe(self.inner.changed()).catch_unwind().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
         guarded!(self.acquire_lease(key, holder, ttl))
     }

@@ -11,7 +11,8 @@ use crate::event::Event;
 use crate::key::Key;
 use crate::store::Version;
 
-/// Looks once a second which records are newer than what was seen, and takes over what concerns this process.
+/// Looks once a second, and when the store has a notice, which records are newer than what was seen, and takes over what
+/// concerns this process.
 pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
     let mut seen = Seen::default();
     loop {
@@ -22,8 +23,15 @@ pub(super) async fn run(shared: Weak<Shared>, stop: CancellationToken) {
                 () = look(&shared, &mut seen) => {}
             }
         }
+        let Some(store) = shared.upgrade().map(|shared| Arc::clone(&shared.store)) else { return };
+        // However many notices there are, each look has them all, and looks are not all that this process does.
+        let notice = async {
+            tokio::time::sleep(PAUSE).await;
+            store.changed().await;
+        };
         tokio::select! {
             () = stop.cancelled() => return,
+            () = notice => {}
             () = tokio::time::sleep(INTERVAL) => {}
         }
     }
@@ -134,5 +142,7 @@ async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: Version) -> 
 }
 
 const INTERVAL: Duration = Duration::from_secs(1);
+/// From one look to the next, whatever notices there are.
+const PAUSE: Duration = Duration::from_millis(50);
 const BATCH: usize = 500;
 const NEWER_THAN_ALL: Version = Version(u64::MAX);

@@ -40,6 +40,7 @@ mod accounts;
 mod budgets;
 mod clock;
 mod leases;
+mod notices;
 mod records;
 
 use std::fmt;
@@ -193,6 +194,24 @@ pub trait StoreFixture: Send + Sync + 'static {
     fn counts_budgets(&self) -> bool {
         true
     }
+
+    /// Whether [`Store::changed`] tells what other handles have written.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::store::contract::{LAWS, StoreFixture};
+    /// # let law = LAWS.iter().find(|law| law.name == "a_write_of_another_handle_is_noticed").ok_or("no such law")?;
+    /// let memory = Memory::new();
+    /// assert!(!memory.gives_notices()); // as long as the fixture does not say that it does
+    /// law.check(memory).await; // "a_write_of_another_handle_is_noticed" asks nothing of it
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn gives_notices(&self) -> bool {
+        false
+    }
 }
 
 /// A law and how it is checked.
@@ -309,6 +328,10 @@ pub const LAWS: &[Law] = laws![
     leases::a_lease_is_not_cut_to_whole_seconds,
     leases::a_clock_set_back_does_not_keep_a_lease_alive,
     leases::a_clock_set_forward_ends_no_lease,
+    notices::a_write_of_another_handle_is_noticed,
+    notices::a_notice_that_comes_while_nobody_waits_is_kept,
+    notices::a_wait_that_is_dropped_takes_no_notice_with_it,
+    notices::a_store_that_was_closed_gives_no_notice_and_does_not_fail,
     accounts::saved_credentials_are_read_as_they_were_written,
     accounts::credentials_are_replaced_and_removed_for_one_key_only,
     accounts::credentials_that_are_others_by_now_are_not_replaced,

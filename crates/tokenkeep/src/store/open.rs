@@ -11,12 +11,14 @@ use super::SqliteStore;
 #[cfg(feature = "sqlite")]
 use super::sealed::keys_of;
 use super::{FileStore, MemoryStore, SealedStore, Store, StoreError, WhenUnopenable};
+#[cfg(feature = "postgres")]
+use super::{PostgresStore, PostgresUrl};
 use crate::clock::Clock;
 #[cfg(feature = "sqlite")]
 use crate::seal::key_file;
 use crate::seal::{SealKey, SealKeys};
 
-/// Which store, and where: `memory:`, `file:DIR` or `sqlite:PATH`.
+/// Which store, and where: `memory:`, `file:DIR`, `sqlite:PATH` or `postgres://…`.
 ///
 /// ```
 /// use tokenkeep::store::StoreUrl;
@@ -34,6 +36,9 @@ pub enum StoreUrl {
     /// `sqlite:PATH`
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresUrl>),
 }
 
 impl fmt::Display for StoreUrl {
@@ -43,6 +48,8 @@ impl fmt::Display for StoreUrl {
             Self::File(path) => write!(f, "file:{}", path.display()),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -53,8 +60,8 @@ impl StoreUrl {
     /// ```
     /// # use tokenkeep::store::StoreUrl;
     /// assert_eq!(StoreUrl::parse("memory:"), Ok(StoreUrl::Memory));
-    /// let unknown = StoreUrl::parse("redis://cache.example").unwrap_err();
-    /// assert_eq!(unknown, "there is no store 'redis:'; known are memory:, file:DIR and sqlite:PATH");
+    /// let unknown = StoreUrl::parse("etcd://cache.example").unwrap_err();
+    /// assert!(unknown.starts_with("there is no store 'etcd:'; known are memory:, file:DIR"));
     /// ```
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "memory:" || text == "memory" {
@@ -68,13 +75,18 @@ impl StoreUrl {
             let example = "sqlite: needs a path, e.g. sqlite:tokenkeep.db";
             return path_in(path).map(Self::Sqlite).ok_or_else(|| example.into());
         }
-        if cfg!(not(feature = "sqlite")) && text.starts_with("sqlite:") {
-            return Err(
-                "this program was built without SQLite: build it with the feature sqlite, or use file:DIR".into()
-            );
+        #[cfg(feature = "postgres")]
+        if is_of(text, &POSTGRES) {
+            return PostgresUrl::parse(text).map(Box::new).map(Self::Postgres);
         }
-        let known = if cfg!(feature = "sqlite") { "memory:, file:DIR and sqlite:PATH" } else { "memory: and file:DIR" };
-        Err(format!("there is no store '{}:'; known are {known}", text.split(':').next().unwrap_or("")))
+        for (schemes, name, feature) in OPTIONAL {
+            if is_of(text, schemes) {
+                return Err(format!(
+                    "this program was built without {name}: build it with the feature {feature}, or use file:DIR"
+                ));
+            }
+        }
+        Err(format!("there is no store '{}:'; {KNOWN}", text.split(':').next().unwrap_or("")))
     }
 
     /// The same with a relative path taken from `base`.
@@ -96,6 +108,8 @@ impl StoreUrl {
             Self::File(path) => Self::File(base.join(path)),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => Self::Sqlite(base.join(path)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => Self::Postgres(Box::new(url.resolved(base))),
         }
     }
 }
@@ -134,7 +148,8 @@ pub async fn open(url: &StoreUrl, seal_keys: &[SealKey], clock: &Arc<dyn Clock>)
 }
 
 /// Opens a store that is sealed; `None` for one that is not: `memory:`, which no other process can read, and `file:`
-/// without keys, which other programs are to read.
+/// without keys, which other programs are to read. One on a server demands keys: beside it there is no place for a file
+/// that others do not have.
 ///
 /// The first of `seal_keys` seals, all open. Without any, a store on this machine makes a key file beside it; one that is
 /// there opens what it has sealed, also beside configured keys. One that is lost is not made anew while there are
@@ -185,7 +200,26 @@ pub async fn open_sealed(
             }
             sealed.map(Some)
         }
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(address) => {
+            let keys = keys_for_server(url, seal_keys)?;
+            let store = PostgresStore::open(address, Arc::clone(clock)).await?;
+            Ok(Some(SealedStore::new(Arc::new(store), keys)))
+        }
     }
+}
+
+/// The keys of a store that others than this machine have.
+#[cfg(feature = "postgres")]
+fn keys_for_server(url: &StoreUrl, seal_keys: &[SealKey]) -> Result<SealKeys, StoreError> {
+    let Some((first, others)) = seal_keys.split_first() else {
+        return Err(StoreError::new(
+            &url.to_string(),
+            "what is kept on a server is sealed, with the same keys on all machines: make one with `openssl rand -base64 \
+             32`, and name it in seal_keys",
+        ));
+    };
+    Ok(SealKeys::new(first.clone(), others.iter().cloned()))
 }
 
 /// Seals a store on this machine. Its key file lies beside it; the folder is there since the store was opened.
@@ -242,8 +276,18 @@ async fn on_disk<T: Send + 'static>(
     done.map_err(|what| StoreError { store: store.label().into(), what, busy: false })
 }
 
+/// Whether a URL has one of these schemes.
+fn is_of(text: &str, schemes: &[&str]) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| schemes.contains(&scheme))
+}
+
 /// The path that stands behind a URL's scheme, if any.
 fn path_in(text: &str) -> Option<PathBuf> {
     let path = text.strip_prefix("//").unwrap_or(text);
     (!path.is_empty()).then(|| path.into())
 }
+
+const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
+/// Stores that a program may be built without: their schemes, what they are called, and their feature.
+const OPTIONAL: [(&[&str], &str, &str); 2] = [(&["sqlite"], "SQLite", "sqlite"), (&POSTGRES, "PostgreSQL", "postgres")];
+const KNOWN: &str = "known are memory:, file:DIR, sqlite:PATH and postgres://…";

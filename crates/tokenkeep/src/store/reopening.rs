@@ -131,6 +131,13 @@ impl Store for ReopeningStore {
         delegate!(self.newest_version())
     }
 
+    async fn changed(&self) {
+        match self.present() {
+            Some(present) => present.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
         delegate!(self.acquire_lease(key, holder, ttl))
     }

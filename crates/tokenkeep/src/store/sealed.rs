@@ -185,6 +185,10 @@ impl Store for SealedStore {
         self.inner.newest_version().await
     }
 
+    async fn changed(&self) {
+        self.inner.changed().await;
+    }
+
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
         self.inner.acquire_lease(key, holder, ttl).await
     }

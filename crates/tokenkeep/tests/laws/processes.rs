@@ -317,3 +317,28 @@ async fn a_flight_that_lost_its_turn_to_one_that_cannot_save_ends() {
     });
     late.expect("the flight did not end").unwrap_err();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_of_the_store_brings_anothers_token_before_the_second_is_over() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    assert_eq!(world.get().await.unwrap().generation(), 1);
+    pass(SECOND * 3 / 2).await;
+    let another = world.another_process().await;
+    another.handle("graph").unwrap().refresh().await.unwrap();
+    assert_eq!(world.get().await.unwrap().generation(), 1, "nobody has told it yet");
+    world.store.notify();
+    pass(SECOND / 10).await;
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_notices_there_are_looks_are_bounded() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    for _ in 0..1_000 {
+        world.store.notify();
+        pass(SECOND / 1_000).await;
+    }
+    assert!((10..=25).contains(&world.store.looks()), "{} looks in a second", world.store.looks());
+}

@@ -256,5 +256,15 @@ async fn while_a_store_gives_no_answer_no_refresh_token_that_another_may_use_is_
     }
 }
 
-const METHODS: [&str; 9] =
-    ["load", "save", "page", "changes", "newest_version", "acquire_lease", "renew_lease", "release_lease", "close"];
+const METHODS: [&str; 10] = [
+    "load",
+    "save",
+    "page",
+    "changes",
+    "changed",
+    "newest_version",
+    "acquire_lease",
+    "renew_lease",
+    "release_lease",
+    "close",
+];

@@ -1,7 +1,7 @@
 //! Keeps every log line of every crate, whether it logs by `tracing` or by `log`.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -16,9 +16,12 @@ pub(crate) struct Line {
 
 /// From here on every line of this process is kept.
 pub(crate) fn keep_all() {
-    tracing::subscriber::set_global_default(Keeper).unwrap();
-    log::set_logger(&Keeper).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
+    static KEEPING: Once = Once::new();
+    KEEPING.call_once(|| {
+        tracing::subscriber::set_global_default(Keeper).unwrap();
+        log::set_logger(&Keeper).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+    });
 }
 
 /// What was kept so far.

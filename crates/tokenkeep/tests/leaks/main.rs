@@ -10,7 +10,7 @@ mod logs;
 mod walks;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 use tokenkeep::store::StoreUrl;
 use tokenkeep::{Event, TokenManager};
@@ -26,6 +26,11 @@ impl Planted {
         assert!(text.len() >= 8, "{name} is so short that it may be anywhere");
         self.0.push((name, text.clone()));
         text
+    }
+
+    /// Those that only configuration knows.
+    fn configured(&self) -> Self {
+        Self(self.0.iter().filter(|(name, _)| name.starts_with("configured")).cloned().collect())
     }
 
     /// Searches a text for each of them, as it is, form-encoded and in base64.
@@ -96,14 +101,44 @@ impl Shown {
 
 #[test]
 fn no_planted_secret_comes_out_anywhere() {
+    let (mut planted, folder) = (Planted::default(), tempfile::tempdir().unwrap());
+    let urls = ["sqlite", "file"].map(|scheme| format!("{scheme}:{}/{scheme}", folder.path().display()));
+    walk_and_search(&urls, &mut planted);
+    // What a store keeps of a key it may keep; what only configuration knows it has no business with.
+    let files = files_in(folder.path());
+    assert!(files.len() > 5, "{files:?}");
+    for path in files {
+        let bytes = std::fs::read(&path).unwrap();
+        let found = planted.configured().search("the store", &String::from_utf8_lossy(&bytes));
+        assert!(found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+#[ignore = "needs postgres: run ./test"]
+fn no_planted_secret_comes_out_of_a_database() {
+    use tokenkeep_test_servers::Postgres;
+    let server = Postgres::start(&[("log_statement", "none")]);
+    let mut planted = Planted::default();
+    let password = planted.secret("configured database password", "planted-for-the-database");
+    server.sql("postgres", &format!("CREATE ROLE keeper LOGIN PASSWORD '{password}'"));
+    server.sql("postgres", "CREATE DATABASE kept OWNER keeper");
+    walk_and_search(&[format!("postgres://keeper:{password}@127.0.0.1:{}/kept", server.port())], &mut planted);
+    let stored = [server.sql("kept", "SELECT * FROM tokenkeep.records"), server.log()].join("\n");
+    assert!(stored.contains("\"generation\""));
+    let found = planted.configured().search("the database", &stored);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// Walks every way with stores at these URLs, and searches all that came out.
+fn walk_and_search(urls: &[String], planted: &mut Planted) {
     let panics = keep_panics();
     logs::keep_all();
-    let (mut planted, mut shown) = (Planted::default(), Shown::default());
-    let folder = tempfile::tempdir().unwrap();
+    let mut shown = Shown::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    for scheme in ["sqlite", "file"] {
-        let url = StoreUrl::parse(&format!("{scheme}:{}/{scheme}", folder.path().display())).unwrap();
-        runtime.block_on(walks::walk(&url, &mut planted, &mut shown));
+    for url in urls {
+        runtime.block_on(walks::walk(&StoreUrl::parse(url).unwrap(), planted, &mut shown));
     }
     drop(runtime);
 
@@ -123,16 +158,6 @@ fn no_planted_secret_comes_out_anywhere() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
     assert!(!panics.is_empty(), "the walk has a panic in it");
     assert!(shown.0.len() > 50 && planted.0.len() > 10);
-
-    // What a store keeps of a key it may keep; what only configuration knows it has no business with.
-    let configured = Planted(planted.0.into_iter().filter(|(name, _)| name.starts_with("configured")).collect());
-    let files = files_in(folder.path());
-    assert!(files.len() > 5, "{files:?}");
-    for path in files {
-        let bytes = std::fs::read(&path).unwrap();
-        let found = configured.search("the store", &String::from_utf8_lossy(&bytes));
-        assert!(found.is_empty(), "{}: {found:?}", path.display());
-    }
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {
@@ -143,10 +168,13 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 /// Keeps what panics say, beside printing it.
 fn keep_panics() -> &'static Mutex<Vec<String>> {
     static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let print = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{panic} {panic:?}"));
-        print(panic);
-    }));
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{panic} {panic:?}"));
+            print(panic);
+        }));
+    });
     &PANICS
 }

@@ -277,7 +277,7 @@ pub(super) async fn a_store_says_whether_it_keeps_credentials(fixture: &dyn Stor
 }
 
 /// A record that tells its generation.
-fn record(generation: u64) -> Record {
+pub(super) fn record(generation: u64) -> Record {
     let now = at(1_700_000_000_123, 60_000);
     let kind = TokenKind { token_type: "Bearer".into(), scope: Some("read write".into()) };
     let token = IssuedToken::new(

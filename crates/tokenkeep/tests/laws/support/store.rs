@@ -6,15 +6,18 @@ use async_trait::async_trait;
 use tokenkeep::budget::{Budget, Spending};
 use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
 use tokenkeep::{Credentials, Key};
+use tokio::sync::Notify;
 
 /// A store that fails when told to, and that can be looked into.
 #[derive(Debug)]
 pub(crate) struct UnreliableStore {
     inner: Mutex<Arc<dyn Store>>,
     loads: AtomicUsize,
+    looks: AtomicUsize,
     trouble: Mutex<Trouble>,
     on_save: Mutex<Option<Hook>>,
     last_holder: Mutex<Option<Holder>>,
+    notice: Notify,
 }
 
 type HookFn = Box<dyn Fn(&Record) + Send>;
@@ -62,9 +65,11 @@ impl UnreliableStore {
         Self {
             inner: Mutex::new(inner),
             loads: AtomicUsize::new(0),
+            looks: AtomicUsize::new(0),
             trouble: Mutex::default(),
             on_save: Mutex::default(),
             last_holder: Mutex::default(),
+            notice: Notify::new(),
         }
     }
 
@@ -89,6 +94,11 @@ impl UnreliableStore {
         self.inner().load(&Key::parse(key).unwrap()).await.unwrap().map(|versioned| versioned.record)
     }
 
+    /// Tells whoever waits for it that something was written.
+    pub(crate) fn notify(&self) {
+        self.notice.notify_one();
+    }
+
     /// Ends a lease, as if its holder had stood still for too long.
     pub(crate) async fn end_lease(&self, key: &str) {
         let holder = self.last_holder.lock().unwrap().clone().expect("nobody has taken a lease");
@@ -98,6 +108,11 @@ impl UnreliableStore {
     /// How often a record was read.
     pub(crate) fn loads(&self) -> usize {
         self.loads.load(Ordering::Relaxed)
+    }
+
+    /// How often it was asked for changes.
+    pub(crate) fn looks(&self) -> usize {
+        self.looks.load(Ordering::Relaxed)
     }
 
     fn page_limit(&self, limit: usize) -> usize {
@@ -146,6 +161,7 @@ impl Store for UnreliableStore {
     }
 
     async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         self.enter("changes", &[Trouble::Gone]).await?;
         self.inner().changes(since, limit).await
     }
@@ -153,6 +169,11 @@ impl Store for UnreliableStore {
     async fn newest_version(&self) -> Result<Version, StoreError> {
         self.enter("newest_version", &[Trouble::Gone]).await?;
         self.inner().newest_version().await
+    }
+
+    async fn changed(&self) {
+        self.enter("changed", &[]).await.ok();
+        self.notice.notified().await;
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {

@@ -1,0 +1,98 @@
+//! Tables of other versions, and tables that go.
+
+use tokenkeep::TokenManager;
+use tokenkeep::store::{SaveOutcome, Store as _};
+use tokenkeep_sandbox::Client;
+use tokenkeep_test_servers::Postgres;
+
+use super::{Place, key, open, record, save};
+
+#[tokio::test]
+#[ignore = "needs postgres: run ./test"]
+async fn beside_a_later_version_that_only_adds_an_older_one_goes_on() {
+    let place = Place::new();
+    let running = place.open().await;
+    let version = save(&running, "graph").await;
+    place.sql(
+        "ALTER TABLE tokenkeep.records ADD COLUMN later text NOT NULL DEFAULT 'x';
+         ALTER TABLE tokenkeep.state ADD COLUMN later text;
+         CREATE INDEX later ON tokenkeep.records (later);
+         UPDATE tokenkeep.state SET schema = 2",
+    );
+    for store in [running, place.open().await] {
+        let found = store.load(&key("graph")).await.unwrap().unwrap();
+        let saved = store.save(&key("graph"), &record(2), Some(found.version)).await.unwrap();
+        assert!(matches!(saved, SaveOutcome::Saved(saved) if saved > version));
+    }
+    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "2|1");
+}
+
+#[tokio::test]
+#[ignore = "needs postgres: run ./test"]
+async fn where_a_later_version_needs_more_an_older_one_writes_nothing_and_says_so() {
+    let place = Place::new();
+    let running = place.open().await;
+    let version = save(&running, "graph").await;
+    place.sql("UPDATE tokenkeep.state SET schema = 3, needs = 3");
+    let what = "schema 3 must be known, and this one knows up to 1";
+    for error in [
+        running.save(&key("graph"), &record(2), Some(version)).await.unwrap_err(),
+        running.save(&key("another"), &record(2), None).await.unwrap_err(),
+        running.newest_version().await.unwrap_err(),
+        open(&place.url).await.unwrap_err(),
+    ] {
+        assert!(error.what.contains(what) && !error.busy, "{error}");
+    }
+    assert_eq!(place.sql("SELECT key, generation FROM tokenkeep.records"), "graph|1");
+    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "3|3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres: run ./test"]
+async fn tables_and_databases_that_were_dropped_are_made_anew_without_a_restart() {
+    let (place, sandbox) = (Place::new(), tokenkeep_sandbox::Sandbox::builder());
+    let sandbox = sandbox.client(Client::new("reports", "reports-secret")).start().await.unwrap();
+    let text = format!(
+        "store = '{}'\nseal_keys = ['MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=']\n\
+         [providers.graph]\ngrant = 'client_credentials'\ntoken_url = '{}'\n\
+         client_id = 'reports'\nclient_secret = 'reports-secret'\n",
+        place.url,
+        sandbox.token_url()
+    );
+    let manager = TokenManager::builder().config_text(&text).build().await.unwrap();
+    manager.start();
+    manager.token("graph").await.unwrap();
+    for what in ["schema", "database"] {
+        assert_eq!(place.sql("SELECT count(*) FROM tokenkeep.records"), "1");
+        if what == "schema" {
+            place.sql("DROP SCHEMA tokenkeep CASCADE");
+        } else {
+            Postgres::shared().sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", place.database));
+            Postgres::shared().sql("postgres", &format!("CREATE DATABASE {}", place.database));
+        }
+        let mut looks = 0;
+        while place.sql("SELECT to_regclass('tokenkeep.records') IS NULL") == "t" {
+            looks += 1;
+            assert!(looks < 300, "the tables of the {what} are not made anew");
+        }
+        while place.sql("SELECT count(*) FROM tokenkeep.records") == "0" {
+            // There is a second between two requests to an issuer.
+            manager.handle("graph").unwrap().refresh().await.ok();
+            looks += 1;
+            assert!(looks < 300, "nothing is saved in the {what}");
+        }
+    }
+    manager.stop().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs postgres: run ./test"]
+async fn a_store_whose_tables_were_dropped_knows_it() {
+    let place = Place::new();
+    let store = place.open().await;
+    assert!(store.is_in_place());
+    place.sql("DROP SCHEMA tokenkeep CASCADE");
+    let error = store.load(&key("graph")).await.unwrap_err();
+    assert!(error.what.contains("were dropped"), "{error}");
+    assert!(!store.is_in_place());
+}
