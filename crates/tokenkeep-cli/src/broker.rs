@@ -168,6 +168,16 @@ impl Broker<'_> {
         }
     }
 
+    /// The key that a name means.
+    pub(crate) async fn meant(self, name: &str) -> Result<String, Failure> {
+        match self {
+            Self::Local(here) => Ok(here.key(name).into_owned()),
+            Self::Remote(_) if name.contains(':') => Ok(name.to_owned()),
+            // Which provider is the default one is known there.
+            Self::Remote(client) => Ok(client.status(name).await?.key),
+        }
+    }
+
     /// Forgets a token.
     pub(crate) async fn clear(self, key: &str) -> Result<(), Failure> {
         match self {

@@ -37,7 +37,13 @@ pub(crate) async fn run(
     let stopped = signals.finish(manager.close(), output::talk).await?;
     let failure = match outcome {
         Ok(Ok(())) => return Ok(stopped),
-        Ok(Err(failure)) => failure,
+        Ok(Err(failure)) => {
+            // Errors do not say how a store fails: those of a server are for others too.
+            if let Some(what) = manager.store_trouble() {
+                output::warning(&format!("the store does not work: {what}"));
+            }
+            failure
+        }
         Err(signal) => signal.into(),
     };
     warn_of(stopped);

@@ -42,13 +42,25 @@ pub(crate) fn clear_screen() -> Result<(), Failure> {
 /// Prints data as JSON.
 pub(crate) fn json(data_: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(data_).map_err(|error| Failure::internal("cannot write JSON", &error))?;
-    data(&text)
+    data(&harmless(&text))
 }
 
 /// Prints data as JSON on one line, for one of many.
 pub(crate) fn json_line(data_: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(data_).map_err(|error| Failure::internal("cannot write JSON", &error))?;
-    data(&text)
+    data(&harmless(&text))
+}
+
+/// The same JSON with what could steer a terminal escaped: only strings hold such characters, but for the ends of lines.
+fn harmless(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
+        match c {
+            '\n' => text.push(c),
+            _ if steers(c) => text.extend(format!("\\u{:04x}", u32::from(c)).chars()),
+            _ => text.push(c),
+        }
+        text
+    })
 }
 
 /// Says something to the person at the terminal.
@@ -85,13 +97,29 @@ pub(crate) fn warnings_of(token: &TokenAnswer) {
 /// What somebody else said, with its control characters escaped: it can neither begin a line nor steer the terminal.
 pub(crate) fn on_one_line(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
-        if c.is_control() {
+        if steers(c) {
             line.extend(c.escape_default());
         } else {
             line.push(c);
         }
         line
     })
+}
+
+/// Whether a terminal does something else than show it: it obeys it, ends a line, or turns the order of others around.
+fn steers(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Says what was done to a key, and how a name was understood that is not the whole of it.
+pub(crate) fn done(name: &str, key: &str, what: &str) {
+    if name != key {
+        let provider = key.split(':').next().unwrap_or_default();
+        let taken = format!("{key}: `{name}` is no provider, so it was taken as an account of {provider}");
+        talk(&on_one_line(&taken));
+    }
+    talk(&on_one_line(&format!("{key}: {what}")));
 }
 
 fn labelled(label: &str, color: AnsiColor, text: &str) {
@@ -105,9 +133,11 @@ pub(crate) fn counted(count: impl Display, what: &str) -> String {
     format!("{count} {what}{}", if count == "1" { "" } else { "s" })
 }
 
-/// Prints a table: fitted to the width of a terminal, else plain columns with each row on one line.
+/// Prints a table: fitted to the width of a terminal, else plain columns with each row on one line. What could steer a
+/// terminal is escaped.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<(), Failure> {
-    let rows: Vec<_> = rows.into_iter().collect();
+    let escaped = |row: Vec<String>| row.iter().map(|cell| on_one_line(cell)).collect::<Vec<_>>();
+    let rows: Vec<_> = rows.into_iter().map(escaped).collect();
     let words: Vec<_> = (0..header.len()).map(|at| longest_word(header, &rows, at)).collect();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);

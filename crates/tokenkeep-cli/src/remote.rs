@@ -69,13 +69,6 @@ fn place(server: &str, setting: &str) -> Result<bool, Failure> {
         let (what, next) = text.split_once("; ").unwrap_or((&text, FORMS));
         wrong(what, next)
     })?;
-    let path = parsed.to_string();
-    if path.split_once("://").is_some_and(|(_, rest)| rest.contains('/')) {
-        return Err(wrong(
-            "the server has a path, and a broker has none",
-            "leave out what follows the host and the port",
-        ));
-    }
     if !parsed.is_private() && !is_insecure {
         return Err(wrong(
             "whoever is on the way could read the API key and every token",
@@ -126,8 +119,17 @@ fn read(path: &Path, variable: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let what = error.to_string();
+        let is_shown = environment::path(CERTIFICATE).is_some();
         let told = match error {
             ClientError::Answered { status, problem } => return Self::Error(answered(problem, Some(status))),
+            // Whether a certificate is taken shows after it was sent: the connection ends.
+            ClientError::Unreachable { ref cause, .. } if is_shown && cause.contains(ALERT) => {
+                Error::new(Code::Unavailable, what).with_next(WITH_ANOTHER_IDENTITY)
+            }
+            ClientError::Interrupted { ref cause, .. } if is_shown && cause != TIME_OVER => {
+                Error::new(Code::Unavailable, what)
+                    .with_next(format!("{WITH_ANOTHER_IDENTITY}; if it may, {INTERRUPTED}"))
+            }
             ClientError::Unreachable { .. } => Error::new(Code::Unavailable, what).with_next(UNREACHABLE),
             ClientError::Untrusted { ref cause, .. } => {
                 Error::new(Code::Unavailable, what).with_next(with_another_certificate(cause))
@@ -205,6 +207,12 @@ fn code(code: ProblemCode, status: Option<u16>) -> Code {
 }
 
 const UNREACHABLE: &str = "look whether `tokenkeep serve` runs there, and what --server or TOKENKEEP_SERVER says";
+const WITH_ANOTHER_IDENTITY: &str = "look whether the server takes the certificate in TOKENKEEP_CLIENT_CERTIFICATE: its \
+                                     `client_ca` must have signed it";
+/// What the TLS library says of an end that the server gave a reason for.
+const ALERT: &str = "received fatal alert";
+/// What the client says if nothing was answered in time.
+const TIME_OVER: &str = "the time was over";
 const INTERRUPTED: &str = "look at the state with tokenkeep status before you try again";
 const FORMS: &str =
     "write e.g. http://127.0.0.1:8640, https://broker.internal:8443 or unix:/run/tokenkeep/tokenkeep.sock";

@@ -21,6 +21,8 @@ pub(crate) struct Activity(Arc<Counts>);
 struct Counts {
     began: Instant,
     first_request: Notify,
+    /// A request asked for the end.
+    end: Notify,
     had_requests: AtomicBool,
     writes_count: AtomicBool,
     /// Requests whose answer was not handed over whole.
@@ -64,6 +66,7 @@ impl Activity {
         Self(Arc::new(Counts {
             began,
             first_request: Notify::new(),
+            end: Notify::new(),
             had_requests: AtomicBool::default(),
             writes_count: AtomicBool::default(),
             under_way: AtomicUsize::default(),
@@ -104,6 +107,11 @@ impl Activity {
         if !self.0.had_requests.load(Ordering::Relaxed) {
             self.0.first_request.notified().await;
         }
+    }
+
+    /// Resolves when a request has shown that nothing can come of any other. For one to wait.
+    pub(crate) async fn shall_end(&self) {
+        self.0.end.notified().await;
     }
 
     /// Resolves when nothing has gone on for so long, and no request waited; at the latest after twice that.
@@ -249,6 +257,11 @@ impl Exchange {
     /// The body is sent on as it comes, for somebody who may: as long as it comes on, the request keeps its place.
     pub(crate) fn uploads(&self) {
         self.change(UPLOAD, true);
+    }
+
+    /// Nothing can come of another request on this connection.
+    pub(crate) fn ends_connection(&self) {
+        self.0.activity.0.end.notify_one();
     }
 
     /// What held before.

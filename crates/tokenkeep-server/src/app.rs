@@ -42,11 +42,13 @@ pub(crate) struct Access {
 
 impl App {
     pub(crate) fn new(manager: TokenManager, settings: &ServerSettings, stopping: CancellationToken) -> Self {
+        let metrics = Metrics::new();
+        metrics.name(settings);
         Self {
             manager,
             stopping,
             run: fastrand::u32(..),
-            metrics: Metrics::new(),
+            metrics,
             strangers: Strangers::default(),
             health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings, None)),
@@ -63,6 +65,7 @@ impl App {
     pub(crate) fn take_over(&self, settings: &ServerSettings) -> News {
         let before = self.access.load_full();
         self.access.store(Arc::new(Access::new(settings, Some(&before.callers))));
+        self.metrics.name(settings);
         self.changes.send_replace(());
         self.access().callers.news_since(&before.callers)
     }
@@ -101,15 +104,18 @@ impl App {
             Some(default) if self.is_account(caller, name) => Key::parse(&format!("{default}:{name}")),
             _ => Key::parse(name),
         };
-        let key = key.map_err(|error| match caller.sight() {
+        let key = key.map_err(|error| match (caller.sight(), Key::parse(name)) {
+            (Some(_), Err(error)) if !is_account(name) => Error::invalid_key(name, &error).into(),
             // Whether it is one, and how long it may be, depends on the default provider.
-            Some(_) if is_account(name) => Problem::unknown(name),
-            limited => {
-                let error = limited.and_then(|_| Key::parse(name).err()).unwrap_or(error);
-                Error::invalid_key(name, &error).into()
-            }
+            (Some(_), _) => Problem::unknown(name),
+            (None, _) => Problem::from(Error::invalid_key(name, &error)),
         })?;
         if caller.may_see(&key) { Ok(key) } else { Err(Problem::unknown(name)) }
+    }
+
+    /// Whether a key is known to be there: to the engine, or because the configuration of a caller names it.
+    pub(crate) fn knows(&self, key: &Key) -> bool {
+        self.manager.knows(key) || self.metrics.names(key)
     }
 
     /// A problem with the key that a request names. Whoever sees everything is told if the name was taken as an account,
@@ -150,7 +156,7 @@ impl App {
     /// Nobody knows who made this request.
     pub(crate) fn unauthenticated(&self, request: &Parts) -> Problem {
         self.strangers.refused(request, self.manager.now());
-        Problem::unauthenticated()
+        if self.access().callers.is_empty() { Problem::outlasted(request) } else { Problem::unauthenticated() }
     }
 
     /// Whether a bare name is a provider for this caller.

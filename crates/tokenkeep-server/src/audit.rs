@@ -111,7 +111,7 @@ pub(crate) async fn audited(
 ) -> Response {
     let name = path.as_ref().ok().and_then(|path| path.iter().next()).map(|(_, name)| name);
     let key = name.and_then(|name| app.key(&caller, name).ok());
-    answered(Call::new(who, action, key), next.run(request)).await
+    answered(Call::new(&app, who, action, key), next.run(request)).await
 }
 
 /// The same for a call that is about the default provider and names none.
@@ -124,7 +124,7 @@ pub(crate) async fn audited_at_default(
 ) -> Response {
     let name = app.access().default_provider.clone();
     let key = name.and_then(|name| app.key(&caller, &name).ok());
-    answered(Call::new(who, action, key), next.run(request)).await
+    answered(Call::new(&app, who, action, key), next.run(request)).await
 }
 
 async fn answered(mut call: Call, answer: impl Future<Output = Response>) -> Response {
@@ -136,6 +136,7 @@ async fn answered(mut call: Call, answer: impl Future<Output = Response>) -> Res
 
 /// A call that leaves its line when it ends, also when the caller has gone away.
 pub(crate) struct Call {
+    app: Arc<App>,
     who: Who,
     action: &'static str,
     key: Option<Key>,
@@ -144,21 +145,28 @@ pub(crate) struct Call {
 
 impl Call {
     /// One that has no outcome yet.
-    pub(crate) fn new(who: Who, action: &'static str, key: Option<Key>) -> Self {
-        Self { who, action, key, outcome: Outcome::CallerLeft }
+    pub(crate) fn new(app: &Arc<App>, who: Who, action: &'static str, key: Option<Key>) -> Self {
+        Self { app: Arc::clone(app), who, action, key, outcome: Outcome::CallerLeft }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        line(&self.who, self.action, self.key.as_ref(), self.outcome);
+        line(&self.app, &self.who, self.action, self.key.as_ref(), self.outcome);
     }
 }
 
-/// Writes the line. `action` is a verb; the key stands there if the caller may see it and it is there, for what it names
-/// else may be anything.
-pub(crate) fn line(who: &Who, action: &'static str, key: Option<&Key>, outcome: Outcome) {
+/// Writes the line. `action` is a verb; `key` is one that the caller may see. It stands there if it is known to be there,
+/// for what it names else may be anything, such as a token that somebody pasted.
+pub(crate) fn line(app: &App, who: &Who, action: &'static str, key: Option<&Key>, outcome: Outcome) {
     let Who { caller, peer, request_id } = who;
+    let key = key.filter(|key| match outcome {
+        // Nothing is looked up for a token that is handed out.
+        Outcome::HandedOut(_) | Outcome::Failed(ProblemCode::LoginRequired | ProblemCode::Refused) => true,
+        Outcome::Done => !OF_NOTHING_TOO.contains(&action) || app.knows(key),
+        Outcome::Failed(ProblemCode::UnknownKey) => false,
+        Outcome::Failed(_) | Outcome::CallerLeft => app.knows(key),
+    });
     let generation = match outcome {
         Outcome::HandedOut(generation) => Some(generation),
         Outcome::Done | Outcome::Failed(_) | Outcome::CallerLeft => None,
@@ -168,10 +176,13 @@ pub(crate) fn line(who: &Who, action: &'static str, key: Option<&Key>, outcome: 
         caller = caller.as_ref().map(Caller::name),
         peer = &*peer.shown,
         action,
-        key = key.filter(|_| outcome != Outcome::Failed(ProblemCode::UnknownKey)).map(Key::as_str),
+        key = key.map(Key::as_str),
         outcome = outcome.as_str(),
         generation,
         request_id = request_id.as_str(),
         "audit"
     );
 }
+
+/// What is also done where there is nothing that it could be done to.
+const OF_NOTHING_TOO: [&str; 2] = ["clear", "reject"];

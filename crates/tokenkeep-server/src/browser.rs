@@ -12,6 +12,7 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
 
+use crate::audit::Who;
 use crate::problem::Problem;
 
 /// Who can connect to a listener.
@@ -34,7 +35,9 @@ pub(crate) fn refuse_foreign(request: &Request, reach: Reach) -> Result<(), Prob
     let headers = request.headers();
     // To a browser all ports of this machine are one site.
     let is_foreign = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site" || site == "same-site");
-    if is_foreign || !headers.get_all(ORIGIN).iter().all(|origin| is_same_origin(origin, hosts.first(), reach)) {
+    let by_tls = request.extensions().get::<Who>().is_some_and(|who| who.peer().is_encrypted);
+    let is_own = |origin| is_same_origin(origin, hosts.first(), (reach, by_tls));
+    if is_foreign || !headers.get_all(ORIGIN).iter().all(is_own) {
         return Err(Problem::forbidden("a web page of another site or port cannot ask here"));
     }
     Ok(())
@@ -66,11 +69,12 @@ fn is_loopback(host: &Authority) -> bool {
     }
 }
 
-/// Whether an origin, e.g. `http://localhost:8640`, is that of this host: its name and its port. `null` is none.
-fn is_same_origin(origin: &HeaderValue, host: Option<&Authority>, reach: Reach) -> bool {
+/// Whether an origin, e.g. `http://localhost:8640`, is that of this host: its scheme, its name and its port. `null` is none.
+fn is_same_origin(origin: &HeaderValue, host: Option<&Authority>, (reach, by_tls): (Reach, bool)) -> bool {
     let Ok(origin) = Uri::try_from(origin.as_bytes()) else { return false };
     let port = match origin.scheme_str() {
-        Some("http") => 80,
+        Some("http") if !by_tls => 80,
+        Some("https") if by_tls => 443,
         // What stands before this server may have ended TLS, but nothing does on a loopback address that browsers see.
         Some("https") if reach != Reach::Loopback => 443,
         _ => return false,

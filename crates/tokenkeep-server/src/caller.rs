@@ -121,7 +121,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// Somebody, or nobody: on the routes that are open to everybody and say more to callers. The requests of callers that
-/// are configured count here too.
+/// show a key count here too.
 pub(crate) struct MaybeCaller(pub(crate) Option<Caller>);
 
 impl FromRequestParts<Arc<App>> for MaybeCaller {
@@ -129,8 +129,9 @@ impl FromRequestParts<Arc<App>> for MaybeCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let caller = app.access().callers.of(parts);
-        // Those who watch over this process show no key, and must not be shut out by others.
-        if let Some(caller) = caller.as_ref().filter(|caller| caller.settings.is_some()) {
+        // Those who watch over this process show no key, whoever they are, and must not be shut out by others.
+        let shows_key = matches!(presented_key(&parts.headers), Presented::Key(_));
+        if let Some(caller) = caller.as_ref().filter(|caller| shows_key && caller.settings.is_some()) {
             caller.count_request(|| app.manager.now())?;
         }
         Ok(Self(caller))

@@ -68,6 +68,7 @@ where
                 false
             }
             () = activity.none_for(limits.head_timeout) => false,
+            () = activity.shall_end() => false,
             () = place.wanted() => true,
         }
     });

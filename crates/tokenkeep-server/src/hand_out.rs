@@ -28,7 +28,7 @@ impl App {
             Ok(answer) => Outcome::HandedOut(answer.token.generation()),
             Err(problem) => Outcome::Failed(problem.code()),
         };
-        audit::line(who, what, Some(handle.key()), outcome);
+        audit::line(self, who, what, Some(handle.key()), outcome);
         result.map(|answer| (handle, answer)).map_err(|problem| self.explained(caller, name, problem))
     }
 
@@ -40,7 +40,7 @@ impl App {
         name: &str,
     ) -> Result<TokenHandle, Problem> {
         self.handle(caller, action, name).inspect_err(|problem| {
-            audit::line(who, what, self.key(caller, name).ok().as_ref(), Outcome::Failed(problem.code()));
+            audit::line(self, who, what, self.key(caller, name).ok().as_ref(), Outcome::Failed(problem.code()));
         })
     }
 
@@ -51,7 +51,7 @@ impl App {
             Err(problem) => (HandOut::Failed(problem.code()), Outcome::Failed(problem.code())),
         };
         self.metrics.asks(key).hand_out = hand_out;
-        audit::line(who, what, Some(key), outcome);
+        audit::line(self, who, what, Some(key), outcome);
     }
 
     /// Waits for a token, and counts that somebody asked for it and what came of it.

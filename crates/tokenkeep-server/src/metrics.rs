@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::http::{Method, StatusCode};
+use tokenkeep::config::ServerSettings;
 use tokenkeep::measurements::ProviderMeasurements;
 use tokenkeep::{Key, Status, TokenManager};
 
@@ -81,6 +82,16 @@ impl Metrics {
         Asking { hand_outs: &self.hand_outs, key, hand_out: HandOut::CallerLeft }
     }
 
+    /// Takes over which keys the settings name: whatever else is asked for, they are counted by themselves.
+    pub(crate) fn name(&self, settings: &ServerSettings) {
+        self.hand_outs.name(settings.callers.iter().flat_map(|caller| caller.tokens.clone()));
+    }
+
+    /// Whether the settings name this key.
+    pub(crate) fn names(&self, key: &Key) -> bool {
+        self.hand_outs.names(key)
+    }
+
     /// How many have asked for a key's token.
     pub(crate) fn token_requests(&self, key: &Key) -> u64 {
         self.hand_outs.total(key)
@@ -104,7 +115,10 @@ impl Metrics {
             self.write_connections(&mut page);
             self.http.write(&mut page);
         }
-        self.hand_outs.write(&mut page, sees_all, |key| caller.may_see(key));
+        match &named {
+            Some(keys) => self.hand_outs.write_of(&mut page, keys),
+            None => self.hand_outs.write(&mut page, |key| caller.may_see(key), |name| sees_whole(caller, name)),
+        }
         write_keys(&mut page, &statuses(manager, caller, named.as_ref()));
         write_providers(&mut page, &providers);
         if sees_all {

@@ -6,11 +6,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode};
 use tokenkeep::{Code, Error, Key};
 use tokenkeep_api::{ProblemCode, headers};
 
+use crate::activity::Exchange;
 use crate::answer::seconds_up;
 
 /// An answer that is no success.
@@ -23,6 +25,8 @@ pub(crate) struct Problem {
     body: Box<tokenkeep_api::Problem>,
     /// The methods of a route that was asked with another one.
     allow: Option<&'static str>,
+    /// Whether nothing else can come of its connection.
+    ends_connection: bool,
 }
 
 impl Problem {
@@ -36,6 +40,15 @@ impl Problem {
         let detail = "no caller has this API key, user or certificate; \
                       send the key as X-API-Key or Authorization: Bearer";
         Self::new(Code::Unauthenticated, detail.to_owned())
+    }
+
+    /// Whoever is at the other end of this connection came while there were callers, and now there are none.
+    pub(crate) fn outlasted(request: &Parts) -> Self {
+        if let Some(exchange) = request.extensions.get::<Exchange>() {
+            exchange.ends_connection();
+        }
+        let detail = "connect anew: the callers changed, and who is served is judged when a connection begins";
+        Self { ends_connection: true, ..Self::new(Code::Unauthenticated, detail.to_owned()) }
     }
 
     /// Not from there.
@@ -74,7 +87,12 @@ impl Problem {
 
     /// There is no such key, or the caller may not see it: which of the two is not said.
     pub(crate) fn unknown(key: &str) -> Self {
-        Self::new(Code::UnknownKey, "there is no such key, or it is not for this caller".to_owned()).with_key(key)
+        Self::unknown_default().with_key(key)
+    }
+
+    /// The same of the default provider, which nobody has named.
+    pub(crate) fn unknown_default() -> Self {
+        Self::new(Code::UnknownKey, "there is no such key, or it is not for this caller".to_owned())
     }
 
     /// The caller may see the key, and not do this with it.
@@ -119,6 +137,11 @@ impl Problem {
         self.body.code
     }
 
+    /// Whether nothing else can come of its connection.
+    pub(crate) fn ends_connection(&self) -> bool {
+        self.ends_connection
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -145,7 +168,7 @@ impl Problem {
             retry_after,
         };
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, body: Box::new(body), allow: None }
+        Self { status, body: Box::new(body), allow: None, ends_connection: false }
     }
 
     fn with_status(self, status: StatusCode) -> Self {
@@ -196,7 +219,7 @@ impl From<PathRejection> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (retry_after, allow) = (self.body.retry_after, self.allow);
+        let (retry_after, allow, ends_connection) = (self.body.retry_after, self.allow, self.ends_connection);
         let code = HeaderValue::from_static(self.body.code.as_str());
         let mut response = (self.status, Json(&*self.body)).into_response();
         // The code for the logs, all of it for a protocol that has words of its own; else they would have to read the body.
@@ -211,6 +234,10 @@ impl IntoResponse for Problem {
         }
         if let Some(methods) = allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if ends_connection {
+            // On HTTP/2, which has no such header, hyper leaves it out.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -87,7 +87,7 @@ async fn forward(
         exchange.uploads();
     }
     let id = who.request_id();
-    let mut call = audit::Call::new(who, "proxy", Some(handle.key().clone()));
+    let mut call = audit::Call::new(&app, who, "proxy", Some(handle.key().clone()));
     let answer = proxy.forward((&app, &caller), handle, (target.path, &id), request).await;
     let answer = answer.map_err(|problem| app.explained(&caller, &target.key, problem));
     call.outcome = answer.as_ref().map_or_else(|problem| Outcome::Failed(problem.code()), |_| Outcome::Done);

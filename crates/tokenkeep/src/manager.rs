@@ -473,14 +473,17 @@ impl Shared {
             busy.failure = None;
             busy.looked_at = None;
         }
-        self.emit(Event::Cleared { key: slot.key().clone() });
         // On a task of its own, so that a caller who leaves does not leave the store half-told.
         let (shared, own) = (Arc::clone(self), Arc::clone(slot));
         let cleared = self.tasks.spawn(async move { flight::clear_stored(&shared, &own, flight::Clear::Token).await });
         let outcome = cleared.await.map_err(|_| lost_flight().with_key(slot.key()))?;
+        // Anybody can name an account of which there is nothing.
+        if slot.key().account() == Key::DEFAULT_ACCOUNT || slot.is_known() {
+            self.emit(Event::Cleared { key: slot.key().clone() });
+        }
         self.wake_soon(slot, &mut slot.lock());
-        outcome.map_err(|error| {
-            Error::new(Code::Unavailable, format!("cleared here, but not in the store: {error}"))
+        outcome.map_err(|_| {
+            Error::new(Code::Unavailable, "cleared here, but not in the store, which does not work")
                 .with_key(slot.key())
                 .with_next("clear it again when the store works")
                 .with_retry_after(Duration::from_secs(5))

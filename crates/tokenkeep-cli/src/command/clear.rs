@@ -23,11 +23,12 @@ pub(super) struct ClearArgs {
 
 pub(super) async fn run(global: &GlobalArgs, args: ClearArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |broker| {
+        let key = broker.meant(&args.key).await?;
         broker.clear(&args.key).await?;
         if args.json {
             return output::json(&broker.status(&args.key).await?);
         }
-        output::talk(&format!("{}: cleared; the next get obtains a new token", args.key));
+        output::done(&args.key, &key, "cleared; the next get obtains a new token");
         Ok(())
     })
     .await?;

@@ -38,7 +38,8 @@ pub(super) async fn run(global: &GlobalArgs, args: RefreshArgs) -> Result<(), Fa
             Some(left) => format!("good for {}", duration::short(Duration::from_secs(left))),
             None => "does not end".to_owned(),
         };
-        output::talk(&format!("{}: obtained generation {}, {life}", status.key, status.generation));
+        let key = output::on_one_line(&status.key);
+        output::talk(&format!("{key}: obtained generation {}, {life}", status.generation));
         Ok(())
     })
     .await?;

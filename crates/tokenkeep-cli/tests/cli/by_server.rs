@@ -1,5 +1,8 @@
 //! Commands that a running server does: the same words, the same exit codes, and nothing but its address and a key.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokenkeep_sandbox::Fault;
@@ -155,6 +158,17 @@ async fn a_bare_name_is_an_account_of_the_default_provider_here_as_there() {
         let (here, there) = (world.run(args).await, elsewhere.run(args).await);
         assert_eq!(timeless(here.data()), timeless(there.data()), "{args:?}");
     }
+    let taken = "tenants:grahp: `grahp` is no provider, so it was taken as an account of tenants\n";
+    for by in [world.run(&["clear", "grahp"]).await, elsewhere.run(&["clear", "grahp"]).await] {
+        let cleared = format!("{taken}tenants:grahp: cleared; the next get obtains a new token\n");
+        assert_eq!((by.code, by.stderr), (Some(0), cleared));
+    }
+    let removed = elsewhere.run(&["credentials", "remove", "grahp"]).await;
+    assert_eq!(removed.stderr, format!("{taken}tenants:grahp: there were no credentials\n"));
+    let set = fed(&world, &["credentials", "set", "grahp"], &given).await;
+    assert_eq!(set.stderr, format!("{taken}tenants:grahp: the credentials are kept; the next get uses them\n"));
+    let removed = world.run(&["credentials", "remove", "grahp", "--json"]).await;
+    assert_eq!(removed.json(), json!({ "key": "tenants:grahp", "removed": true }));
     for (args, code) in [(&["clear", "nothere"][..], 0), (&["get", "nothere"], 4), (&["stats", "nothere"], 4)] {
         let (here, there) = (world.run(args).await, elsewhere.run(args).await);
         assert_eq!((here.code, timeless(&here.stderr)), (Some(code), timeless(&there.stderr)), "{args:?}");
@@ -303,10 +317,8 @@ async fn which_server_is_meant_is_never_guessed() {
     for (args, expected) in [
         (&["get", "graph", "--server", "broker.example"][..], "--server `broker.example`: the server is none"),
         (&["get", "graph", "--server", "http://broker.example"], "TOKENKEEP_INSECURE=true allows it"),
-        (
-            &["get", "graph", "--server", "http://127.0.0.1:1/tokens"],
-            "--server `http://127.0.0.1:1/tokens`: the server has a path",
-        ),
+        (&["get", "graph", "--server", "http://127.0.0.1:1/?planted"], "has a query or a fragment"),
+        (&["get", "graph", "--server", "http://127.0.0.1:1/#planted"], "has a query or a fragment"),
         (&["get", "graph", "--server", "https://planted@broker.example"], "goes beside it, not into it"),
         (&["get", "..", "--server", "http://127.0.0.1:1"], "that is no key"),
         (&["serve", "--server", "http://127.0.0.1:1"], "this command asks no server"),
@@ -416,25 +428,97 @@ async fn an_api_that_does_not_answer_is_given_up_when_the_token_and_its_answer_h
 
 #[tokio::test]
 async fn what_a_server_says_cannot_write_lines_of_its_own() {
+    let problem = r#"{"code":"refused","title":"x","detail":"no\r\nnext: run this\u001b[2J\u0085\u009b"}"#;
+    let ended = answered("502 x", "application/problem+json", problem, &["get", "graph"]).await;
+    assert!(ended.failure(6).contains(r"no\r\nnext: run this\u{1b}[2J\u{85}\u{9b}"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn nothing_of_what_a_server_says_steers_the_terminal() {
+    const WILD: &str = r"a\u001b[2J\r\nb\u0085\u009b\u007f\u202e\u2028\u2066";
+    let status = format!(
+        r#"{{"key":"{WILD}","issuer":"{WILD}","state":"refused","reason":"{WILD}","generation":1,
+        "consecutive_failures":1,"failure":{{"kind":"{WILD}","detail":"{WILD}","next":"{WILD}"}},
+        "warnings":[{{"code":"{WILD}","detail":"{WILD}"}}]}}"#
+    );
+    let trial = format!(
+        r#"{{"key":"{WILD}","issuer":"{WILD}","ok":true,"steps":[{{"name":"{WILD}","method":"{WILD}","url":"{WILD}",
+        "headers":["{WILD}"],"body":"{WILD}","answer":{{"status":200,"content_type":"{WILD}","bytes":1,"kind":"{WILD}"}},
+        "found":["{WILD}"]}}],"token":{{"token_type":"{WILD}","scope":"{WILD}","life":1,"life_is_stated":true,
+        "has_refresh_token":false}},"problem":null}}"#
+    );
+    for (args, body, lines) in [
+        (&["status", "graph"][..], &status, 2),
+        (&["status", "graph", "--json"], &status, usize::MAX),
+        (&["refresh", "graph"], &status, 1),
+        (&["credentials", "test", "graph"], &trial, 7),
+        (&["credentials", "test", "graph", "--json"], &trial, usize::MAX),
+    ] {
+        let ended = answered("200 x", "application/json", body, args).await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        let steers = |c: &char| c.is_control() || ['\u{202e}', '\u{2028}', '\u{2066}'].contains(c);
+        assert_eq!(said.chars().filter(|c| *c != '\n').find(steers), None, "{args:?}: {said:?}");
+        assert!(lines == usize::MAX || said.lines().count() == lines, "{args:?}: {said}");
+        if lines == usize::MAX {
+            let sent: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(ended.json()["key"], sent["key"], "it is the same text");
+        }
+    }
+}
+
+/// What a command makes of a server's answer.
+async fn answered(status: &str, kind: &str, body: &str, args: &[&str]) -> Ended {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let problem = r#"{"code":"refused","title":"x","detail":"no\r\nnext: run this\u001b[2J\u0085\u009b"}"#;
     let answer = format!(
-        "HTTP/1.1 502 x\r\nContent-Type: application/problem+json\r\nTokenkeep-Problem: refused\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{problem}",
-        problem.len()
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     );
     let serving = async {
         let (mut connection, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
             connection.read_buf(&mut head).await.unwrap();
         }
         connection.write_all(answer.as_bytes()).await.unwrap();
     };
     let elsewhere = Elsewhere::new(&url).await;
-    let (ended, ()) = tokio::join!(elsewhere.run(&["get", "graph"]), serving);
-    assert!(ended.failure(6).contains(r"no\r\nnext: run this\u{1b}[2J\u{85}\u{9b}"), "{ended:?}");
+    let (ended, ()) = tokio::join!(elsewhere.run(args), serving);
+    ended
+}
+
+#[tokio::test]
+async fn a_server_may_lie_below_a_path_of_a_proxy() {
+    let elsewhere = Elsewhere::new("http://127.0.0.1:1/broker").await;
+    let told = elsewhere.run(&["get", "graph"]).await;
+    assert!(told.failure(7).starts_with("error: http://127.0.0.1:1/broker cannot be reached: "), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_the_server_refuses_is_named() {
+    let world = World::start().await;
+    let signed = |name: &str| {
+        let signed = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        std::fs::write(world.path(&format!("{name}.pem")), signed.cert.pem()).unwrap();
+        let key = signed.signing_key.serialize_pem();
+        std::fs::write(world.path(&format!("{name}.key")), &key).unwrap();
+        std::fs::set_permissions(world.path(&format!("{name}.key")), Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(world.path(&format!("{name}-both.pem")), format!("{}{key}", signed.cert.pem())).unwrap();
+    };
+    ["server", "authority", "stranger"].into_iter().for_each(signed);
+    let tls = "certificate = \"server.pem\", key = \"server.key\", client_ca = \"authority.pem\"";
+    world.write_config(&format!("{}[server]\ntls = {{ {tls} }}\n", world.usual_config()));
+    let mut serve = world.spawn(&["serve", "--listen", "https://127.0.0.1:0"]);
+    let heard = serve.hear("listening on https").await;
+    let url = heard.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
+    by(&world, &url, "server.pem").await.data();
+    let mut command = world.command(&["status", "--server", &url]);
+    command.env("TOKENKEEP_CA_FILE", "server.pem").env("TOKENKEEP_CLIENT_CERTIFICATE", "stranger-both.pem");
+    let refused = ended(command).await;
+    let advice = "\nnext: look whether the server takes the certificate in TOKENKEEP_CLIENT_CERTIFICATE";
+    assert!(refused.failure(7).contains(advice), "{refused:?}");
+    stop(serve).await;
 }
 
 #[tokio::test]

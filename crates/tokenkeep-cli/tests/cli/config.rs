@@ -198,3 +198,14 @@ async fn a_certificate_that_serve_would_refuse_is_no_good_configuration() {
         assert!(serve.failure(2).contains(expected), "{serve:?}");
     }
 }
+
+#[tokio::test]
+async fn a_certificate_that_no_address_uses_is_a_warning() {
+    let world = World::start().await;
+    let server = "[server]\ntls = { certificate = \"nowhere.pem\", key = \"nowhere.key\" }\n";
+    world.write_config(&format!("{}{server}", world.usual_config()));
+    let checked = world.run(&["config", "check"]).await;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.stderr.contains("warning: cannot use the certificate "), "{checked:?}");
+    assert!(checked.stderr.ends_with("./tokenkeep.toml: good, 5 providers, 2 warnings\n"), "{checked:?}");
+}

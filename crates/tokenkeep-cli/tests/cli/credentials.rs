@@ -115,7 +115,7 @@ async fn a_store_that_is_not_sealed_keeps_no_credentials_and_that_is_no_outage()
     let refused = fed(&world, &["credentials", "set", "tenants:7"], &json(PASSWORD)).await;
     assert_eq!(
         refused.failure(2),
-        "error: tenants:7: credentials are not kept in file:./tokens, which is not sealed\n\
+        "error: tenants:7: credentials are not kept in this store, which is not sealed\n\
          next: configure seal_keys, or a store that seals itself: store = \"sqlite:PATH\"\n"
     );
     let removed = world.run(&["credentials", "remove", "tenants:7"]).await;

@@ -2,14 +2,17 @@
 //!
 //! A caller may be allowed to ask for any account of a provider, so the number of keys has no bound of its own. The first
 //! [`MAX_KEYS`] that are there are counted each; all others of a provider together. The first [`MAX_SHOWN`] have lines of
-//! their own, so that a line that is there once stays, and only goes up.
+//! their own, so that a line that is there once stays, and only goes up. Keys that the configuration names are counted and
+//! shown beside these: who may see only them must not see by them how many others there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
 use tokenkeep::Key;
+use tokenkeep::config::KeyPattern;
 use tokenkeep_api::ProblemCode;
 
 use super::names::HAND_OUTS;
@@ -37,6 +40,14 @@ impl HandOut {
             Self::CallerLeft => "caller_left",
         }
     }
+
+    /// Whether it shows that the key is there. Whoever may ask for all accounts can name as many as it likes that are not.
+    fn shows_the_key(self) -> bool {
+        match self {
+            Self::Hit | Self::Waited | Self::Failed(ProblemCode::LoginRequired | ProblemCode::Refused) => true,
+            Self::Failed(_) | Self::CallerLeft => false,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -44,13 +55,15 @@ pub(super) struct HandOuts {
     hasher: RandomState,
     shards: [RwLock<HashMap<Key, Arc<Counts>>>; SHARDS],
     counted: AtomicUsize,
+    /// Those that the configuration names.
+    named: ArcSwap<Vec<KeyPattern>>,
     /// By provider.
     others: RwLock<HashMap<Box<str>, Arc<Counts>>>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// How many keys were counted before this one.
+    /// How many keys were counted before this one that the configuration does not name either.
     rank: usize,
     by_result: [AtomicU64; RESULTS.len()],
 }
@@ -58,10 +71,13 @@ struct Counts {
 impl HandOuts {
     pub(super) fn count(&self, key: &Key, hand_out: HandOut) {
         let found = self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(key).map(Arc::clone);
-        let counts = found.unwrap_or_else(|| match hand_out {
-            // Anybody who may ask for all accounts can name as many as it likes that are not there.
-            HandOut::Failed(ProblemCode::UnknownKey) => self.of_others(key),
-            _ => self.begin(key),
+        let counts = found.unwrap_or_else(|| {
+            let is_providers = key.account() == Key::DEFAULT_ACCOUNT;
+            if is_providers || hand_out.shows_the_key() || self.names(key) {
+                self.begin(key)
+            } else {
+                self.of_others(key)
+            }
         });
         if let Some(at) = RESULTS.iter().position(|result| *result == hand_out.as_str()) {
             counts.by_result[at].fetch_add(1, Ordering::Relaxed);
@@ -74,36 +90,47 @@ impl HandOuts {
         shard.get(key).map_or(0, |counts| counts.read().iter().sum())
     }
 
-    /// Of the keys that a caller may see; those that are not counted by themselves only for who sees all.
-    pub(super) fn write(&self, page: &mut Page, sees_all: bool, may_see: impl Fn(&Key) -> bool) {
-        let mut shown: BTreeMap<Key, [u64; RESULTS.len()]> = BTreeMap::new();
-        let mut together: BTreeMap<Box<str>, [u64; RESULTS.len()]> = BTreeMap::new();
+    /// Takes over the patterns of callers. Those that stand for all accounts name no key.
+    pub(super) fn name(&self, patterns: impl Iterator<Item = KeyPattern>) {
+        self.named.store(Arc::new(patterns.filter(|pattern| pattern.account().is_some()).collect()));
+    }
+
+    /// Whether the configuration names this key.
+    pub(super) fn names(&self, key: &Key) -> bool {
+        self.named.load().iter().any(|pattern| pattern.matches(key))
+    }
+
+    /// Of these keys, which the configuration names. No other is looked at, so that how long it takes tells nothing.
+    pub(super) fn write_of(&self, page: &mut Page, keys: &BTreeSet<Key>) {
+        let found = keys.iter().filter_map(|key| {
+            let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
+            Some((key.clone(), shard.get(key)?.read()))
+        });
+        write(page, &found.collect(), &BTreeMap::new());
+    }
+
+    /// Of the keys that a caller may see; those that are not counted by themselves if it sees the whole provider.
+    pub(super) fn write(&self, page: &mut Page, may_see: impl Fn(&Key) -> bool, sees_whole: impl Fn(&str) -> bool) {
+        let mut shown: Shown = BTreeMap::new();
+        let mut together: Together = BTreeMap::new();
         for shard in &self.shards {
             for (key, counts) in shard.read().unwrap_or_else(PoisonError::into_inner).iter() {
                 if !may_see(key) {
                     continue;
                 }
-                if counts.rank < MAX_SHOWN {
+                if counts.rank < MAX_SHOWN || self.names(key) {
                     shown.insert(key.clone(), counts.read());
                 } else {
                     add(together.entry(key.provider().into()).or_default(), counts.read());
                 }
             }
         }
-        if sees_all {
-            for (provider, counts) in self.others.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (provider, counts) in self.others.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            if sees_whole(provider) {
                 add(together.entry(provider.clone()).or_default(), counts.read());
             }
         }
-        page.family(&HAND_OUTS, |samples| {
-            let shown = shown.iter().map(|(key, counts)| (key.provider(), key.as_str(), counts));
-            let together = together.iter().map(|(provider, counts)| (&**provider, "", counts));
-            for (provider, key, counts) in shown.chain(together) {
-                for (result, count) in RESULTS.iter().zip(counts).filter(|(_, count)| **count > 0) {
-                    samples.add(&[("provider", provider), ("key", key), ("result", result)], count);
-                }
-            }
-        });
+        write(page, &shown, &together);
     }
 
     fn begin(&self, key: &Key) -> Arc<Counts> {
@@ -111,13 +138,14 @@ impl HandOuts {
         if let Some(counts) = shard.get(key) {
             return Arc::clone(counts);
         }
-        if let Ok(rank) = self
-            .counted
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |counted| (counted < MAX_KEYS).then_some(counted + 1))
-        {
-            return Arc::clone(shard.entry(key.clone()).or_insert(Arc::new(Counts { rank, ..Counts::default() })));
-        }
-        self.of_others(key)
+        let next = |counted| (counted < MAX_KEYS).then_some(counted + 1);
+        let rank = if self.names(key) {
+            Some(MAX_KEYS)
+        } else {
+            self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()
+        };
+        let Some(rank) = rank else { return self.of_others(key) };
+        Arc::clone(shard.entry(key.clone()).or_insert(Arc::new(Counts { rank, ..Counts::default() })))
     }
 
     fn of_others(&self, key: &Key) -> Arc<Counts> {
@@ -137,9 +165,25 @@ impl Counts {
     }
 }
 
+fn write(page: &mut Page, shown: &Shown, together: &Together) {
+    page.family(&HAND_OUTS, |samples| {
+        let shown = shown.iter().map(|(key, counts)| (key.provider(), key.as_str(), counts));
+        let together = together.iter().map(|(provider, counts)| (&**provider, "", counts));
+        for (provider, key, counts) in shown.chain(together) {
+            for (result, count) in RESULTS.iter().zip(counts).filter(|(_, count)| **count > 0) {
+                samples.add(&[("provider", provider), ("key", key), ("result", result)], count);
+            }
+        }
+    });
+}
+
 fn add(sum: &mut [u64; RESULTS.len()], counts: [u64; RESULTS.len()]) {
     sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
+
+type Shown = BTreeMap<Key, [u64; RESULTS.len()]>;
+/// By provider.
+type Together = BTreeMap<Box<str>, [u64; RESULTS.len()]>;
 
 /// All that [`HandOut::as_str`] can be for a key that is known.
 const RESULTS: [&str; 11] = [
@@ -175,15 +219,40 @@ mod tests {
         }
         hand_outs.count(&key(0), HandOut::Failed(ProblemCode::Unavailable));
         assert_eq!((hand_outs.total(&key(0)), hand_outs.total(&key(accounts - 1))), (2, 0));
-        let lines = |sees_all, may_see: &dyn Fn(&Key) -> bool| {
-            let mut page = Page::default();
-            hand_outs.write(&mut page, sees_all, may_see);
-            let values = page.into_text();
-            let counts = values.lines().filter_map(|line| line.rsplit_once("} ")?.1.parse::<usize>().ok());
-            (counts.clone().count(), counts.sum::<usize>())
-        };
-        assert_eq!(lines(true, &|_| true), (MAX_SHOWN + 2, accounts + 1));
+        let mut page = Page::default();
+        hand_outs.write(&mut page, |_| true, |_| true);
+        assert_eq!(lines(page), (MAX_SHOWN + 2, accounts + 1));
         // A few of the keys: nothing of the others.
-        assert_eq!(lines(false, &|seen| *seen == key(3) || *seen == key(MAX_SHOWN + 3)), (2, 2));
+        let mut page = Page::default();
+        hand_outs.write_of(&mut page, &[key(3), key(MAX_SHOWN + 3), key(accounts - 1)].into());
+        assert_eq!(lines(page), (2, 2));
+    }
+
+    #[test]
+    fn a_key_that_the_configuration_names_has_its_line_however_many_others_there_are() {
+        let hand_outs = HandOuts::default();
+        let key = |account: usize| Key::parse(&format!("vendor:{account}")).unwrap();
+        for account in 0..MAX_KEYS {
+            hand_outs.count(&key(account), HandOut::Hit);
+        }
+        let named = key(MAX_KEYS + 7);
+        hand_outs
+            .name([KeyPattern::parse(named.as_str()).unwrap(), KeyPattern::parse("vendor:*").unwrap()].into_iter());
+        hand_outs.count(&named, HandOut::Failed(ProblemCode::Unavailable));
+        hand_outs.count(&key(MAX_KEYS + 8), HandOut::Hit);
+        assert_eq!((hand_outs.total(&named), hand_outs.total(&key(MAX_KEYS + 8))), (1, 0));
+        let mut page = Page::default();
+        hand_outs.write_of(&mut page, &[named.clone()].into());
+        assert_eq!(lines(page), (1, 1));
+        let mut page = Page::default();
+        hand_outs.write(&mut page, |seen| *seen == named, |_| false);
+        assert_eq!(lines(page), (1, 1));
+    }
+
+    /// How many samples there are, and their sum.
+    fn lines(page: Page) -> (usize, usize) {
+        let values = page.into_text();
+        let counts = values.lines().filter_map(|line| line.rsplit_once("} ")?.1.parse::<usize>().ok());
+        (counts.clone().count(), counts.sum::<usize>())
     }
 }

@@ -28,7 +28,8 @@ pub(super) fn operations() -> Vec<Operation> {
         of(Subject::Health, "/health", "getHealth", "How the tokens are")
             .about(
                 "Sums over all keys, which name none of them; or one key, for callers who may see it. The sums may be a \
-                 few seconds old. One key is also unhealthy in the states `refused` and `login_required`.",
+                 few seconds old. One key is also unhealthy in the states `refused` and `login_required`, and without \
+                 credentials.",
             )
             .access(OpenAndMore)
             .query("key", Form::Key, KEY)

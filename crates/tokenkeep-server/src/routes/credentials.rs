@@ -82,7 +82,9 @@ pub(super) async fn store_of_default(
 ) -> Result<Response, Problem> {
     let Path(account) = account?;
     let given = from_either(query.as_deref(), &body?)?;
-    if app.access().default_provider.is_none() && app.is_account(&caller, &account) {
+    // Whether there is one is told to who may see everything.
+    let has_none = app.access().default_provider.is_none() && caller.sight().is_none();
+    if has_none && app.is_account(&caller, &account) {
         return Err(no_default("PUT /tokens/{key}/credentials"));
     }
     let handle = app.handle(&caller, Action::Credentials, &account)?;
@@ -98,8 +100,14 @@ pub(super) async fn test_at_default(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let given = from_either(query.as_deref(), &body?)?;
-    let provider =
-        app.access().default_provider.clone().ok_or_else(|| no_default("POST /tokens/{key}/credentials/test"))?;
+    let provider = app.access().default_provider.clone();
+    let sees_all = caller.sight().is_none();
+    let provider = match provider {
+        None if sees_all => return Err(no_default("POST /tokens/{key}/credentials/test")),
+        Some(provider) if sees_all || app.key(&caller, &provider).is_ok() => provider,
+        // Whether there is one, and what it is called, is not for who may not see it.
+        None | Some(_) => return Err(Problem::unknown_default()),
+    };
     let handle = app.handle(&caller, Action::Credentials, &provider)?;
     let trial = app.manager.try_login(handle.key().as_str(), Some(&given)).await?;
     Ok(tried(&trial))

@@ -17,7 +17,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
-use tokenkeep::{KeyState, TokenManager, Warning};
+use tokenkeep::{KeyState, Obstacle, TokenManager, Warning};
 use tokenkeep_api::{HealthAnswer, HealthState, HealthTokens, Readiness, WarningAnswer};
 use tokio::sync::Mutex;
 
@@ -57,7 +57,8 @@ pub(super) async fn health(
         Some(key) => {
             let caller = caller.as_ref().ok_or_else(|| app.unauthenticated(&request))?;
             let status = app.visible(caller, key)?.status().await;
-            let needs_somebody = matches!(status.state, KeyState::Refused | KeyState::LoginRequired);
+            let needs_somebody = matches!(status.state, KeyState::Refused | KeyState::LoginRequired)
+                || status.obstacle == Some(Obstacle::NoCredentials);
             (Sums::over(&[status]), needs_somebody)
         }
         None => (app.health.sums(&app.manager).await, false),

@@ -49,10 +49,12 @@ async fn token(
 ) -> Result<Response, Refusal> {
     let body = body.map_err(|rejection| Refusal::from(Problem::from(rejection)))?;
     let form = Form::read(&request, &body)?;
-    let client = Client::of(&app.access().callers, &request, &form).inspect_err(|refusal| {
-        if refusal.is_of_a_stranger() {
-            app.strangers.refused(&request, app.manager.now());
+    let client = Client::of(&app.access().callers, &request, &form).map_err(|refusal| {
+        if !refusal.is_of_a_stranger() {
+            return refusal;
         }
+        let problem = app.unauthenticated(&request);
+        if problem.ends_connection() { problem.into() } else { refusal }
     })?;
     client.caller.count_request(|| app.manager.now())?;
     match form.text("grant_type") {

@@ -117,7 +117,7 @@ impl Watcher {
                 Standing::Moved => return None,
                 Standing::Lost(problem) => {
                     self.stage = Stage::Over;
-                    audit::line(&self.who, WATCH, Some(self.handle.key()), Outcome::Failed(problem.code()));
+                    audit::line(&self.app, &self.who, WATCH, Some(self.handle.key()), Outcome::Failed(problem.code()));
                     return Some(problem_event(&problem));
                 }
             }

@@ -1,6 +1,7 @@
 //! Whoever was handed a token stands in the log, and whoever was refused one.
 
 use reqwest::Method;
+use tokenkeep::store::StoreUrl;
 use tokenkeep_sandbox::Fault;
 
 use crate::secrets::{PASSWORD, log};
@@ -95,7 +96,7 @@ async fn whoever_shows_no_key_or_a_wrong_one_leaves_a_line() {
         let asked = world.http.get(world.url(path)).header("x-api-key", "planted-wrong-key");
         assert_eq!(asked.header("x-request-id", &name).send().await.unwrap().status(), 401, "{path}");
         let lines = lines_of(&name);
-        let said = format!("peer=127.0.0.1 action=\"{action}\" outcome=\"unauthenticated\"");
+        let said = format!("peer=\"127.0.0.1\" action=\"{action}\" outcome=\"unauthenticated\"");
         assert!(matches!(&lines[..], [line] if line.contains(&said)), "{path}: {lines:?}");
         assert!(!lines[0].contains("caller=") && !lines[0].contains("key="), "{}", lines[0]);
     }
@@ -183,3 +184,39 @@ async fn what_is_no_known_key_is_not_repeated_either() {
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+#[tokio::test]
+async fn a_token_that_was_pasted_as_an_account_is_in_no_line_whatever_became_of_the_call() {
+    let look = |setup: Setup| setup.caller("look", "key-of-look", "\"bluestakes:*\", \"fixed\"", "\"refresh\"");
+    let world = look(Setup::keyed().with_accounts()).start().await;
+    let mut failing = look(Setup::keyed().with_accounts());
+    failing.manager = failing.manager.store_url(StoreUrl::parse("sqlite:/dev/null/x/s.db").unwrap());
+    let mut failing = failing.start().await;
+    for (at, (world, method, path, outcome)) in [
+        (&world, "GET", "/tokens/bluestakes:planted-pasted", "forbidden"),
+        (&world, "POST", "/tokens/bluestakes:planted-pasted/refresh?nonsense=1", "invalid_request"),
+        (&world, "DELETE", "/tokens/bluestakes:planted-pasted", "ok"),
+        (&world, "PUT", "/tokens/bluestakes:planted-pasted/credentials", "invalid_request"),
+        (&failing, "POST", "/tokens/bluestakes:pasted/refresh", "unavailable"),
+        (&failing, "DELETE", "/tokens/bluestakes:pasted", "unavailable"),
+        (&failing, "GET", "/auth/bluestakes:planted-pasted", "forbidden"),
+        (&failing, "POST", "/tokens/bluestakes:planted-pasted/credentials/test", "forbidden"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("audit-of-pasted-{at}");
+        let request = world.http.request(method.parse().unwrap(), world.url(path)).header("x-api-key", "key-of-look");
+        request.header("x-request-id", &name).send().await.unwrap();
+        let lines = lines_of(&name);
+        let said = format!("outcome=\"{outcome}\"");
+        assert!(matches!(&lines[..], [line] if line.contains(&said)), "{method} {path}: {lines:?}");
+        assert!(!lines[0].contains("key=\""), "{}", lines[0]);
+    }
+    let refused = world.http.get(world.url("/tokens/fixed")).header("x-api-key", "key-of-look");
+    refused.header("x-request-id", "audit-of-a-known-key").send().await.unwrap();
+    assert!(lines_of("audit-of-a-known-key")[0].contains("key=\"fixed\" outcome=\"forbidden\""));
+    failing.begin_to_stop();
+    failing.stopped().await;
+    world.end().await;
+}

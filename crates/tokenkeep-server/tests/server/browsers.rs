@@ -1,5 +1,6 @@
 //! Requests that a foreign web page makes a browser send.
 
+use crate::certificates::{Authority, Files};
 use crate::raw;
 use crate::secrets::API_KEY;
 use crate::world::Setup;
@@ -73,6 +74,29 @@ async fn a_page_of_another_site_cannot_ask() {
         let (status, answer) = raw::get(world.address, "/tokens/fixed", headers).await;
         assert_eq!(status, expected, "{headers}: {answer}");
         assert_eq!(status == 200, answer.contains("access_token"), "{answer}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn by_tls_only_an_https_page_is_of_this_origin() {
+    let authority = Authority::new();
+    let files = Files::new(&authority.server());
+    let world = Setup { toml: files.toml(), ..Setup::open() }.start().await;
+    let http = authority.trusting().http1_only().build().unwrap();
+    let (address, port) = (world.address, world.address.port());
+    for (host, origin, expected) in [
+        (address.to_string(), format!("https://{address}"), 200),
+        ("127.0.0.1".to_owned(), "https://127.0.0.1".to_owned(), 200),
+        ("127.0.0.1".to_owned(), "https://127.0.0.1:443".to_owned(), 200),
+        (address.to_string(), format!("http://{address}"), 403),
+        ("127.0.0.1".to_owned(), "http://127.0.0.1".to_owned(), 403),
+        ("127.0.0.1".to_owned(), "http://127.0.0.1:443".to_owned(), 403),
+        ("127.0.0.1".to_owned(), format!("https://127.0.0.1:{port}"), 403),
+    ] {
+        let url = world.url("/tokens/fixed").replace("http:", "https:");
+        let request = http.get(url).header("host", &host).header("origin", &origin);
+        assert_eq!(request.send().await.unwrap().status(), expected, "{host} {origin}");
     }
     world.end().await;
 }

@@ -1,9 +1,11 @@
 //! Who is served: with a key configured, and without.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::secrets::{API_KEY, log};
-use crate::world::{Setup, caller, settings};
+use crate::world::{Setup, caller, client, settings};
 
 const CLOSED: [&str; 7] = [
     "/tokens",
@@ -130,5 +132,32 @@ async fn that_everybody_may_do_everything_is_in_the_log() {
     assert!(!line("WARN"));
     world.control.reload(&settings("").await);
     assert!(line("WARN"), "it is so from now on");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_was_known_on_a_connection_is_told_to_connect_anew_when_nobody_is_known_any_more() {
+    let world = Setup::keyed().start().await;
+    let mut kept = TcpStream::connect(world.address).await.unwrap();
+    let http2 = client().http2_prior_knowledge().build().unwrap();
+    let by_http2 = async || http2.get(world.url("/tokens/fixed")).header("x-api-key", API_KEY).send().await.unwrap();
+    assert_eq!(by_http2().await.status(), 200);
+    let request = format!("GET /tokens/fixed HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {API_KEY}\r\n\r\n");
+    kept.write_all(request.as_bytes()).await.unwrap();
+    let mut first = Vec::new();
+    while !first.ends_with(b"}") {
+        assert!(kept.read_buf(&mut first).await.unwrap() > 0);
+    }
+    world.control.reload(&settings("").await);
+    kept.write_all(request.as_bytes()).await.unwrap();
+    let mut second = String::new();
+    kept.read_to_string(&mut second).await.unwrap();
+    assert!(second.starts_with("HTTP/1.1 401 ") && second.contains("connection: close\r\n"), "{second}");
+    assert!(second.contains("connect anew: the callers changed"), "{second}");
+    let told = by_http2().await;
+    assert_eq!(told.status(), 401);
+    assert!(told.text().await.unwrap().contains("connect anew: the callers changed"));
+    // The connection may take another request before its client has heard that it ends.
+    while by_http2().await.status() != 200 {}
     world.end().await;
 }

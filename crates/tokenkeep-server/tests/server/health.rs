@@ -91,3 +91,13 @@ async fn a_load_balancer_may_ask_by_head() {
     assert_eq!(world.http.head(world.url("/readyz")).send().await.unwrap().status(), 503);
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_account_without_credentials_is_unhealthy() {
+    let world = Setup::keyed().with_accounts().start().await;
+    let (status, health) = world.json("/health?key=bluestakes:123").await;
+    assert_eq!((status, &health["status"]), (503, &json!("unhealthy")), "{health}");
+    let (status, health) = world.json("/health?key=fixed").await;
+    assert_eq!((status, &health["status"]), (200, &json!("healthy")), "{health}");
+    world.end().await;
+}

@@ -5,9 +5,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokenkeep::store::StoreUrl;
 use tokenkeep_sandbox::Fault;
 
-use crate::secrets::PASSWORD;
+use crate::secrets::{API_KEY, PASSWORD};
 use crate::world::{Setup, World};
 
 #[tokio::test]
@@ -264,4 +265,36 @@ async fn who_may_see_only_accounts_is_told_to_name_one() {
     assert_eq!(answer.status(), 400);
     assert!(answer.text().await.unwrap().contains("name the key with ?key="));
     world.end().await;
+}
+
+#[tokio::test]
+async fn while_the_store_fails_accounts_that_may_not_be_there_take_no_places_either() {
+    let mut setup = Setup::keyed().with_accounts().caller("whole", "key-of-whole", "\"bluestakes:*\"", "\"get\"");
+    setup = setup.caller("named", "key-of-named", "\"bluestakes:7\"", "\"get\"");
+    setup.manager = setup.manager.store_url(StoreUrl::parse("sqlite:/dev/null/x/s.db").unwrap());
+    let mut world = setup.start().await;
+    for account in 0..8 {
+        assert_eq!(world.get(&format!("/tokens/bluestakes:{account}")).await.status(), 503);
+    }
+    let page_of = async |key: &str| {
+        let asked = world.http.get(world.url("/metrics")).header("x-api-key", key).send().await.unwrap();
+        Page(asked.text().await.unwrap())
+    };
+    let counts = |page: &Page| {
+        let lines = page.0.lines().filter(|line| line.starts_with("tokenkeep_hand_outs_total{"));
+        lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let of = |key: &str, count: u64| {
+        format!("tokenkeep_hand_outs_total{{provider=\"bluestakes\",key=\"{key}\",result=\"unavailable\"}} {count}")
+    };
+    let all = [of("bluestakes:7", 1), of("", 7)];
+    assert_eq!(counts(&page_of(API_KEY).await), all);
+    assert_eq!(
+        counts(&page_of("key-of-whole").await),
+        all,
+        "whoever sees a whole provider sees those that have no line"
+    );
+    assert_eq!(counts(&page_of("key-of-named").await), all[..1], "a key that the configuration names has its own");
+    world.begin_to_stop();
+    world.stopped().await;
 }

@@ -81,7 +81,7 @@ async fn a_stranger_who_came_while_there_were_callers_stays_one_when_there_are_n
     setup.toml.clone_from(&toml);
     let world = setup.start().await;
     world.control.reload(&settings(&format!("{toml}{}", caller(this_user(folder.path()) + 1))).await);
-    let mut stranger = UnixStream::connect(&path).await.unwrap();
+    let connect = async || UnixStream::connect(&path).await.unwrap();
     let plain = "GET /tokens/fixed HTTP/1.1\r\nhost: localhost\r\n";
     let oauth = |headers: &str, form: &str| {
         format!(
@@ -91,19 +91,66 @@ async fn a_stranger_who_came_while_there_were_callers_stays_one_when_there_are_n
         )
     };
     let form = "grant_type=client_credentials&scope=fixed";
-    assert_eq!(status(&mut stranger, &format!("{plain}\r\n")).await, "401");
+    let mut strangers = Vec::new();
+    for _ in 0..5 {
+        let mut stranger = connect().await;
+        assert_eq!(status(&mut stranger, &format!("{plain}\r\n")).await, "401");
+        strangers.push(stranger);
+    }
     world.control.reload(&settings(&toml).await);
-    for request in [
+    for (request, mut stranger) in [
         format!("{plain}\r\n"),
         format!("{plain}x-api-key: invented\r\n\r\n"),
         oauth("", form),
         oauth("", &format!("{form}&client_secret=invented")),
         oauth("authorization: Basic aW52ZW50ZWQ6aW52ZW50ZWQ=\r\n", form),
-    ] {
+    ]
+    .into_iter()
+    .zip(strangers)
+    {
         assert_eq!(status(&mut stranger, &request).await, "401", "{request}");
+        // It must connect anew.
+        assert_eq!(stranger.read(&mut [0; 16]).await.unwrap(), 0, "{request}");
     }
-    let mut newcomer = UnixStream::connect(&path).await.unwrap();
+    let mut newcomer = connect().await;
     assert_eq!(status(&mut newcomer, &format!("{plain}\r\n")).await, "200", "the file is for this user only");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn whoever_watches_over_the_process_and_shows_no_key_is_not_counted_whoever_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keep.sock");
+    let mut setup = Setup::open();
+    let server = format!("[server]\nlisten = ['unix:{}']\nrequests = '1/1h'\n", path.display());
+    setup.toml = format!("{server}{}", caller(this_user(folder.path())));
+    let world = setup.start().await;
+    let http = client().unix_socket(&*path).build().unwrap();
+    for path in ["health", "readyz", "livez"] {
+        for _ in 0..5 {
+            assert_eq!(http.get(format!("http://localhost/{path}")).send().await.unwrap().status(), 200, "{path}");
+        }
+    }
+    for expected in [200, 429] {
+        assert_eq!(http.get("http://localhost/tokens/fixed").send().await.unwrap().status(), expected);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_empty_secret_is_not_mended_by_the_user_who_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keep.sock");
+    let mut setup = Setup::open();
+    setup.toml = format!("[server]\nlisten = ['unix:{}']\n{}", path.display(), caller(this_user(folder.path())));
+    let world = setup.start().await;
+    let http = client().unix_socket(&*path).build().unwrap();
+    for (secret, expected) in [("", 200), ("&client_secret=", 401)] {
+        let request =
+            http.post("http://localhost/oauth2/token").header("content-type", "application/x-www-form-urlencoded");
+        let form = format!("grant_type=client_credentials&client_id=fixed{secret}");
+        assert_eq!(request.body(form).send().await.unwrap().status(), expected, "{secret}");
+    }
     world.end().await;
 }
 

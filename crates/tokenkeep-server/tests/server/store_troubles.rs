@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokenkeep::store::FileStore;
+use tokenkeep::store::{FileStore, StoreUrl};
 
 use crate::fakes::TestClock;
-use crate::secrets::PASSWORD;
+use crate::secrets::{PASSWORD, log};
 use crate::world::{Setup, World};
 
 const OTHER: &str = "/tokens/bluestakes:2";
@@ -93,4 +93,52 @@ async fn a_store_that_fails_is_told_of_without_a_name_or_a_path() {
     }
     broker.world.begin_to_stop();
     broker.world.stopped().await;
+}
+
+#[tokio::test]
+async fn no_route_tells_a_caller_of_some_keys_how_the_store_fails() {
+    let mut setup = Setup::keyed().with_accounts().caller("one", "key-of-one", "\"bluestakes:1\"", "\"admin\"");
+    let with_api = setup.providers.replacen("lifetime", "api_base = \"https://127.0.0.1:1/\"\nlifetime", 1);
+    setup.providers = with_api.leak();
+    setup.manager = setup.manager.store_url(StoreUrl::parse("sqlite:/dev/null/x/s.db").unwrap());
+    let mut world = setup.start().await;
+    let ann = json!({ "username": "ann", "password": PASSWORD });
+    for (method, path, status) in [
+        ("GET", "/tokens/bluestakes:1", 503),
+        ("GET", "/tokens/bluestakes:1/status", 200),
+        ("GET", "/tokens", 200),
+        ("POST", "/tokens/bluestakes:1/refresh", 503),
+        ("DELETE", "/tokens/bluestakes:1", 503),
+        ("PUT", "/tokens/bluestakes:1/credentials", 503),
+        ("DELETE", "/tokens/bluestakes:1/credentials", 503),
+        ("POST", "/tokens/bluestakes:1/credentials/test", 503),
+        ("GET", "/proxy/bluestakes:1/users", 503),
+        ("GET", "/tokens/bluestakes:1/watch", 200),
+        ("POST", "/oauth2/token", 503),
+        ("GET", "/health?key=bluestakes:1", 200),
+    ] {
+        let request = world.http.request(method.parse().unwrap(), world.url(path)).header("x-api-key", "key-of-one");
+        let request = match path {
+            "/oauth2/token" => request
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body("grant_type=client_credentials&scope=bluestakes:1"),
+            _ if path.contains("/credentials") && method != "DELETE" => request.json(&ann),
+            _ => request,
+        };
+        let mut answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {path}");
+        let mut text = String::new();
+        while let Some(chunk) = answer.chunk().await.unwrap() {
+            text += str::from_utf8(&chunk).unwrap();
+            if path.ends_with("/watch") && text.contains("event: problem") && text.ends_with("\n\n") {
+                break; // it does not end
+            }
+        }
+        assert!(!text.contains("/dev/null") && !text.contains("sqlite"), "{method} {path}: {text}");
+    }
+    let (_, ready) = world.json("/readyz").await;
+    assert!(ready["warnings"].to_string().contains("/dev/null/x"), "who may see everything is told: {ready}");
+    assert!(log().lines().any(|line| line.contains("the store does not work") && line.contains("/dev/null/x")));
+    world.begin_to_stop();
+    world.stopped().await;
 }

@@ -21,7 +21,7 @@ impl Masked {
     /// Masks `source`, which was parsed to `document`.
     pub(super) fn new(source: &str, document: &DeTable<'_>, syntax: Syntax) -> Self {
         let mut ink = Ink { source, kinds: vec![Kind::Rest; source.len()] };
-        ink.judge_table(document, Table::Usual);
+        ink.judge_table(document, Table::File);
         ink.hide_comments();
         match syntax {
             Syntax::Sound => {}
@@ -62,6 +62,9 @@ enum Kind {
 /// What a table is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Table {
+    /// The whole of it.
+    File,
+    Server,
     Usual,
     /// A caller of the server.
     Caller,
@@ -75,8 +78,9 @@ impl Table {
         match self {
             Self::Hidden => Self::Hidden,
             _ if HIDDEN_TABLES.contains(&name) => Self::Hidden,
-            _ if name == CALLERS => Self::Caller,
-            Self::Usual | Self::Caller => Self::Usual,
+            Self::File if name == SERVER => Self::Server,
+            Self::Server if name == CALLERS => Self::Caller,
+            Self::File | Self::Server | Self::Usual | Self::Caller => Self::Usual,
         }
     }
 }
@@ -100,8 +104,10 @@ impl Ink<'_> {
             _ => {
                 let hide = match kind {
                     Table::Hidden => true,
-                    Table::Caller if option == PATTERNS => false,
-                    Table::Usual | Table::Caller => !is_harmless(option, &self.source[span.clone()]),
+                    Table::Caller if SHOWN_OF_CALLERS.contains(&option) => false,
+                    Table::File | Table::Server | Table::Usual | Table::Caller => {
+                        !is_harmless(option, &self.source[span.clone()])
+                    }
                 };
                 self.mark(span.clone(), Kind::Shown);
                 let inner = self.without_quotes(span);
@@ -273,9 +279,8 @@ const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "f
 const URLS: [&str; 3] = ["api_base", "store", "token_url"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 33] = [
+const SHOWN_OPTIONS: [&str; 30] = [
     "accounts",
-    "allow",
     "api_base",
     "budget",
     "certificate",
@@ -295,7 +300,6 @@ const SHOWN_OPTIONS: [&str; 33] = [
     "listen",
     "max_connections",
     "max_failures",
-    "name",
     "refresh",
     "refresh_before",
     "reject_on",
@@ -304,15 +308,15 @@ const SHOWN_OPTIONS: [&str; 33] = [
     "store",
     "timeout",
     "token_url",
-    "uid",
     "unit",
     "username",
 ];
 
-/// The table of a caller.
+/// The table of the server, and in it those of its callers.
+const SERVER: &str = "server";
 const CALLERS: &str = "keys";
-/// What a caller may see. Elsewhere it is a misspelt `token`.
-const PATTERNS: &str = "tokens";
+/// What is shown of a caller beside [`SHOWN_OPTIONS`]. Elsewhere `tokens` is a misspelt `token`, and a `name` anything.
+const SHOWN_OF_CALLERS: [&str; 4] = ["allow", "name", "tokens", "uid"];
 
 /// What stands for a hidden stretch.
 const BLOT: &str = "***";
@@ -358,6 +362,14 @@ mod tests {
             ),
             ("[[server.keys]]\nsha256 = 'hunter2'\nkey = 'hunter2'", "[[server.keys]]\nsha256 = '***'\nkey = '***'"),
             ("[providers.a]\ntokens = 'hunter2'", "[providers.a]\ntokens = '***'"),
+            (
+                "[[keys]]\ntokens = ['hunter2']\n[[providers.server.keys]]\ntokens = ['hunter2']",
+                "[[keys]]\ntokens = ['***']\n[[providers.server.keys]]\ntokens = ['***']",
+            ),
+            (
+                "[providers.a]\nname = 'hunter2'\nuid = 12345\nallow = ['hunter2']",
+                "[providers.a]\nname = '***'\nuid = ***\nallow = ['***']",
+            ),
         ] {
             assert_eq!(masked(source), shown);
         }

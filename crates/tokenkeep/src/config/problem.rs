@@ -175,6 +175,18 @@ impl Problem {
         }
     }
 
+    /// The same as a warning: the file can be used all the same.
+    ///
+    /// ```
+    /// # use tokenkeep::config::{Problem, Severity};
+    /// let problem = Problem::of_file("keep.toml", "its certificate cannot be read", "name another one");
+    /// assert_eq!(problem.into_warning().severity(), Severity::Warning);
+    /// ```
+    #[must_use]
+    pub fn into_warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
     /// How bad it is.
     ///
     /// ```

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::flight::{Clear, clear_stored};
 use super::provider::ProviderRuntime;
 use super::slot::Slot;
-use super::{Shared, TokenManager, lost_flight};
+use super::store_trouble::Part;
+use super::{Shared, StoreTask, TokenManager, lost_flight};
 use crate::credentials::Credentials;
 use crate::error::{Code, Error};
 use crate::event::Event;
@@ -125,7 +126,9 @@ impl TokenManager {
     /// # }
     /// ```
     pub async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, Error> {
-        self.shared.store.accounts(after, limit).await.map_err(|error| of_store(&error))
+        let accounts = self.shared.store.accounts(after, limit).await;
+        self.shared.note_store(StoreTask::Read, &accounts);
+        accounts.map_err(|_| store_fails("the accounts cannot be read"))
     }
 }
 
@@ -136,7 +139,9 @@ impl Shared {
         if provider.accounts() != Accounts::Stored {
             return Ok(Identity { credentials: None, fingerprint: fingerprint.clone() });
         }
-        let credentials = self.store.credentials(key).await?;
+        let credentials = self.store.credentials(key).await;
+        self.note_read(key, Part::Credentials, &credentials).await;
+        let credentials = credentials?;
         let fingerprint =
             credentials.as_ref().map_or_else(|| fingerprint.clone(), |known| with_account(fingerprint, known));
         Ok(Identity { credentials, fingerprint })
@@ -148,8 +153,7 @@ impl Shared {
         if self.store.keeps_credentials() {
             return Ok(slot);
         }
-        let what = format!("credentials are not kept in {}, which is not sealed", self.store.label());
-        Err(Error::new(Code::InvalidRequest, what)
+        Err(Error::new(Code::InvalidRequest, "credentials are not kept in this store, which is not sealed")
             .with_key(slot.key())
             .with_next("configure seal_keys, or a store that seals itself: store = \"sqlite:PATH\""))
     }
@@ -170,7 +174,8 @@ impl Shared {
 
     async fn set_credentials(&self, slot: &Arc<Slot>, credentials: &Credentials) -> Result<(), Error> {
         let saved = self.store.save_credentials(slot.key(), credentials).await;
-        saved.map_err(|error| of_store(&error).with_key(slot.key()))?;
+        self.note_store(StoreTask::Save, &saved);
+        saved.map_err(|_| store_fails("the credentials are not kept").with_key(slot.key()))?;
         self.forget_login(slot).await?;
         self.emit(Event::CredentialsChanged { key: slot.key().clone() });
         Ok(())
@@ -178,7 +183,8 @@ impl Shared {
 
     async fn remove_credentials(&self, slot: &Arc<Slot>) -> Result<bool, Error> {
         let removed = self.store.remove_credentials(slot.key()).await;
-        let removed = removed.map_err(|error| of_store(&error).with_key(slot.key()))?;
+        self.note_store(StoreTask::Save, &removed);
+        let removed = removed.map_err(|_| store_fails("the credentials are not removed").with_key(slot.key()))?;
         // Without credentials nobody is logging in, so nothing need be written where there is nothing.
         if removed || !self.is_unheard_of(slot).await {
             self.forget_login(slot).await?;
@@ -211,8 +217,8 @@ impl Shared {
         }
         let cleared = clear_stored(self, slot, Clear::Login).await;
         self.wake_soon(slot, &mut slot.lock());
-        cleared.map_err(|error| {
-            of_store(&error)
+        cleared.map_err(|_| {
+            store_fails("what the credentials before brought is not forgotten in the store")
                 .with_key(slot.key())
                 .with_next("the credentials are changed; clear the token when the store works")
         })
@@ -250,6 +256,12 @@ pub(super) fn no_credentials(key: &Key) -> Error {
         .with_next(format!("give them: tokenkeep credentials set {key}"))
 }
 
-pub(super) fn of_store(error: &StoreError) -> Error {
-    Error::new(Code::Unavailable, error.to_string()).with_next("see to the store, then try again")
+/// The error of a caller for whom the store does not do this. How it fails is not for everybody who asks: it names
+/// places, and keys of others. The log has it, and who is told of the store's trouble.
+pub(super) fn store_fails(what: &str) -> Error {
+    Error::new(Code::Unavailable, format!("{what}: the store does not work"))
+        .with_next("see to the store, then try again")
 }
+
+/// What a caller is told whose account cannot be read.
+pub(super) const UNREADABLE: &str = "the account's credentials cannot be read";

@@ -28,6 +28,7 @@ use super::meters::Entered;
 use super::provider::ProviderRuntime;
 use super::record::{Stored, normalized};
 use super::slot::{FlightReceiver, FlightResult, Slot, State};
+use super::store_trouble::Part;
 use super::sync::time;
 use super::ways::Choice;
 use super::{Shared, StoreTask};
@@ -129,7 +130,7 @@ impl Shared {
     /// What the store holds of a key, in the terms of this provider.
     pub(super) async fn read(&self, slot: &Slot, provider: &ProviderRuntime) -> Result<Option<Stored>, StoreError> {
         let loaded = self.store.load(slot.key()).await;
-        self.note_read(slot.key(), &loaded).await;
+        self.note_read(slot.key(), Part::Record, &loaded).await;
         let Some(versioned) = loaded? else { return Ok(None) };
         // After the record: whoever changes credentials clears the record last.
         let identity = self.identity(slot.key(), provider).await?;

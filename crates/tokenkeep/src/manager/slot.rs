@@ -135,6 +135,12 @@ impl Slot {
         self.wakes_at.store(second, Ordering::Relaxed);
     }
 
+    /// Whether something came of the key, or was kept: anybody can name one of which nothing is.
+    pub(crate) fn is_known(&self) -> bool {
+        let state = self.lock();
+        self.live().is_some() || state.version > 0 || state.obsolete() > 0 || state.asked_at().is_some()
+    }
+
     pub(crate) fn live(&self) -> Option<Arc<IssuedToken>> {
         self.live.load_full()
     }

@@ -62,6 +62,25 @@ impl TokenManager {
         let slot = self.shared.slots.find(key.as_str()).filter(|slot| !is_cold(slot))?;
         Some(self.shared.status_of(key, &slot.provider(), Some(&slot), None, None))
     }
+
+    /// Whether a key is known to be there without a look into the store: it names a provider, or an account of one that
+    /// had a token, or for which the issuer was asked, since it is in memory. Takes the same time however many keys there
+    /// are.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// assert!(manager.knows(&"graph".parse()?));
+    /// assert!(!manager.knows(&"bluestakes:123".parse()?)); // it has no credentials
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn knows(&self, key: &Key) -> bool {
+        let has_slot = || self.shared.slots.find(key.as_str()).is_some_and(|slot| slot.is_known());
+        self.has_provider(key.provider()) && (key.account() == Key::DEFAULT_ACCOUNT || has_slot())
+    }
 }
 
 impl Shared {

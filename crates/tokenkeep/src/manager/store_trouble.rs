@@ -1,4 +1,4 @@
-//! Whether the store does its work: as a whole, and for each record.
+//! Whether the store does its work: as a whole, and for what it keeps of each key.
 //!
 //! A record that cannot be read, because nobody has its key or somebody has damaged it, says nothing about the others.
 //! Were it counted as the store's trouble, that would end with the next record that can be read, begin again a moment
@@ -19,8 +19,19 @@ use crate::store::StoreError;
 pub(super) struct StoreTrouble {
     /// The most that failed, and how.
     whole: Option<(StoreTask, String)>,
-    /// What is wrong with records of keys in memory.
-    records: BTreeMap<Key, String>,
+    /// What is wrong with what is kept of keys in memory.
+    parts: BTreeMap<(Key, Part), String>,
+}
+
+/// What a store keeps of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Record,
+    Credentials,
+}
+
+impl Part {
+    const ALL: [Self; 2] = [Self::Record, Self::Credentials];
 }
 
 /// What a store is asked to do, from the least to the most.
@@ -36,8 +47,8 @@ impl Shared {
     pub(crate) fn store_trouble(&self) -> Option<String> {
         let trouble = self.trouble();
         let of_record = || {
-            let (_, what) = trouble.records.first_key_value()?;
-            Some(match trouble.records.len() - 1 {
+            let (_, what) = trouble.parts.first_key_value()?;
+            Some(match trouble.parts.len() - 1 {
                 0 => what.clone(),
                 more => format!("{what} (and {more} more like it)"),
             })
@@ -48,7 +59,8 @@ impl Shared {
     /// What is wrong with the store as far as a key is concerned.
     pub(super) fn store_trouble_of(&self, key: &Key) -> Option<String> {
         let trouble = self.trouble();
-        trouble.whole.as_ref().map(|(_, what)| what).or_else(|| trouble.records.get(key)).cloned()
+        let of_key = || Part::ALL.iter().find_map(|part| trouble.parts.get(&(key.clone(), *part)));
+        trouble.whole.as_ref().map(|(_, what)| what).or_else(of_key).cloned()
     }
 
     /// Whether the store as a whole does not do its work.
@@ -79,15 +91,15 @@ impl Shared {
         }
     }
 
-    /// Remembers whether a record could be read.
-    pub(super) async fn note_read<T>(&self, key: &Key, outcome: &Result<T, StoreError>) {
+    /// Remembers whether what is kept of a key could be read.
+    pub(super) async fn note_read<T>(&self, key: &Key, part: Part, outcome: &Result<T, StoreError>) {
         match outcome {
             Ok(_) => {
-                self.forget_trouble_of(key);
+                self.forget(key, &[part]);
                 self.note_store(StoreTask::Read, outcome);
             }
-            Err(error) if self.is_only(key, error).await => {
-                let known = self.trouble().records.insert(key.clone(), error.to_string());
+            Err(error) if self.is_only(key, part, error).await => {
+                let known = self.trouble().parts.insert((key.clone(), part), error.to_string());
                 if known.is_none() {
                     self.emit(Event::StoreFailed { what: error.to_string() });
                 }
@@ -96,22 +108,30 @@ impl Shared {
         }
     }
 
-    /// The trouble with a record is over, or nobody here wants the record any more.
+    /// Nobody here wants what is kept of a key any more.
     pub(super) fn forget_trouble_of(&self, key: &Key) {
+        self.forget(key, &Part::ALL);
+    }
+
+    /// The trouble with these is over, or of no matter.
+    fn forget(&self, key: &Key, parts: &[Part]) {
         let is_last = {
             let mut trouble = self.trouble();
-            trouble.records.remove(key).is_some() && trouble.records.is_empty() && trouble.whole.is_none()
+            // Mostly there is none.
+            let was_there = !trouble.parts.is_empty()
+                && parts.iter().filter_map(|part| trouble.parts.remove(&(key.clone(), *part))).count() > 0;
+            was_there && trouble.parts.is_empty() && trouble.whole.is_none()
         };
         if is_last {
             self.emit(Event::StoreRecovered);
         }
     }
 
-    /// Whether the store works but for this record.
-    async fn is_only(&self, key: &Key, error: &StoreError) -> bool {
+    /// Whether the store works but for this.
+    async fn is_only(&self, key: &Key, part: Part, error: &StoreError) -> bool {
         {
             let trouble = self.trouble();
-            if trouble.records.contains_key(key) {
+            if trouble.parts.contains_key(&(key.clone(), part)) {
                 return true;
             }
             if error.busy || trouble.whole.is_some() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::account::{Identity, no_credentials, of_store};
+use super::account::{Identity, UNREADABLE, no_credentials, store_fails};
 use super::record::accept;
 use super::{TokenManager, declined, parsed};
 use crate::credentials::Credentials;
@@ -120,7 +120,8 @@ impl TokenManager {
                 .with_key(&key)
                 .with_next("use refresh, which keeps what comes of it"));
         }
-        let identity = self.shared.identity(&key, &provider).await.map_err(|error| of_store(&error).with_key(&key))?;
+        let identity = self.shared.identity(&key, &provider).await;
+        let identity = identity.map_err(|_| store_fails(UNREADABLE).with_key(&key))?;
         let identity = match credentials {
             Some(given) => Identity { credentials: Some(given.clone()), ..identity },
             None => identity,

@@ -79,7 +79,9 @@ async fn a_login_in_a_record_that_no_key_opens_is_neither_spent_nor_written_over
     for _ in 0..5 {
         let error = restarted.token("graph").await.unwrap_err();
         assert_eq!(error.code(), Code::Unavailable);
-        assert!(error.what().contains("the record of 'graph' cannot be opened"), "{error}");
+        assert_eq!(error.what(), "the refresh token cannot be used safely: the store does not work");
+        let trouble = restarted.store_trouble().unwrap();
+        assert!(trouble.contains("the record of 'graph' cannot be opened"), "{trouble}");
         pass(MINUTE).await;
     }
     assert_eq!((sealed.world.issuer.count(), sealed.world.issuer.reused()), (1, 0));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use tokenkeep::Code;
-use tokenkeep::config::{self, Color, Config, Problem, Problems, Severity};
+use tokenkeep::config::{self, Color, Config, Listen, Problem, Problems, Severity};
 use tokenkeep::environment::ProcessEnvironment;
 use tokenkeep_server::check_tls;
 
@@ -50,11 +50,13 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: CheckArgs) -> Res
     if is_good { Ok(()) } else { Err(Failure::Reported(Code::InvalidRequest)) }
 }
 
-/// What `serve` would find in the files of `tls`.
+/// What `serve` would find in the files of `tls`; where no address uses them, sockets that systemd passes still may.
 fn unusable_tls(path: &Path, config: &Config) -> Option<Problem> {
     let error = check_tls(config.server.tls.as_ref()?).err()?.to_string();
     let (what, next) = error.split_once("; ").unwrap_or((&error, "name other files in `tls` of [server]"));
-    Some(Problem::of_file(&path.display().to_string(), what, next))
+    let problem = Problem::of_file(&path.display().to_string(), what, next);
+    let is_used = config.server.listen.iter().any(|address| matches!(address, Listen::Tls(_)));
+    Some(if is_used { problem } else { problem.into_warning() })
 }
 
 fn verdict(path: &Path, checked: Result<&Config, &Problems>, problems: &[&Problem]) -> String {

@@ -20,12 +20,13 @@ pub(super) struct RemoveArgs {
 
 pub(super) async fn run(global: &GlobalArgs, args: RemoveArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |broker| {
+        let key = broker.meant(&args.key).await?;
         let removed = broker.remove_credentials(&args.key).await?;
         if args.json {
-            return output::json(&serde_json::json!({ "key": args.key, "removed": removed }));
+            return output::json(&serde_json::json!({ "key": key, "removed": removed }));
         }
         let what = if removed { "the credentials are removed" } else { "there were no credentials" };
-        output::talk(&format!("{}: {what}", args.key));
+        output::done(&args.key, &key, what);
         Ok(())
     })
     .await?;

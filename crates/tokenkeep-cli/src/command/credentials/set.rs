@@ -35,6 +35,7 @@ pub(super) struct SetArgs {
 
 pub(super) async fn run(global: &GlobalArgs, args: SetArgs) -> Result<(), Failure> {
     let stopped = oneshot::run(global, async |broker| {
+        let key = broker.meant(&args.key).await?;
         // Before anybody types what nobody wants.
         let names = broker.wanted_credentials(&args.key).await?;
         let credentials = given::read(args.username.as_deref(), &names).await?;
@@ -42,9 +43,9 @@ pub(super) async fn run(global: &GlobalArgs, args: SetArgs) -> Result<(), Failur
         let credentials = credentials.with_lifetime(lifetime).map_err(given::invalid)?;
         broker.set_credentials(&args.key, credentials).await?;
         if args.json {
-            return output::json(&serde_json::json!({ "key": args.key, "stored": true }));
+            return output::json(&serde_json::json!({ "key": key, "stored": true }));
         }
-        output::talk(&format!("{}: the credentials are kept; the next get uses them", args.key));
+        output::done(&args.key, &key, "the credentials are kept; the next get uses them");
         Ok(())
     })
     .await?;

@@ -11,7 +11,7 @@ use crate::command::GlobalArgs;
 use crate::duration;
 use crate::exit::Failure;
 use crate::oneshot;
-use crate::output;
+use crate::output::{self, on_one_line};
 
 /// Log in once and show each step; nothing of it is kept.
 ///
@@ -55,7 +55,8 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: TestArgs) -> Resu
 }
 
 fn told(trial: &TrialAnswer) -> String {
-    let mut text = format!("{}: the login at {}\n", trial.key, trial.issuer);
+    let key = on_one_line(&trial.key);
+    let mut text = format!("{key}: the login at {}\n", on_one_line(&trial.issuer));
     for step in &trial.steps {
         tell_step(&mut text, step).unwrap_or_default();
     }
@@ -63,23 +64,24 @@ fn told(trial: &TrialAnswer) -> String {
         writeln!(text, "  {how}").unwrap_or_default();
     }
     if let Some(token) = &trial.token {
-        writeln!(text, "{}: {}", trial.key, verdict(token)).unwrap_or_default();
+        writeln!(text, "{key}: {}", on_one_line(&verdict(token))).unwrap_or_default();
     }
     text
 }
 
 fn tell_step(text: &mut String, step: &TrialStep) -> std::fmt::Result {
-    writeln!(text, "{}: {} {}", step.name, step.method, step.url)?;
+    writeln!(text, "{}", on_one_line(&format!("{}: {} {}", step.name, step.method, step.url)))?;
     for line in step.headers.iter().chain(&step.body) {
-        writeln!(text, "  > {line}")?;
+        writeln!(text, "  > {}", on_one_line(line))?;
     }
     if let Some(answer) = &step.answer {
         let content_type = answer.content_type.as_deref().map(|kind| format!(" {kind}")).unwrap_or_default();
         let bytes = output::counted(answer.bytes, "byte");
-        writeln!(text, "  < {}{content_type}, {bytes}: {}", answer.status, answer.kind)?;
+        let told = format!("{}{content_type}, {bytes}: {}", answer.status, answer.kind);
+        writeln!(text, "  < {}", on_one_line(&told))?;
     }
     for found in &step.found {
-        writeln!(text, "  found {found}")?;
+        writeln!(text, "  found {}", on_one_line(found))?;
     }
     Ok(())
 }

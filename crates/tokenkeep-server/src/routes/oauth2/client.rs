@@ -28,11 +28,13 @@ pub(super) struct Client {
 
 impl Client {
     /// Whose request this is. A client that sends no secret can still be a caller: by `X-API-Key`, by its certificate or
-    /// by its user on a unix socket.
+    /// by its user on a unix socket. An empty secret is as if it were left out (RFC 6749 section 3.2) beside a header that
+    /// says who asks; alone it is a wrong one, so that none is mended by where the client comes from.
     pub(super) fn of(callers: &Callers, request: &Parts, form: &Form) -> Result<Self, Refusal> {
         let posted = form.text("client_id");
-        let secret = form.text(SECRET);
         let headers = &request.headers;
+        let has_header = headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY);
+        let secret = form.text(SECRET).filter(|secret| !secret.is_empty() || !has_header);
         let ways = headers.get_all(AUTHORIZATION).iter().count()
             + headers.get_all(API_KEY).iter().count()
             + usize::from(secret.is_some());

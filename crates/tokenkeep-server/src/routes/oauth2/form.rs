@@ -10,7 +10,7 @@ pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads the body. Parameters that nobody knows are passed over, and so are those without a value, as the RFC
-    /// demands; but a secret that is empty is a wrong one, and not mended by where the client comes from.
+    /// demands; whether an empty secret is a wrong one depends on what else says who asks.
     pub(super) fn read(request: &Parts, body: &[u8]) -> Result<Self, Refusal> {
         if !is_form(request) {
             return Err(Word::InvalidRequest.because("send the parameters as application/x-www-form-urlencoded"));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use tokenkeep_api::{OAuthError, ProblemCode};
 
@@ -20,6 +20,8 @@ pub(super) struct Refusal {
     description: Cow<'static, str>,
     /// In seconds.
     retry_after: Option<u64>,
+    /// Whether nothing else can come of its connection.
+    ends_connection: bool,
 }
 
 /// What a client's code looks at.
@@ -40,7 +42,8 @@ pub(super) enum Word {
 impl Word {
     pub(super) fn because(self, description: &'static str) -> Refusal {
         let (code, status) = (self.code(), self.status());
-        Refusal { word: self, code, status, description: description.into(), retry_after: None }
+        let description = description.into();
+        Refusal { word: self, code, status, description, retry_after: None, ends_connection: false }
     }
 
     fn as_str(self) -> &'static str {
@@ -97,13 +100,15 @@ impl Refusal {
             ProblemCode::Unavailable => (Word::TemporarilyUnavailable, status),
             ProblemCode::Refused | ProblemCode::Internal | ProblemCode::Unknown => (Word::ServerError, status),
         };
-        Self { word, code: problem.code, status, description: problem.detail.into(), retry_after: problem.retry_after }
+        let (code, description, retry_after) = (problem.code, problem.detail.into(), problem.retry_after);
+        Self { word, code, status, description, retry_after, ends_connection: false }
     }
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self::new(problem.status(), problem.into_body())
+        let ends_connection = problem.ends_connection();
+        Self { ends_connection, ..Self::new(problem.status(), problem.into_body()) }
     }
 }
 
@@ -120,6 +125,9 @@ impl IntoResponse for Refusal {
         headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.ends_connection {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"tokenkeep\""));

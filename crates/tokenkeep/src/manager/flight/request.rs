@@ -15,7 +15,7 @@ use crate::clock::stopwatch::Stopwatch;
 use crate::error::Error;
 use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR};
 use crate::failure::Failure;
-use crate::manager::account::no_credentials;
+use crate::manager::account::{UNREADABLE, no_credentials};
 use crate::manager::record::{Stored, accept};
 use crate::manager::slot::FlightResult;
 use crate::manager::sync::time;
@@ -156,13 +156,9 @@ impl Flight {
     /// Finds out as whom to ask and with which login, counts the request against the budget, and makes sure in the end
     /// that it is still this flight's turn.
     async fn clear_to_send(&mut self, attempt: &mut Attempt, waited: bool) -> Cleared {
-        let identity = match self.shared.identity(self.slot.key(), &self.provider).await {
-            Ok(identity) => identity,
-            Err(error) => {
-                let what = format!("the account's credentials cannot be read: {error}");
-                let fault = FetchError::new(Fault::Unavailable, what);
-                return Cleared::End(Err(self.remember(&fault, attempt.stored.as_ref())));
-            }
+        let Ok(identity) = self.shared.identity(self.slot.key(), &self.provider).await else {
+            let fault = FetchError::new(Fault::Unavailable, format!("{UNREADABLE}: the store does not work"));
+            return Cleared::End(Err(self.remember(&fault, attempt.stored.as_ref())));
         };
         if identity.credentials.is_none() && self.provider.accounts() == Accounts::Stored {
             let mut state = self.slot.lock();

@@ -146,8 +146,9 @@ impl Flight {
                 Err(_) => (None, Sight::Blind),
             });
         }
-        let fault = FetchError::new(Fault::Unavailable, format!("the refresh token cannot be used safely: {error}"))
-            .with_next("mend the store; tokens go on by themselves then");
+        let what = "the refresh token cannot be used safely: the store does not work";
+        let fault =
+            FetchError::new(Fault::Unavailable, what).with_next("mend the store; tokens go on by themselves then");
         Err(Err(self.remember(&fault, None)))
     }
 
