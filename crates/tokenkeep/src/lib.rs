@@ -112,7 +112,7 @@ pub use error::{Code, Error};
 pub use event::Event;
 pub use key::Key;
 pub use manager::{
-    Answer, CLEANUP_GRACE, CLEANUP_INTERVAL, Demand, ManagerBuilder, Reloaded, SourceSettings, TokenHandle,
+    Answer, CLEANUP_GRACE, CLEANUP_INTERVAL, Demand, Imported, ManagerBuilder, Reloaded, SourceSettings, TokenHandle,
     TokenManager, Trial, TrialLife, TrialToken,
 };
 pub use provider::Accounts;

@@ -14,6 +14,7 @@ mod demand;
 mod flight;
 mod guarded_store;
 mod handle;
+mod import;
 mod keep_always;
 mod meters;
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub use build::ManagerBuilder;
 pub use cleanup::{CLEANUP_GRACE, CLEANUP_INTERVAL};
 pub use demand::{Answer, Demand};
 pub use handle::TokenHandle;
+pub use import::Imported;
 pub use reload::Reloaded;
 pub use source_settings::SourceSettings;
 pub use trial::{Trial, TrialLife, TrialToken};

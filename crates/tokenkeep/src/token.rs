@@ -4,6 +4,7 @@
 //! of them in memory affordable. The text is copied once, into the header, for tokens that are asked for one.
 
 mod copies;
+mod foreign;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use once_cell::race::OnceBox;
 use zeroize::Zeroizing;
 
 use self::copies::Copies;
+pub use self::foreign::ForeignToken;
 use crate::clock::{Moment, millis};
 use crate::expiry::{Phase, Windows, classify};
 use crate::secret::Secret;

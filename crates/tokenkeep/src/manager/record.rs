@@ -82,7 +82,7 @@ pub(super) fn normalized(
 }
 
 /// Whether it can stand in front of a token in a header (RFC 9110 section 5.6.2).
-fn is_token_type(text: &str) -> bool {
+pub(super) fn is_token_type(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 

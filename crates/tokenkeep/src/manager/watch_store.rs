@@ -83,7 +83,7 @@ async fn look(shared: &Arc<Shared>, seen: &mut Seen) {
 }
 
 /// Whether what is stored is taken over, or need not be.
-async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: Version) -> bool {
+pub(super) async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: Version) -> bool {
     {
         let state = slot.lock();
         if state.version >= version.0 {

@@ -24,6 +24,7 @@ mod content;
 mod disk;
 mod fault;
 mod folder;
+mod foreign;
 mod found;
 mod lease;
 mod lock;

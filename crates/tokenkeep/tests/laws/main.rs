@@ -22,6 +22,7 @@ mod failures;
 mod fallbacks;
 mod flights;
 mod handing_out;
+mod imports;
 mod measurements;
 mod processes;
 mod reloads;
