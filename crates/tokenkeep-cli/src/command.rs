@@ -8,6 +8,7 @@ mod credentials;
 mod dev;
 mod exec;
 mod get;
+mod import;
 mod key;
 mod man;
 mod openapi;
@@ -62,6 +63,7 @@ enum Command {
     Cleanup(cleanup::CleanupArgs),
     Stats(stats::StatsArgs),
     Credentials(credentials::CredentialsArgs),
+    Import(import::ImportArgs),
     Config(config::ConfigArgs),
     Store(store::StoreArgs),
     Key(key::KeyArgs),
@@ -105,6 +107,7 @@ impl Cli {
             Command::Cleanup(args) => one_shot(cleanup::run(global, args)),
             Command::Stats(args) => one_shot(stats::run(global, args)),
             Command::Credentials(args) => one_shot(credentials::run(global, args)),
+            Command::Import(args) => one_shot(import::run(global, args)),
             Command::Config(args) => one_shot(config::run(global, args)),
             Command::Store(args) => one_shot(store::run(global, args)),
             Command::Key(args) => key::run(&args),
@@ -144,7 +147,8 @@ impl Command {
             | Self::Cleanup(_)
             | Self::Stats(_)
             | Self::Credentials(_) => true,
-            Self::Config(_)
+            Self::Import(_)
+            | Self::Config(_)
             | Self::Store(_)
             | Self::Key(_)
             | Self::Serve(_)
@@ -172,7 +176,7 @@ fn block_on<T>(mut builder: Builder, action: impl Future<Output = Result<T, Fail
 }
 
 /// The commands that ask no broker.
-const ALONE: [&str; 8] = ["config", "store", "key", "serve", "dev", "openapi", "completions", "man"];
+const ALONE: [&str; 9] = ["import", "config", "store", "key", "serve", "dev", "openapi", "completions", "man"];
 const SERVER_HELP: &str =
     "Have a running `tokenkeep serve` do it: http://…, https://… or unix:/path [default: $TOKENKEEP_SERVER]";
 const AFTER_HELP: &str = "\

@@ -12,6 +12,7 @@ mod ends;
 mod exec;
 mod faults;
 mod generated;
+mod imports;
 mod key;
 mod kills;
 mod get;
