@@ -5,6 +5,7 @@
 mod by_server;
 mod config;
 mod credentials;
+mod deployment;
 mod described;
 mod dev;
 mod documents;
