@@ -10,5 +10,7 @@
 
 mod postgres;
 mod process;
+mod redis;
 
 pub use postgres::Postgres;
+pub use redis::Redis;

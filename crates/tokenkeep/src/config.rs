@@ -190,7 +190,8 @@ async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
     let mut top = Table::top(document, context);
     let store = top.text("store").and_then(|text| {
         // The error of `parse` names a part of the text, which may come from a variable.
-        let finding = Finding::error("`store` is not the URL of a store").help(KNOWN_STORES);
+        let help = StoreUrl::fault_of_server(&text.value).unwrap_or_else(|| KNOWN_STORES.into());
+        let finding = Finding::error("`store` is not the URL of a store").help(help);
         StoreUrl::parse(&text.value).map(|url| url.resolved(context.base)).map_err(|_| text.report(finding)).ok()
     });
     let seal_keys = top.take("seal_keys");
@@ -224,7 +225,7 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
 pub const MAX_FILE: usize = 1024 * 1024;
 
 const KNOWN_STORES: &str = if cfg!(feature = "sqlite") {
-    "write \"sqlite:PATH\", \"file:DIR\" or \"memory:\""
+    "write \"sqlite:PATH\", \"file:DIR\", \"redis://HOST\" or \"memory:\""
 } else {
     "write \"file:DIR\" or \"memory:\"; this program was built without the feature sqlite"
 };

@@ -21,6 +21,8 @@ mod open;
 mod private;
 mod record;
 mod record_json;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "stores")]
 mod reopening;
 #[cfg(feature = "stores")]
@@ -45,6 +47,8 @@ pub use memory::MemoryStore;
 pub use open::{StoreUrl, open, open_sealed};
 pub use record::{Record, SaveOutcome, Version, Versioned};
 pub use record_json::InvalidRecord;
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisUrl};
 #[cfg(feature = "stores")]
 pub(crate) use reopening::ReopeningStore;
 #[cfg(feature = "stores")]

@@ -11,12 +11,14 @@ use super::SqliteStore;
 #[cfg(feature = "sqlite")]
 use super::sealed::keys_of;
 use super::{FileStore, MemoryStore, SealedStore, Store, StoreError, WhenUnopenable};
+#[cfg(feature = "redis")]
+use super::{RedisStore, RedisUrl};
 use crate::clock::Clock;
 #[cfg(feature = "sqlite")]
 use crate::seal::key_file;
 use crate::seal::{SealKey, SealKeys};
 
-/// Which store, and where: `memory:`, `file:DIR` or `sqlite:PATH`.
+/// Which store, and where: `memory:`, `file:DIR`, `sqlite:PATH` or a server's URL.
 ///
 /// ```
 /// use tokenkeep::store::StoreUrl;
@@ -34,6 +36,9 @@ pub enum StoreUrl {
     /// `sqlite:PATH`
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+    /// `redis://HOST` and its kin
+    #[cfg(feature = "redis")]
+    Redis(RedisUrl),
 }
 
 impl fmt::Display for StoreUrl {
@@ -43,6 +48,8 @@ impl fmt::Display for StoreUrl {
             Self::File(path) => write!(f, "file:{}", path.display()),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => write!(f, "{url}"),
         }
     }
 }
@@ -53,8 +60,8 @@ impl StoreUrl {
     /// ```
     /// # use tokenkeep::store::StoreUrl;
     /// assert_eq!(StoreUrl::parse("memory:"), Ok(StoreUrl::Memory));
-    /// let unknown = StoreUrl::parse("redis://cache.example").unwrap_err();
-    /// assert_eq!(unknown, "there is no store 'redis:'; known are memory:, file:DIR and sqlite:PATH");
+    /// let unknown = StoreUrl::parse("mysql://db.example").unwrap_err();
+    /// assert!(unknown.starts_with("there is no store 'mysql:'; known are memory:, file:DIR"));
     /// ```
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "memory:" || text == "memory" {
@@ -73,8 +80,25 @@ impl StoreUrl {
                 "this program was built without SQLite: build it with the feature sqlite, or use file:DIR".into()
             );
         }
-        let known = if cfg!(feature = "sqlite") { "memory:, file:DIR and sqlite:PATH" } else { "memory: and file:DIR" };
-        Err(format!("there is no store '{}:'; known are {known}", text.split(':').next().unwrap_or("")))
+        #[cfg(feature = "redis")]
+        if RedisUrl::is_meant_by(text) {
+            return RedisUrl::parse(text).map(Self::Redis).map_err(|what| format!("the URL of a Redis server {what}"));
+        }
+        if cfg!(not(feature = "redis")) && (text.starts_with("redis") || text.starts_with("valkey")) {
+            return Err("this program was built without Redis: build it with the feature redis".into());
+        }
+        let known: Vec<_> = KNOWN.iter().filter(|(is_built, _)| *is_built).map(|(_, form)| *form).collect();
+        Err(format!("there is no store '{}:'; known are {}", text.split(':').next().unwrap_or(""), known.join(", ")))
+    }
+
+    /// What is wrong with the URL of a server, in words that repeat nothing of it.
+    #[cfg(feature = "config")]
+    pub(crate) fn fault_of_server(text: &str) -> Option<String> {
+        let is_server = match text.split(':').next() {
+            Some(scheme) => scheme.starts_with("redis") || scheme.starts_with("valkey"),
+            None => false,
+        };
+        if is_server { Self::parse(text).err() } else { None }
     }
 
     /// The same with a relative path taken from `base`.
@@ -96,6 +120,8 @@ impl StoreUrl {
             Self::File(path) => Self::File(base.join(path)),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => Self::Sqlite(base.join(path)),
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => Self::Redis(url.resolved(base)),
         }
     }
 }
@@ -185,7 +211,24 @@ pub async fn open_sealed(
             }
             sealed.map(Some)
         }
+        #[cfg(feature = "redis")]
+        StoreUrl::Redis(url) => {
+            let keys = keys_of_server(&url.to_string(), seal_keys)?;
+            let store = RedisStore::open(url, Arc::clone(clock)).await?;
+            Ok(Some(SealedStore::new(Arc::new(store), keys)))
+        }
     }
+}
+
+/// A store on a server has no folder of its own in which a key could lie, and is never plain.
+#[cfg(feature = "redis")]
+fn keys_of_server(label: &str, configured: &[SealKey]) -> Result<SealKeys, StoreError> {
+    let Some((first, others)) = configured.split_first() else {
+        let what = "what is kept on a server is sealed, and there is no key: make one, e.g. with `openssl rand -base64 32`, \
+                    and name it in seal_keys, the same for all who share the store";
+        return Err(StoreError::new(label, what));
+    };
+    Ok(SealKeys::new(first.clone(), others.iter().cloned()))
 }
 
 /// Seals a store on this machine. Its key file lies beside it; the folder is there since the store was opened.
@@ -247,3 +290,11 @@ fn path_in(text: &str) -> Option<PathBuf> {
     let path = text.strip_prefix("//").unwrap_or(text);
     (!path.is_empty()).then(|| path.into())
 }
+
+/// The forms of URLs, and whether this program was built with the store.
+const KNOWN: [(bool, &str); 4] = [
+    (true, "memory:"),
+    (true, "file:DIR"),
+    (cfg!(feature = "sqlite"), "sqlite:PATH"),
+    (cfg!(feature = "redis"), "redis://HOST"),
+];

@@ -25,7 +25,7 @@ error: `store` is not the URL of a store
 1 | store = 'postgres://***@db/keep'
   |         ^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: write \"sqlite:PATH\", \"file:DIR\" or \"memory:\""
+  = help: write \"sqlite:PATH\", \"file:DIR\", \"redis://HOST\" or \"memory:\""
     );
 }
 

@@ -4,6 +4,8 @@ mod file;
 #[cfg(feature = "sqlite")]
 mod key_file;
 mod own;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sealed;
 #[cfg(feature = "sqlite")]
