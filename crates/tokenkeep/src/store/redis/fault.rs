@@ -93,13 +93,7 @@ fn of_server(code: &str, detail: &str) -> Fault {
 const CODES: [(&str, &str, bool, Then); 18] = [
     ("WRONGPASS", WRONG_PASSWORD, false, Then::Lost),
     ("NOAUTH", "the server wants a password; write redis://USER:PASSWORD@HOST, or :PASSWORD", false, Then::Lost),
-    (
-        "NOPERM",
-        "the user may not do it; give it the rights that docs/stores.md lists (ACL SETUSER), on the keys and the channel of \
-         this prefix",
-        false,
-        Then::Stay,
-    ),
+    ("NOPERM", FORBIDDEN, false, Then::Stay),
     (
         "READONLY",
         "the server is a replica, and cannot be written to; name the master, or the Sentinels that know it",
@@ -143,7 +137,9 @@ const CODES: [(&str, &str, bool, Then); 18] = [
 ];
 
 /// Parts of what servers say without a code.
-const TEXTS: [(&str, &str); 4] = [
+const TEXTS: [(&str, &str); 6] = [
+    ("ACL failure in script", FORBIDDEN),
+    ("The user executing the script can't", FORBIDDEN),
     ("max number of clients", "the server has as many connections as it allows (maxclients)"),
     ("DB index is out of range", "the server has no database of this number"),
     ("SELECT is not allowed", "a cluster has no databases but 0"),
@@ -156,6 +152,8 @@ const TEXTS: [(&str, &str); 4] = [
 /// As `save.lua` says it.
 const LATER_FORM: &str = "LATERFORM";
 pub(super) const WRITTEN_LATER: &str = "what is there was written by a later tokenkeep; use that";
+const FORBIDDEN: &str = "the user may not do it; give it the rights that docs/stores.md lists (ACL SETUSER), on the keys and \
+                         the channel of this prefix";
 const WRONG_PASSWORD: &str = "the server does not know this user with this password";
 const REFUSED: &str = "the connection was refused; look whether the server runs there";
 const NO_ANSWER: &str = "the server did not answer in time";

@@ -263,7 +263,8 @@ impl Link {
         let client = self.client(place, &self.url.login, self.url.database).await?;
         let is_over = Arc::new(AtomicBool::new(false));
         let config = timeouts().set_push_sender(self.listener(Arc::clone(&is_over)));
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connected = client.get_multiplexed_async_connection_with_config(&config).await.map_err(Fault::from);
+        let mut connection = connected.map_err(|fault| self.unconnected(fault))?;
         let form: Option<u32> = redis::cmd("GET").arg(&*self.names.form).query_async(&mut connection).await?;
         if form.is_some_and(|form| form > FORM) {
             return Err(Fault::new(WRITTEN_LATER));
@@ -275,6 +276,15 @@ impl Link {
             }
         }
         Ok(Live { connection, place: place_of_live, is_over })
+    }
+
+    /// What waits for more than it got says nothing, as a server without TLS does.
+    fn unconnected(&self, fault: Fault) -> Fault {
+        let hint = if self.url.tls.is_some() { "; look whether the server takes TLS there" } else { "" };
+        match fault.then {
+            Then::TimedOut => Fault { what: format!("no connection was made in time{hint}"), is_busy: false, ..fault },
+            Then::Stay | Then::Lost | Then::LookElsewhere => fault,
+        }
     }
 
     async fn client(&self, place: Place<'_>, login: &Login, database: u16) -> Result<Client, Fault> {
