@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokenkeep::budget::{Budget, Spending};
@@ -25,6 +26,7 @@ async fn a_server_that_goes_and_comes_back_is_used_again_and_its_return_is_notic
     let error = store.load(&key("graph")).await.unwrap_err();
     assert!(error.what.contains("refused") || error.what.contains("lost"), "{error}");
     assert!(error.to_string().starts_with(&redis.url()), "{error}");
+    while timeout(Duration::from_millis(300), store.changed()).await.is_ok() {}
     redis.start_again();
     let looking = until_ok(async || store.newest_version().await, |error| assert!(!error.busy, "{error}"));
     assert_eq!(looking.await, version);
@@ -53,7 +55,7 @@ async fn a_connection_that_was_killed_costs_no_call() {
 #[tokio::test]
 #[ignore = "needs redis: run ./test"]
 async fn a_call_whose_answer_was_lost_is_done_once() {
-    let relay = Relay::before(Redis::shared()).await;
+    let relay = Relay::before(&Redis::shared().address()).await;
     let url = format!("redis://127.0.0.1:{}?prefix={}", relay.port, Redis::shared().prefix());
     let store = open(&url).await;
     let first = save(&store, "graph", 1).await;
@@ -128,6 +130,25 @@ async fn a_replica_reads_says_that_it_cannot_write_and_can_when_it_is_the_master
     master.stop();
     replica.cli(&["REPLICAOF", "NO", "ONE"]);
     save(&store, "graph", 2).await;
+}
+
+#[tokio::test]
+#[ignore = "needs redis: run ./test"]
+async fn a_master_that_became_a_replica_is_left_for_the_one_in_its_place_within_the_call() {
+    let one = Redis::start(&[]);
+    let other = one.replica();
+    let relay = Relay::before(&one.address()).await;
+    let store = open(&format!("redis://127.0.0.1:{}", relay.port)).await;
+    save(&store, "graph", 1).await;
+    one.cli(&["WAIT", "1", "10000"]);
+    other.cli(&["REPLICAOF", "NO", "ONE"]);
+    let other_address = other.address();
+    relay.lead_to(&other_address);
+    let (host, port) = other_address.split_once(':').unwrap();
+    one.cli(&["REPLICAOF", host, port]);
+    // The connection to the one that may not write any more is as good as ever.
+    save(&store, "graph", 2).await;
+    assert_eq!(generation(&open(&other.url()).await, "graph").await, Some(2));
 }
 
 #[tokio::test]
@@ -276,25 +297,33 @@ fn set_mode(redis: &Redis, mode: u32) {
 /// Stands before a server, and breaks connections when it is told to.
 struct Relay {
     port: u16,
+    target: Arc<Mutex<String>>,
     loses: Arc<AtomicBool>,
     #[expect(dead_code, reason = "its connections end with it")]
     connections: JoinSet<()>,
 }
 
 impl Relay {
-    async fn before(redis: &'static Redis) -> Self {
+    async fn before(address: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let loses = Arc::new(AtomicBool::new(false));
-        let (mut connections, is_lost) = (JoinSet::new(), Arc::clone(&loses));
+        let target = Arc::new(Mutex::new(address.to_owned()));
+        let (mut connections, is_lost, leads_to) = (JoinSet::new(), Arc::clone(&loses), Arc::clone(&target));
         connections.spawn(async move {
             let mut relayed = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(redis.address()).await.unwrap();
+                let address = leads_to.lock().unwrap().clone();
+                let server = TcpStream::connect(address).await.unwrap();
                 relayed.spawn(relay(client, server, Arc::clone(&is_lost)));
             }
         });
-        Self { port, loses, connections }
+        Self { port, target, loses, connections }
+    }
+
+    /// New connections go there; those that there are stay.
+    fn lead_to(&self, address: &str) {
+        address.clone_into(&mut self.target.lock().unwrap());
     }
 
     /// The server has done the next call, and nobody hears of it.
