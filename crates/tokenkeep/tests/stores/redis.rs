@@ -112,6 +112,12 @@ async fn generation(store: &dyn Store, name: &str) -> Option<u64> {
     store.load(&key(name)).await.unwrap().map(|found| found.record.generation)
 }
 
+/// Whether a replica has got the record of the usual store: a write is answered before that.
+fn has(replica: &Redis, name: &str) -> bool {
+    // For any other question a replica in a cluster names its master.
+    replica.cli(&["KEYS", "*"]).contains(&format!("{{tokenkeep}}:record:{name}"))
+}
+
 /// Asks again until there is an answer, for as long as a server may take on a busy machine; each error on the way is
 /// checked.
 async fn until_ok<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>, check: impl Fn(&StoreError)) -> T {

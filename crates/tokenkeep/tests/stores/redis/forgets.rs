@@ -1,7 +1,7 @@
 //! Servers that lose what they were given, and what is there that this program did not write.
 
 use tokenkeep::TokenManager;
-use tokenkeep::store::Versioned;
+use tokenkeep::store::{Holder, LeaseOutcome, Versioned};
 use tokenkeep_sandbox::{Client, Sandbox};
 
 use super::*;
@@ -131,6 +131,19 @@ async fn what_is_no_record_is_an_error_for_its_key_and_left_out_of_pages() {
     assert_eq!(store.changes(Version::ZERO, 10).await.unwrap().len(), 6);
     let Versioned { record, .. } = store.load(&super::key("a")).await.unwrap().unwrap();
     assert_eq!(record.generation, 1);
+}
+
+#[tokio::test]
+#[ignore = "needs redis: run ./test"]
+async fn a_lease_from_which_somebody_took_its_end_is_free() {
+    let redis = Redis::shared();
+    let prefix = redis.prefix();
+    let store = open(&format!("{}?prefix={prefix}", redis.url())).await;
+    let (graph, ttl) = (key("graph"), Duration::from_mins(1));
+    assert_eq!(store.acquire_lease(&graph, &Holder::unique(), ttl).await.unwrap(), LeaseOutcome::Acquired);
+    redis.cli(&["PERSIST", &format!("{{{prefix}}}:lease:graph")]);
+    assert_eq!(store.acquire_lease(&graph, &Holder::unique(), ttl).await.unwrap(), LeaseOutcome::Acquired);
+    assert!(matches!(store.acquire_lease(&graph, &Holder::unique(), ttl).await.unwrap(), LeaseOutcome::Held(_)));
 }
 
 #[tokio::test]

@@ -68,8 +68,9 @@ async fn a_call_whose_answer_was_lost_is_done_once() {
     assert_eq!((found.version, found.record.generation), (version, 2));
 
     let budget = Budget::parse("2/1h").unwrap();
-    relay.lose_the_next_answer();
     for expected in [true, true, false] {
+        // Also the last one that there is room for: it is not in its own way.
+        relay.lose_the_next_answer();
         assert_eq!(store.spend("vendor", budget).await.unwrap() == Spending::Counted, expected);
     }
 
@@ -140,7 +141,7 @@ async fn a_master_that_became_a_replica_is_left_for_the_one_in_its_place_within_
     let relay = Relay::before(&one.address()).await;
     let store = open(&format!("redis://127.0.0.1:{}", relay.port)).await;
     save(&store, "graph", 1).await;
-    one.cli(&["WAIT", "1", "10000"]);
+    until(async || has(&other, "graph")).await;
     other.cli(&["REPLICAOF", "NO", "ONE"]);
     let other_address = other.address();
     relay.lead_to(&other_address);
