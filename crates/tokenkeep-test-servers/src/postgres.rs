@@ -36,6 +36,7 @@ impl Postgres {
     }
 
     /// A server of one test, with settings as in `postgresql.conf`; a file of TLS is named by its content.
+    #[must_use]
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let (programs, folder) = (programs(), Folder::new("postgres"));
         let data = folder.path().join("data");
@@ -50,6 +51,7 @@ impl Postgres {
     }
 
     /// A standby that follows this server, which only reads.
+    #[must_use]
     pub fn standby(&self) -> Self {
         let folder = Folder::new("standby");
         let mut copy = command(&self.programs.join("pg_basebackup"), &folder);

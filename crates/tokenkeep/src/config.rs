@@ -189,10 +189,12 @@ pub async fn parse(source: &str, name: &str, base: &Path, env: &dyn Environment)
 async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
     let mut top = Table::top(document, context);
     let store = top.text("store").and_then(|text| {
-        // The error of `parse` names a part of the text, which may come from a variable.
-        let help = StoreUrl::fault_of_server(&text.value).unwrap_or_else(|| KNOWN_STORES.into());
-        let finding = Finding::error("`store` is not the URL of a store").help(help);
-        StoreUrl::parse(&text.value).map(|url| url.resolved(context.base)).map_err(|_| text.report(finding)).ok()
+        let store = StoreUrl::parse(&text.value).map_err(|what| {
+            // The error may name a part of the text, which may come from a variable; those of servers do not.
+            let help = if SERVERS.iter().any(|server| what.starts_with(server)) { what.as_str() } else { KNOWN_STORES };
+            text.report(Finding::error("`store` is not the URL of a store").help(help));
+        });
+        store.map(|url| url.resolved(context.base)).ok()
     });
     let seal_keys = top.take("seal_keys");
     let server = top.table("server");
@@ -224,8 +226,8 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
 /// The longest configuration file, in bytes.
 pub const MAX_FILE: usize = 1024 * 1024;
 
-const KNOWN_STORES: &str = if cfg!(feature = "sqlite") {
-    "write \"sqlite:PATH\", \"file:DIR\", \"redis://HOST\" or \"memory:\""
-} else {
-    "write \"file:DIR\" or \"memory:\"; this program was built without the feature sqlite"
-};
+/// How errors begin that are about the URL of a server.
+const SERVERS: [&str; 2] = ["postgres: ", "redis: "];
+
+const KNOWN_STORES: &str = "write \"sqlite:PATH\", \"postgres://USER:PASSWORD@HOST/DATABASE\", \"redis://HOST\", \"file:DIR\" or \
+                            \"memory:\"; a program may have been built without some of them";

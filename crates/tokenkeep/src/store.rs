@@ -17,6 +17,8 @@ mod lease;
 mod memory;
 #[cfg(feature = "stores")]
 mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "stores")]
 mod private;
 mod record;
@@ -45,6 +47,8 @@ pub use lease::{Holder, LeaseOutcome};
 pub use memory::MemoryStore;
 #[cfg(feature = "stores")]
 pub use open::{StoreUrl, open, open_sealed};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresUrl};
 pub use record::{Record, SaveOutcome, Version, Versioned};
 pub use record_json::InvalidRecord;
 #[cfg(feature = "redis")]
@@ -268,7 +272,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # }
     /// ```
     async fn changed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Takes the lease of a key for `ttl`, unless somebody else has it. A holder that takes it again keeps it for

@@ -122,7 +122,7 @@ impl Store for GuardedStore {
     async fn changed(&self) {
         // To wait long is what it is for. One that panics tells nothing any more.
         if AssertUnwindSafe(self.inner.changed()).catch_unwind().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

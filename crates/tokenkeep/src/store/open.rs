@@ -11,6 +11,8 @@ use super::SqliteStore;
 #[cfg(feature = "sqlite")]
 use super::sealed::keys_of;
 use super::{FileStore, MemoryStore, SealedStore, Store, StoreError, WhenUnopenable};
+#[cfg(feature = "postgres")]
+use super::{PostgresStore, PostgresUrl};
 #[cfg(feature = "redis")]
 use super::{RedisStore, RedisUrl};
 use crate::clock::Clock;
@@ -18,7 +20,7 @@ use crate::clock::Clock;
 use crate::seal::key_file;
 use crate::seal::{SealKey, SealKeys};
 
-/// Which store, and where: `memory:`, `file:DIR`, `sqlite:PATH` or a server's URL.
+/// Which store, and where: `memory:`, `file:DIR`, `sqlite:PATH`, `postgres://…` or `redis://…`.
 ///
 /// ```
 /// use tokenkeep::store::StoreUrl;
@@ -36,6 +38,9 @@ pub enum StoreUrl {
     /// `sqlite:PATH`
     #[cfg(feature = "sqlite")]
     Sqlite(PathBuf),
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresUrl>),
     /// `redis://HOST` and its kin
     #[cfg(feature = "redis")]
     Redis(RedisUrl),
@@ -48,6 +53,8 @@ impl fmt::Display for StoreUrl {
             Self::File(path) => write!(f, "file:{}", path.display()),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => url.fmt(f),
             #[cfg(feature = "redis")]
             Self::Redis(url) => write!(f, "{url}"),
         }
@@ -60,8 +67,8 @@ impl StoreUrl {
     /// ```
     /// # use tokenkeep::store::StoreUrl;
     /// assert_eq!(StoreUrl::parse("memory:"), Ok(StoreUrl::Memory));
-    /// let unknown = StoreUrl::parse("mysql://db.example").unwrap_err();
-    /// assert!(unknown.starts_with("there is no store 'mysql:'; known are memory:, file:DIR"));
+    /// let unknown = StoreUrl::parse("etcd://cache.example").unwrap_err();
+    /// assert!(unknown.starts_with("there is no store 'etcd:'; known are memory:, file:DIR"));
     /// ```
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "memory:" || text == "memory" {
@@ -75,30 +82,22 @@ impl StoreUrl {
             let example = "sqlite: needs a path, e.g. sqlite:tokenkeep.db";
             return path_in(path).map(Self::Sqlite).ok_or_else(|| example.into());
         }
-        if cfg!(not(feature = "sqlite")) && text.starts_with("sqlite:") {
-            return Err(
-                "this program was built without SQLite: build it with the feature sqlite, or use file:DIR".into()
-            );
+        #[cfg(feature = "postgres")]
+        if is_of(text, &POSTGRES) {
+            return PostgresUrl::parse(text).map(Box::new).map(Self::Postgres);
         }
         #[cfg(feature = "redis")]
         if RedisUrl::is_meant_by(text) {
-            return RedisUrl::parse(text).map(Self::Redis).map_err(|what| format!("the URL of a Redis server {what}"));
+            return RedisUrl::parse(text).map(Self::Redis).map_err(|what| format!("redis: {what}"));
         }
-        if cfg!(not(feature = "redis")) && (text.starts_with("redis") || text.starts_with("valkey")) {
-            return Err("this program was built without Redis: build it with the feature redis".into());
+        for (schemes, name, feature) in OPTIONAL {
+            if is_of(text, schemes) {
+                return Err(format!(
+                    "this program was built without {name}: build it with the feature {feature}, or use file:DIR"
+                ));
+            }
         }
-        let known: Vec<_> = KNOWN.iter().filter(|(is_built, _)| *is_built).map(|(_, form)| *form).collect();
-        Err(format!("there is no store '{}:'; known are {}", text.split(':').next().unwrap_or(""), known.join(", ")))
-    }
-
-    /// What is wrong with the URL of a server, in words that repeat nothing of it.
-    #[cfg(feature = "config")]
-    pub(crate) fn fault_of_server(text: &str) -> Option<String> {
-        let is_server = match text.split(':').next() {
-            Some(scheme) => scheme.starts_with("redis") || scheme.starts_with("valkey"),
-            None => false,
-        };
-        if is_server { Self::parse(text).err() } else { None }
+        Err(format!("there is no store '{}:'; {KNOWN}", text.split(':').next().unwrap_or("")))
     }
 
     /// The same with a relative path taken from `base`.
@@ -120,6 +119,8 @@ impl StoreUrl {
             Self::File(path) => Self::File(base.join(path)),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => Self::Sqlite(base.join(path)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => Self::Postgres(Box::new(url.resolved(base))),
             #[cfg(feature = "redis")]
             Self::Redis(url) => Self::Redis(url.resolved(base)),
         }
@@ -160,7 +161,8 @@ pub async fn open(url: &StoreUrl, seal_keys: &[SealKey], clock: &Arc<dyn Clock>)
 }
 
 /// Opens a store that is sealed; `None` for one that is not: `memory:`, which no other process can read, and `file:`
-/// without keys, which other programs are to read.
+/// without keys, which other programs are to read. One on a server demands keys: beside it there is no place for a file
+/// that others do not have.
 ///
 /// The first of `seal_keys` seals, all open. Without any, a store on this machine makes a key file beside it; one that is
 /// there opens what it has sealed, also beside configured keys. One that is lost is not made anew while there are
@@ -211,22 +213,30 @@ pub async fn open_sealed(
             }
             sealed.map(Some)
         }
+        #[cfg(feature = "postgres")]
+        StoreUrl::Postgres(address) => {
+            let keys = keys_for_server(url, seal_keys)?;
+            let store = PostgresStore::open(address, Arc::clone(clock)).await?;
+            Ok(Some(SealedStore::new(Arc::new(store), keys)))
+        }
         #[cfg(feature = "redis")]
-        StoreUrl::Redis(url) => {
-            let keys = keys_of_server(&url.to_string(), seal_keys)?;
-            let store = RedisStore::open(url, Arc::clone(clock)).await?;
+        StoreUrl::Redis(address) => {
+            let keys = keys_for_server(url, seal_keys)?;
+            let store = RedisStore::open(address, Arc::clone(clock)).await?;
             Ok(Some(SealedStore::new(Arc::new(store), keys)))
         }
     }
 }
 
-/// A store on a server has no folder of its own in which a key could lie, and is never plain.
-#[cfg(feature = "redis")]
-fn keys_of_server(label: &str, configured: &[SealKey]) -> Result<SealKeys, StoreError> {
-    let Some((first, others)) = configured.split_first() else {
-        let what = "what is kept on a server is sealed, and there is no key: make one, e.g. with `openssl rand -base64 32`, \
-                    and name it in seal_keys, the same for all who share the store";
-        return Err(StoreError::new(label, what));
+/// The keys of a store that others than this machine have.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+fn keys_for_server(url: &StoreUrl, seal_keys: &[SealKey]) -> Result<SealKeys, StoreError> {
+    let Some((first, others)) = seal_keys.split_first() else {
+        return Err(StoreError::new(
+            &url.to_string(),
+            "what is kept on a server is sealed, with the same keys on all machines: make one with `openssl rand -base64 \
+             32`, and name it in seal_keys",
+        ));
     };
     Ok(SealKeys::new(first.clone(), others.iter().cloned()))
 }
@@ -285,16 +295,22 @@ async fn on_disk<T: Send + 'static>(
     done.map_err(|what| StoreError { store: store.label().into(), what, busy: false })
 }
 
+/// Whether a URL has one of these schemes.
+fn is_of(text: &str, schemes: &[&str]) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| schemes.contains(&scheme))
+}
+
 /// The path that stands behind a URL's scheme, if any.
 fn path_in(text: &str) -> Option<PathBuf> {
     let path = text.strip_prefix("//").unwrap_or(text);
     (!path.is_empty()).then(|| path.into())
 }
 
-/// The forms of URLs, and whether this program was built with the store.
-const KNOWN: [(bool, &str); 4] = [
-    (true, "memory:"),
-    (true, "file:DIR"),
-    (cfg!(feature = "sqlite"), "sqlite:PATH"),
-    (cfg!(feature = "redis"), "redis://HOST"),
+const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
+/// Stores that a program may be built without: their schemes, what they are called, and their feature.
+const OPTIONAL: [(&[&str], &str, &str); 3] = [
+    (&["sqlite"], "SQLite", "sqlite"),
+    (&POSTGRES, "PostgreSQL", "postgres"),
+    (&["redis", "rediss", "valkey", "valkeys"], "Redis", "redis"),
 ];
+const KNOWN: &str = "known are memory:, file:DIR, sqlite:PATH, postgres://… and redis://…";

@@ -11,22 +11,46 @@ async fn a_relative_store_is_taken_from_the_folder_of_the_file() {
         ("store = 'file:///var/tokens'", Some(StoreUrl::File("/var/tokens".into()))),
         ("store = 'file:${TOKENS_IN:-/tmp}/flight_app_tokens'", Some(StoreUrl::File("/tmp/flight_app_tokens".into()))),
         ("store = 'memory:'", Some(StoreUrl::Memory)),
+        (
+            "store = 'postgres://me:hunter2@db/keep?sslrootcert=db.pem'",
+            Some(StoreUrl::parse("postgres://me:hunter2@db/keep?sslrootcert=/etc/keep/db.pem").unwrap()),
+        ),
         ("", None),
     ] {
         assert_eq!(config(text).await.store, expected);
     }
-    let report = report("store = 'postgres://me:hunter2@db/keep'").await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_none_is_told_without_its_password() {
+    let shown = report("store = 'etcd://me:hunter2@db/keep'").await;
     assert_eq!(
-        report,
+        shown,
         "\
 error: `store` is not the URL of a store
  --> keep.toml:1:9
   |
-1 | store = 'postgres://***@db/keep'
-  |         ^^^^^^^^^^^^^^^^^^^^^^^^
+1 | store = 'etcd://***@db/keep'
+  |         ^^^^^^^^^^^^^^^^^^^^
   |
-  = help: write \"sqlite:PATH\", \"file:DIR\", \"redis://HOST\" or \"memory:\""
+  = help: write \"sqlite:PATH\", \"postgres://USER:PASSWORD@HOST/DATABASE\", \"redis://HOST\", \"file:DIR\" or \"memory:\"; a program may have been built without some of them"
     );
+    for (url, why) in [
+        ("postgres://me:hunter2@db/keep?sslmod=require", "can stand schema, sslmode, sslrootcert"),
+        ("postgres://me:hunter2@db/keep?sslmode=on", "sslmode is disable, prefer"),
+        ("postgres://me:hunter2@db", "names no database"),
+        ("postgres://:hunter2@db/keep", "names no user"),
+        ("postgres://me:hunter2@db:port/keep", "is not a URL"),
+        ("postgres://me:hunter2@one,two/keep", "names one host"),
+        ("postgres://me:hunter2@db/keep?sslcert=me.pem", "sslcert and sslkey go together"),
+        ("postgres://me:hunter2@db/keep?max_connections=0", "from 1 to 1000"),
+        ("postgres://me:hunter2@db/keep?schema=public%22", "lowercase letters"),
+        ("postgres://me:1?hunter2@db/keep", "behind the question mark"),
+        ("postgres://me:1?hunter2", "behind the question mark"),
+    ] {
+        let shown = report(&format!("store = '{url}'")).await;
+        assert!(shown.contains(why) && !shown.contains("hunter2"), "{url}: {shown}");
+    }
 }
 
 #[tokio::test]

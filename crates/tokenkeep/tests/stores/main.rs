@@ -4,6 +4,8 @@ mod file;
 #[cfg(feature = "sqlite")]
 mod key_file;
 mod own;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "sqlite")]

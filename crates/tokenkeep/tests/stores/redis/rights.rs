@@ -4,7 +4,6 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 use tokenkeep::store::{Holder, StoreUrl, WhenUnopenable, open_sealed};
 
-use super::warnings::Warnings;
 use super::*;
 
 #[tokio::test]
@@ -80,17 +79,17 @@ async fn the_rights_that_are_documented_are_enough() {
 #[ignore = "needs redis: run ./test"]
 async fn a_user_without_the_channel_has_a_store_without_notices_and_without_config_no_advice() {
     let redis = Redis::start(&[("maxmemory", "100mb"), ("maxmemory-policy", "allkeys-lru")]);
-    let warnings = Warnings::keep();
+    warnings::keep();
     allow(&redis, &RIGHTS);
     drop(open(&url_of_user(&redis)).await);
-    assert_eq!(warnings.take(), "", "a user who may not ask for CONFIG");
+    assert_eq!(warnings::take(), "", "a user who may not ask for CONFIG");
     allow(&redis, &[RIGHTS[0], RIGHTS[2], RIGHTS[3]]);
     let store = open(&url_of_user(&redis)).await;
-    let warned = warnings.take();
+    let warned = warnings::take();
     assert!(warned.contains("no notices of other processes") && warned.contains("{tokenkeep}:changed"), "{warned}");
     save(&store, "graph", 1).await;
     save(&store, "graph", 2).await;
-    assert_eq!(warnings.take(), "");
+    assert_eq!(warnings::take(), "");
 }
 
 #[tokio::test]
@@ -123,7 +122,7 @@ async fn what_a_user_may_not_do_is_an_error_and_changes_nothing() {
 #[tokio::test]
 #[ignore = "needs redis: run ./test"]
 async fn a_server_that_could_lose_what_it_is_given_is_warned_of() {
-    let warnings = Warnings::keep();
+    warnings::keep();
     for (settings, expected) in [
         (vec![("appendonly", "yes"), ("maxmemory", "100mb"), ("maxmemory-policy", "noeviction")], None),
         (
@@ -135,7 +134,7 @@ async fn a_server_that_could_lose_what_it_is_given_is_warned_of() {
     ] {
         let redis = Redis::start(&settings);
         let store = open(&redis.url()).await;
-        let warned = warnings.take();
+        let warned = warnings::take();
         assert_eq!(
             warned.lines().any(|line| line.starts_with("message=")),
             expected.is_some(),

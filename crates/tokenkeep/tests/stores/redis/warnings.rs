@@ -1,30 +1,31 @@
 //! What a store says in the log.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Keeps the warnings of this thread for as long as it is there.
-pub(super) struct Warnings(Arc<Mutex<String>>, #[expect(dead_code, reason = "ends with this")] DefaultGuard);
-
-impl Warnings {
-    pub(super) fn keep() -> Self {
-        let kept = Arc::default();
-        let keeper = Keeper(Arc::clone(&kept));
-        Self(kept, tracing::subscriber::set_default(keeper))
-    }
-
-    /// Those so far, and forgets them.
-    pub(super) fn take(&self) -> String {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+/// From here on the warnings of this thread are kept, which are those of a test that has one thread. A subscriber for one
+/// thread would miss some: whether a line is wanted at all is remembered for all threads.
+pub(super) fn keep() {
+    static SET: Once = Once::new();
+    SET.call_once(|| tracing::subscriber::set_global_default(Keeper).unwrap());
+    take();
 }
 
-struct Keeper(Arc<Mutex<String>>);
+/// Those so far, and forgets them.
+pub(super) fn take() -> String {
+    KEPT.take()
+}
+
+struct Keeper;
+
+thread_local! {
+    static KEPT: RefCell<String> = const { RefCell::new(String::new()) };
+}
 
 impl Subscriber for Keeper {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -40,7 +41,7 @@ impl Subscriber for Keeper {
     fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        event.record(&mut Fields(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)));
+        KEPT.with_borrow_mut(|kept| event.record(&mut Fields(kept)));
     }
 
     fn enter(&self, _span: &Id) {}
