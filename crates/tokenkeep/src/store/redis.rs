@@ -192,7 +192,7 @@ impl Store for RedisStore {
         let mut after = after.map_or("", Key::as_str).as_bytes().to_vec();
         // Records that are left out are made up for: a page that is not full is the last one.
         while page.len() < limit {
-            let wanted = (limit - page.len()).min(BATCH);
+            let wanted = (limit - page.len()).min(RECORDS);
             let batch = self.batch(&after, wanted).await?;
             let is_last = batch.len() < wanted;
             for (name, found) in batch {
@@ -218,8 +218,8 @@ impl Store for RedisStore {
         let mut unreadable = Vec::new();
         let mut after = Vec::new();
         loop {
-            let batch = self.batch(&after, BATCH).await?;
-            let is_last = batch.len() < BATCH;
+            let batch = self.batch(&after, RECORDS).await?;
+            let is_last = batch.len() < RECORDS;
             for (name, found) in batch {
                 if let (Err(why), _) | (_, Err(why)) = (as_key(&name), found) {
                     unreadable.push((String::from_utf8_lossy(&name).into_owned(), why));
@@ -236,7 +236,7 @@ impl Store for RedisStore {
         let mut changes = Vec::new();
         let mut since = since;
         while changes.len() < limit {
-            let wanted = (limit - changes.len()).min(BATCH);
+            let wanted = (limit - changes.len()).min(NAMES);
             let list = |mut connection| {
                 let mut list = redis::cmd("ZRANGEBYSCORE");
                 list.arg(&*self.names.changes).arg(format!("({}", since.0)).arg("+inf").arg("WITHSCORES");
@@ -398,5 +398,8 @@ fn millis(ttl: Duration) -> String {
     ttl.as_millis().clamp(1, u128::from(u32::MAX)).to_string()
 }
 
-/// Records that are read at once, so that no call keeps the server from others for long.
-const BATCH: usize = 500;
+/// Records that are read at once. A server closes connections that have notices when too much waits on them, 32 MB unless
+/// it is told otherwise (`client-output-buffer-limit`).
+const RECORDS: usize = 100;
+/// Names that are read at once, so that no call keeps the server from others for long.
+const NAMES: usize = 500;
