@@ -11,8 +11,10 @@
 mod pgbouncer;
 mod postgres;
 mod process;
+mod redis;
 mod relay;
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use redis::Redis;
 pub use relay::{Link, Relay};

@@ -191,7 +191,7 @@ async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
     let store = top.text("store").and_then(|text| {
         let store = StoreUrl::parse(&text.value).map_err(|what| {
             // The error may name a part of the text, which may come from a variable; those of servers do not.
-            let help = if what.starts_with("postgres: ") { what.as_str() } else { KNOWN_STORES };
+            let help = if SERVERS.iter().any(|server| what.starts_with(server)) { what.as_str() } else { KNOWN_STORES };
             text.report(Finding::error("`store` is not the URL of a store").help(help));
         });
         store.map(|url| url.resolved(context.base)).ok()
@@ -226,5 +226,8 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
 /// The longest configuration file, in bytes.
 pub const MAX_FILE: usize = 1024 * 1024;
 
-const KNOWN_STORES: &str = "write \"sqlite:PATH\", \"postgres://USER:PASSWORD@HOST/DATABASE\", \"file:DIR\" or \"memory:\"; a \
-                            program may have been built without some of them";
+/// How errors begin that are about the URL of a server.
+const SERVERS: [&str; 2] = ["postgres: ", "redis: "];
+
+const KNOWN_STORES: &str = "write \"sqlite:PATH\", \"postgres://USER:PASSWORD@HOST/DATABASE\", \"redis://HOST\", \"file:DIR\" or \
+                            \"memory:\"; a program may have been built without some of them";

@@ -67,6 +67,7 @@
 //! | `config` (default) | configuration files, and vendors' logins, which they describe; with `grants`, `stores` |
 //! | `sqlite` (default) | the `sqlite:` store; with `stores` |
 //! | `postgres` | the `postgres:` store; with `stores` |
+//! | `redis` | the `redis:` stores, for several machines; with `stores` |
 //! | `grants` | the grants of OAuth token endpoints, and of programs that print a token; with `url` |
 //! | `stores` | stores by their URL, the `file:` store, and what seals records ([`seal`]) |
 //! | `url` | addresses that tokens must not leave ([`provider::ApiBase`]) |

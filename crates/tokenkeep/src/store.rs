@@ -23,6 +23,8 @@ mod postgres;
 mod private;
 mod record;
 mod record_json;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "stores")]
 mod reopening;
 #[cfg(feature = "stores")]
@@ -49,6 +51,8 @@ pub use open::{StoreUrl, open, open_sealed};
 pub use postgres::{PostgresStore, PostgresUrl};
 pub use record::{Record, SaveOutcome, Version, Versioned};
 pub use record_json::InvalidRecord;
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisUrl};
 #[cfg(feature = "stores")]
 pub(crate) use reopening::ReopeningStore;
 #[cfg(feature = "stores")]

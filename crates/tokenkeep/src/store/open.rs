@@ -13,12 +13,14 @@ use super::sealed::keys_of;
 use super::{FileStore, MemoryStore, SealedStore, Store, StoreError, WhenUnopenable};
 #[cfg(feature = "postgres")]
 use super::{PostgresStore, PostgresUrl};
+#[cfg(feature = "redis")]
+use super::{RedisStore, RedisUrl};
 use crate::clock::Clock;
 #[cfg(feature = "sqlite")]
 use crate::seal::key_file;
 use crate::seal::{SealKey, SealKeys};
 
-/// Which store, and where: `memory:`, `file:DIR`, `sqlite:PATH` or `postgres://…`.
+/// Which store, and where: `memory:`, `file:DIR`, `sqlite:PATH`, `postgres://…` or `redis://…`.
 ///
 /// ```
 /// use tokenkeep::store::StoreUrl;
@@ -39,6 +41,9 @@ pub enum StoreUrl {
     /// `postgres://USER:PASSWORD@HOST/DATABASE`
     #[cfg(feature = "postgres")]
     Postgres(Box<PostgresUrl>),
+    /// `redis://HOST` and its kin
+    #[cfg(feature = "redis")]
+    Redis(RedisUrl),
 }
 
 impl fmt::Display for StoreUrl {
@@ -50,6 +55,8 @@ impl fmt::Display for StoreUrl {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             #[cfg(feature = "postgres")]
             Self::Postgres(url) => url.fmt(f),
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => write!(f, "{url}"),
         }
     }
 }
@@ -78,6 +85,10 @@ impl StoreUrl {
         #[cfg(feature = "postgres")]
         if is_of(text, &POSTGRES) {
             return PostgresUrl::parse(text).map(Box::new).map(Self::Postgres);
+        }
+        #[cfg(feature = "redis")]
+        if RedisUrl::is_meant_by(text) {
+            return RedisUrl::parse(text).map(Self::Redis).map_err(|what| format!("redis: {what}"));
         }
         for (schemes, name, feature) in OPTIONAL {
             if is_of(text, schemes) {
@@ -110,6 +121,8 @@ impl StoreUrl {
             Self::Sqlite(path) => Self::Sqlite(base.join(path)),
             #[cfg(feature = "postgres")]
             Self::Postgres(url) => Self::Postgres(Box::new(url.resolved(base))),
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => Self::Redis(url.resolved(base)),
         }
     }
 }
@@ -206,11 +219,17 @@ pub async fn open_sealed(
             let store = PostgresStore::open(address, Arc::clone(clock)).await?;
             Ok(Some(SealedStore::new(Arc::new(store), keys)))
         }
+        #[cfg(feature = "redis")]
+        StoreUrl::Redis(address) => {
+            let keys = keys_for_server(url, seal_keys)?;
+            let store = RedisStore::open(address, Arc::clone(clock)).await?;
+            Ok(Some(SealedStore::new(Arc::new(store), keys)))
+        }
     }
 }
 
 /// The keys of a store that others than this machine have.
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 fn keys_for_server(url: &StoreUrl, seal_keys: &[SealKey]) -> Result<SealKeys, StoreError> {
     let Some((first, others)) = seal_keys.split_first() else {
         return Err(StoreError::new(
@@ -289,5 +308,9 @@ fn path_in(text: &str) -> Option<PathBuf> {
 
 const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
 /// Stores that a program may be built without: their schemes, what they are called, and their feature.
-const OPTIONAL: [(&[&str], &str, &str); 2] = [(&["sqlite"], "SQLite", "sqlite"), (&POSTGRES, "PostgreSQL", "postgres")];
-const KNOWN: &str = "known are memory:, file:DIR, sqlite:PATH and postgres://…";
+const OPTIONAL: [(&[&str], &str, &str); 3] = [
+    (&["sqlite"], "SQLite", "sqlite"),
+    (&POSTGRES, "PostgreSQL", "postgres"),
+    (&["redis", "rediss", "valkey", "valkeys"], "Redis", "redis"),
+];
+const KNOWN: &str = "known are memory:, file:DIR, sqlite:PATH, postgres://… and redis://…";

@@ -33,7 +33,7 @@ error: `store` is not the URL of a store
 1 | store = 'etcd://***@db/keep'
   |         ^^^^^^^^^^^^^^^^^^^^
   |
-  = help: write \"sqlite:PATH\", \"postgres://USER:PASSWORD@HOST/DATABASE\", \"file:DIR\" or \"memory:\"; a program may have been built without some of them"
+  = help: write \"sqlite:PATH\", \"postgres://USER:PASSWORD@HOST/DATABASE\", \"redis://HOST\", \"file:DIR\" or \"memory:\"; a program may have been built without some of them"
     );
     for (url, why) in [
         ("postgres://me:hunter2@db/keep?sslmod=require", "can stand schema, sslmode, sslrootcert"),

@@ -6,6 +6,8 @@ mod key_file;
 mod own;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sealed;
 #[cfg(feature = "sqlite")]
