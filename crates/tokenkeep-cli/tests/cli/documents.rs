@@ -1,6 +1,7 @@
-//! `docs/cli.md` says what is there, and nothing else.
+//! `docs/cli.md` says what is there, and nothing else; other pages name nothing that is not there.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokenkeep::{Code, Warning};
@@ -8,6 +9,8 @@ use tokenkeep::{Code, Warning};
 use crate::world::World;
 
 const PAGE: &str = include_str!("../../../../docs/cli.md");
+const FLEET: &str = include_str!("../../../../docs/fleet.md");
+const IMPORT: &str = include_str!("../../../../docs/import.md");
 
 #[test]
 fn each_warning_has_a_line_and_each_line_a_warning() {
@@ -70,6 +73,45 @@ async fn each_member_of_what_is_printed_is_documented() {
             assert!(is_there, "{member} in {heading}");
         }
     }
+}
+
+#[test]
+fn each_law_that_a_page_names_is_there() {
+    let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let is_name =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let named = FLEET.split('`').filter_map(|text| text.split_once("::"));
+    let named: Vec<_> = named.filter(|(file, law)| is_name(file) && is_name(law)).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for (file, law) in named {
+        let is_there = |(path, text): &(PathBuf, String)| {
+            path.file_stem().unwrap() == file && text.contains(&format!("fn {law}()"))
+        };
+        assert!(files.iter().any(is_there), "{file}::{law}");
+    }
+}
+
+#[tokio::test]
+async fn each_member_of_an_import_is_documented() {
+    let world = World::start().await;
+    std::fs::write(world.path("graph_token.json"), "{").unwrap();
+    let imported = world.run(&["import", "verteil", "graph_token.json", "--json"]).await;
+    let imported: Value = serde_json::from_str(&imported.stdout).unwrap();
+    let members = imported.as_object().unwrap().keys().chain(imported["tokens"][0].as_object().unwrap().keys());
+    for member in members {
+        assert!(IMPORT.contains(&format!("`{member}`")), "{member}");
+    }
+}
+
+/// The tests below a folder.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = entries.flat_map(|path| match path.extension() {
+        _ if path.is_dir() => sources(&path),
+        Some(extension) if extension == "rs" => vec![(path.clone(), std::fs::read_to_string(path).unwrap())],
+        _ => Vec::new(),
+    });
+    below.collect()
 }
 
 /// The first cells of the table under a heading.
