@@ -31,7 +31,7 @@ use crate::budget::Budget;
 use crate::environment::Environment;
 use crate::provider::Provider;
 use crate::seal::SealKey;
-use crate::store::StoreUrl;
+use crate::store::{MAKE_A_KEY, SERVERS_NEED_KEYS, StoreUrl};
 
 mod caller;
 mod document;
@@ -194,9 +194,17 @@ async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
             let help = if SERVERS.iter().any(|server| what.starts_with(server)) { what.as_str() } else { KNOWN_STORES };
             text.report(Finding::error("`store` is not the URL of a store").help(help));
         });
-        store.map(|url| url.resolved(context.base)).ok()
+        store.map(|url| (url.resolved(context.base), text)).ok()
     });
     let seal_keys = top.take("seal_keys");
+    if let Some((url, text)) = &store
+        && url.is_on_server()
+        && seal_keys.is_none()
+    {
+        // A program may have keys from somewhere else.
+        text.report(Finding::warning(SERVERS_NEED_KEYS).help(MAKE_A_KEY));
+    }
+    let store = store.map(|(url, _)| url);
     let server = top.table("server");
     let providers = top.table("providers").map(Table::into_tables).unwrap_or_default();
     top.finish(|_| None);

@@ -46,6 +46,8 @@ pub use file::FileStore;
 pub use lease::{Holder, LeaseOutcome};
 pub use memory::MemoryStore;
 #[cfg(feature = "stores")]
+pub(crate) use open::{MAKE_A_KEY, SERVERS_NEED_KEYS};
+#[cfg(feature = "stores")]
 pub use open::{StoreUrl, open, open_sealed};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresUrl};

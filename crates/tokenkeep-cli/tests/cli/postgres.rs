@@ -24,17 +24,30 @@ async fn store_sql_prints_what_makes_the_tables_and_connects_to_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_without_keys_or_not_there_is_said_without_the_password() {
+async fn a_store_on_a_server_without_keys_is_refused_before_anything_is_asked() {
+    let world = World::start().await;
+    for url in ["postgres://me:hunter2@127.0.0.1:1/tokens", "redis://:hunter2@127.0.0.1:1"] {
+        world.write_config(&world.usual_config().replace("sqlite:tokens.db", url));
+        let checked = world.run(&["config", "check"]).await;
+        assert!(checked.code == Some(0) && checked.stderr.contains("seal_keys"), "{checked:?}");
+        let failed = world.run(&["get", "graph"]).await;
+        assert!(failed.failure(2).contains("openssl rand -base64 32"), "{failed:?}");
+        assert!(!failed.stderr.contains("hunter2") && !checked.stderr.contains("hunter2"), "{failed:?} {checked:?}");
+    }
+    assert_eq!(world.requests("graph"), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_said_without_the_password() {
     let world = world_with_a_seal_key().await;
     let config = world.usual_config().replace("sqlite:tokens.db", "postgres://me:hunter2@127.0.0.1:1/tokens");
-    for (seal_keys, what) in [("", "seal_keys"), (SEAL_KEYS, "nobody listens there")] {
-        world.write_config(&format!("{seal_keys}{config}"));
-        let failed = world.run(&["store", "reseal"]).await;
-        assert!(failed.failure(7).contains(what) && !failed.stderr.contains("hunter2"), "{failed:?}");
-        // A token that spends nothing is had all the same.
-        let got = world.run(&["get", "graph"]).await;
-        assert!(got.code == Some(0) && got.stderr.contains(what) && !got.stderr.contains("hunter2"), "{got:?}");
-    }
+    world.write_config(&format!("{SEAL_KEYS}{config}"));
+    let failed = world.run(&["store", "reseal"]).await;
+    assert!(failed.failure(7).contains("nobody listens there") && !failed.stderr.contains("hunter2"), "{failed:?}");
+    // A token that spends nothing is had all the same.
+    let got = world.run(&["get", "graph"]).await;
+    assert!(got.code == Some(0) && got.stderr.contains("nobody listens there"), "{got:?}");
+    assert!(!got.stderr.contains("hunter2"), "{got:?}");
 }
 
 #[tokio::test]

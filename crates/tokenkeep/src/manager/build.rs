@@ -29,7 +29,7 @@ use crate::seal::SealKey;
 use crate::source::{Maker, TokenSource};
 use crate::store::{Holder, MemoryStore, Store};
 #[cfg(feature = "stores")]
-use crate::store::{ReopeningStore, StoreUrl};
+use crate::store::{MAKE_A_KEY, ReopeningStore, SERVERS_NEED_KEYS, StoreUrl};
 
 /// Puts a manager together.
 ///
@@ -414,8 +414,8 @@ impl ManagerBuilder {
     /// configuration, tokens are kept in memory.
     ///
     /// `invalid_request` if a name is no name or stands twice, if the configuration or a variable is wrong, if there are
-    /// `seal_keys` for a store of the program's own, or if no store is named though a provider's refresh token is replaced
-    /// by each use: the next start would have one that is spent.
+    /// `seal_keys` for a store of the program's own or none for one on a server, or if no store is named though a
+    /// provider's refresh token is replaced by each use: the next start would have one that is spent.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -438,6 +438,10 @@ impl ManagerBuilder {
             let what = "seal_keys are for a store at a URL, and this program brings a store of its own";
             return Err(Error::new(Code::InvalidRequest, what)
                 .with_next("leave them out, and wrap the store in a SealedStore if it is to be sealed"));
+        }
+        #[cfg(feature = "stores")]
+        if matches!(&self.store, StoreChoice::Url(url) if url.is_on_server()) && self.seal_keys.is_empty() {
+            return Err(Error::new(Code::InvalidRequest, SERVERS_NEED_KEYS).with_next(MAKE_A_KEY));
         }
         let store_is_named = !matches!(self.store, StoreChoice::None);
         let store: Arc<dyn Store> = match self.store {

@@ -100,6 +100,19 @@ impl StoreUrl {
         Err(format!("there is no store '{}:'; {KNOWN}", text.split(':').next().unwrap_or("")))
     }
 
+    /// Whether others than this machine have it, so that what is kept there needs configured keys.
+    pub(crate) fn is_on_server(&self) -> bool {
+        match self {
+            Self::Memory | Self::File(_) => false,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => true,
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => true,
+        }
+    }
+
     /// The same with a relative path taken from `base`.
     ///
     /// ```
@@ -232,11 +245,7 @@ pub async fn open_sealed(
 #[cfg(any(feature = "postgres", feature = "redis"))]
 fn keys_for_server(url: &StoreUrl, seal_keys: &[SealKey]) -> Result<SealKeys, StoreError> {
     let Some((first, others)) = seal_keys.split_first() else {
-        return Err(StoreError::new(
-            &url.to_string(),
-            "what is kept on a server is sealed, with the same keys on all machines: make one with `openssl rand -base64 \
-             32`, and name it in seal_keys",
-        ));
+        return Err(StoreError::new(&url.to_string(), format!("{SERVERS_NEED_KEYS}; {MAKE_A_KEY}")));
     };
     Ok(SealKeys::new(first.clone(), others.iter().cloned()))
 }
@@ -306,6 +315,9 @@ fn path_in(text: &str) -> Option<PathBuf> {
     (!path.is_empty()).then(|| path.into())
 }
 
+/// Why a store on a server is not opened without keys, and what to do.
+pub(crate) const SERVERS_NEED_KEYS: &str = "what is kept on a server is sealed, with the same keys on all machines";
+pub(crate) const MAKE_A_KEY: &str = "make one with `openssl rand -base64 32`, and name it in seal_keys";
 const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
 /// Stores that a program may be built without: their schemes, what they are called, and their feature.
 const OPTIONAL: [(&[&str], &str, &str); 3] = [
