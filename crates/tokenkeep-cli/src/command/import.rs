@@ -11,7 +11,7 @@ mod token_files;
 use std::collections::HashSet;
 
 use clap::{Args, ValueEnum};
-use tokenkeep::{Code, Error, Imported, TokenManager};
+use tokenkeep::{Code, Error, Imported, Key, TokenManager};
 
 use self::columns::Wanted;
 use self::report::{Done, Outcome};
@@ -180,6 +180,8 @@ async fn import(names: &Names<'_>, mut found: Vec<Found>, dry_run: bool, done: &
         let key = names.key(&found.name);
         let expires_at = found.token.as_ref().ok().map(|token| token.expires_at);
         let outcome = match found.token {
+            // What can be no key is none that the configuration knows.
+            Ok(_) if let Err(why) = Key::parse(&key) => Outcome::Unknown(format!("it is no key: {why}")),
             Err(why) => Outcome::Unfit(why),
             Ok(_) if !seen.insert(key.clone()) => Outcome::Kept("another one of this name ends no earlier"),
             Ok(token) => {

@@ -84,6 +84,11 @@ async fn rows_of_a_sqlite_file_are_read_whatever_offset_their_time_has() {
     assert_eq!(imported["unknown"], 1, "{imported}");
     had_for_nothing(&world, &[("graph", "planted-old-graph"), ("people", "planted-old-people")]).await;
     assert_eq!(std::fs::read(world.path("old.db")).unwrap(), before);
+    // Names that were others.
+    sqlite(&world, "CREATE VIEW renamed AS SELECT 'graph:' || service AS key, access_token, expires_at FROM tokens")
+        .await;
+    let renamed = import(&world, 2, &["whodis", "old.db", "--table", "renamed", "--key", "key", "--dry-run"]).await;
+    assert_eq!((&renamed["unknown"], &renamed["unfit"]), (&json!(3), &json!(1)), "{renamed}");
 }
 
 #[tokio::test]
@@ -129,17 +134,15 @@ async fn a_refresh_token_is_taken_over_with_its_token_or_without() {
 async fn a_table_says_what_was_done_and_never_a_token() {
     let world = World::start().await;
     let end = with_offset(now() + Duration::from_mins(9), 0);
-    let rows =
-        format!("service,access_token,expires_at\ngraph,planted-old-graph,{end}\nbilling,planted-old-billing,{end}\n");
-    std::fs::write(world.path("old.csv"), rows).unwrap();
+    let names = ["graph", "Microsoft Graph", "billing"].map(|name| format!("{name},planted-old-{name},{end}\n"));
+    std::fs::write(world.path("old.csv"), format!("service,access_token,expires_at\n{}", names.concat())).unwrap();
     let imported = world.run(&["import", "whodis", "old.csv"]).await;
     assert_eq!(imported.code, Some(2), "{imported:?}");
     let lines: Vec<_> = imported.stdout.lines().collect();
-    assert!(
-        lines[0].starts_with("NAME") && lines[1].contains("unfit") && lines[2].contains("imported"),
-        "{imported:?}"
-    );
-    assert!(imported.stderr.contains("2 tokens: 1 imported, 1 unfit"), "{imported:?}");
+    for (line, word) in lines.iter().zip(["NAME", "unknown", "unfit", "imported"]) {
+        assert!(line.contains(word), "{word}: {imported:?}");
+    }
+    assert!(imported.stderr.contains("3 tokens: 1 imported, 1 unknown, 1 unfit"), "{imported:?}");
     is_silent_of_tokens(&imported);
     // A file without a first line of names, and columns that are mixed up, show no token.
     std::fs::write(world.path("bare.csv"), format!("graph,planted-old-graph,{end}\n")).unwrap();
