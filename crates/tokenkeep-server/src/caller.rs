@@ -49,13 +49,7 @@ impl Caller {
 
     /// Whether these settings recognise the same one.
     fn is_same(&self, now: &CallerSettings) -> bool {
-        let hash = |caller: &CallerSettings| caller.key.as_ref().map(|key| *key.as_bytes());
-        self.settings.as_ref().is_some_and(|before| {
-            now.name == before.name
-                && hash(now) == hash(before)
-                && now.uid == before.uid
-                && now.certificate == before.certificate
-        })
+        self.settings.as_ref().is_some_and(|before| is_recognised_alike(before, now))
     }
 
     /// Counts a request, unless it has made as many as it may.

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either};
 use tower::{Layer, Service};
 
 use crate::app::App;
@@ -78,20 +79,15 @@ where
         let Settings { app, gate, .. } = &*self.front;
         let (app, wording) = (Arc::clone(app), gate.wording);
         let observed = Observed::begin(&request);
-        match self.front.admit(request) {
-            Ok(request) => {
-                let answer = self.inner.call(request);
-                let answer = async move {
-                    let Ok(answer) = answer.await;
-                    wording(answer)
-                };
-                Box::pin(async move { Ok(observed.answer(&app, answer).await) })
-            }
-            Err(problem) => {
-                let answer = ready(wording(problem.into_response()));
-                Box::pin(async move { Ok(observed.answer(&app, answer).await) })
-            }
-        }
+        let answer = match self.front.admit(request) {
+            Ok(request) => Either::Left(self.inner.call(request)),
+            Err(problem) => Either::Right(ready(Ok(problem.into_response()))),
+        };
+        let worded = answer.map(move |answer| {
+            let Ok(answer) = answer;
+            wording(answer)
+        });
+        Box::pin(async move { Ok(observed.answer(&app, worded).await) })
     }
 }
 
