@@ -288,6 +288,26 @@ async fn a_process_that_stood_still_for_longer_than_its_lease_takes_the_token_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_while_its_lease_was_renewed_spends_no_old_refresh_token() {
+    let world = rotating_world(HOUR).await;
+    let other = world.another_process().await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    world.store.set(Trouble::LateRenewals);
+    let graph = world.graph();
+    let (late, ()) = tokio::join!(graph.refresh(), async {
+        pass(Duration::from_millis(500)).await;
+        // The store has answered that the lease is renewed, and nobody reads it: both clocks go on, the timers do not.
+        world.clock.suspend(MINUTE);
+        world.store.set(Trouble::None);
+        other.handle("graph").unwrap().refresh().await.unwrap();
+        world.store.notify();
+    });
+    late.unwrap();
+    assert_eq!((world.issuer.count(), world.issuer.reused()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_another_program_locks_the_store_no_refresh_token_is_spent() {
     let world = rotating_world(MINUTE).await;
     world.get().await.unwrap();

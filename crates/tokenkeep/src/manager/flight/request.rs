@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use super::outcome::failure_kind;
 use super::route::Route;
 use super::turn::{Base, Sight};
-use super::{FLIGHT_TIMEOUT, Flight};
+use super::{FLIGHT_TIMEOUT, Flight, LEASE_MARGIN};
 use crate::clock::Moment;
 use crate::clock::stopwatch::Stopwatch;
 use crate::error::Error;
@@ -268,11 +268,14 @@ impl Flight {
         if !self.leased || !(waited || self.provider().source().rotates()) {
             return true;
         }
+        let begun = self.shared.clock.now();
         let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
         self.shared.note_store(StoreTask::Lease, &renewed);
+        // Read so late that the lease may end before the request does: this process stood still meanwhile.
+        let is_late = self.shared.clock.now().since(begun) > LEASE_MARGIN;
         let newest = self.slot.lock().version;
         // A store in trouble says nothing of whose turn it is; what spends nothing goes on.
-        let is_leased = renewed.unwrap_or(!self.provider().source().rotates());
+        let is_leased = renewed.map_or(!self.provider().source().rotates(), |is_leased| is_leased && !is_late);
         is_leased && stored.map_or(0, |stored| stored.version.0) >= newest
     }
 

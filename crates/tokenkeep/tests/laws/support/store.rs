@@ -46,6 +46,8 @@ pub(crate) enum Trouble {
     NoSaves,
     /// Gives leases, but renews none.
     NoRenewals,
+    /// Renews a lease, and says so when the next notice comes.
+    LateRenewals,
     /// Reads, and is written by somebody else.
     Busy,
     /// Nothing.
@@ -187,7 +189,11 @@ impl Store for UnreliableStore {
 
     async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
         self.enter("renew_lease", &[Trouble::Gone, Trouble::Full, Trouble::Busy, Trouble::NoRenewals]).await?;
-        self.inner().renew_lease(key, holder, ttl).await
+        let renewed = self.inner().renew_lease(key, holder, ttl).await;
+        if self.trouble() == Trouble::LateRenewals {
+            self.notice.notified().await;
+        }
+        renewed
     }
 
     async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
