@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::demand::{Answer, Demand};
 use super::flight::{Start, Trigger};
 use super::slot::{FlightReceiver, Slot, State};
-use super::sync::time;
+use super::sync::{can_spawn, time};
 use super::ways::Choice;
 use super::{Shared, declined, lost_flight};
 use crate::clock::Moment;
@@ -346,6 +346,11 @@ impl TokenHandle {
             busy.obsolete = busy.obsolete.max(generation);
             busy.rejected = true;
             self.shared.wake_soon(&self.slot, &mut state);
+            // Others hand it out until the store says so, and the next token may take its time. Without a runtime the
+            // background work sees to it.
+            if can_spawn() {
+                self.shared.see_to_rejected(&self.slot, &state);
+            }
             drop(state);
             self.shared.emit(Event::Rejected { key: self.key().clone(), generation });
         }

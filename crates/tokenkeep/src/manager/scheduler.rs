@@ -165,7 +165,8 @@ impl Shared {
         }
     }
 
-    fn see_to_rejected(self: &Arc<Self>, slot: &Arc<Slot>, state: &State) {
+    /// Has the store told that a token was rejected, if it does not know.
+    pub(super) fn see_to_rejected(self: &Arc<Self>, slot: &Arc<Slot>, state: &State) {
         if state.is_rejected() {
             self.tasks.spawn(forget_rejected(Arc::clone(self), Arc::clone(slot)));
         }

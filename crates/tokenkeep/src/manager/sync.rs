@@ -21,4 +21,9 @@ mod ordinary {
     pub(in crate::manager) use arc_swap::{ArcSwap, ArcSwapOption};
     pub(in crate::manager) use tokio::time;
     pub(in crate::manager) use tokio_util::task::TaskTracker;
+
+    /// Whether whoever calls this can start a task.
+    pub(in crate::manager) fn can_spawn() -> bool {
+        tokio::runtime::Handle::try_current().is_ok()
+    }
 }

@@ -308,6 +308,28 @@ async fn a_process_that_stood_still_while_its_lease_was_renewed_spends_no_old_re
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_process_rejected_no_other_hands_out_however_long_the_issuer_takes() {
+    let world = world(HOUR).await;
+    let other = world.another_process().await;
+    other.start();
+    let first = world.get().await.unwrap();
+    assert_eq!(other.token("graph").await.unwrap().generation(), 1);
+    pass(SECOND * 2).await;
+    world.issuer.hold();
+    world.graph().reject(&first);
+    let graph = world.graph();
+    let (next, ()) = tokio::join!(graph.token(), async {
+        world.issuer.arrival(2).await;
+        pass(SECOND * 2).await;
+        assert!(other.handle("graph").unwrap().current().is_none());
+        world.issuer.let_go();
+    });
+    assert_eq!(next.unwrap().generation(), 2);
+    assert_eq!(other.token("graph").await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_another_program_locks_the_store_no_refresh_token_is_spent() {
     let world = rotating_world(MINUTE).await;
     world.get().await.unwrap();

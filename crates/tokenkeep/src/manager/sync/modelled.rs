@@ -99,6 +99,11 @@ impl Deref for TaskTracker {
     }
 }
 
+/// Whoever is modelled can.
+pub(in crate::manager) fn can_spawn() -> bool {
+    true
+}
+
 /// Time that passes when the schedule has it so.
 pub(in crate::manager) mod time {
     use std::time::Duration;
