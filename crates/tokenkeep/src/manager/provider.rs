@@ -112,12 +112,12 @@ impl ProviderRuntime {
 
     /// Counts a request among those that this process made, if they leave room for it.
     pub(super) fn spend_here(&self, budget: Budget, now: Moment) -> Spending {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).spend(budget, now)
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).spend(budget.as_counted(), now)
     }
 
     /// How many requests are left of those that this process may make.
     pub(super) fn left_here(&self, budget: Budget, now: Moment) -> u32 {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).left(budget, now)
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).left(budget.as_counted(), now)
     }
 
     /// Takes back a request that was counted just now and is not made.

@@ -14,7 +14,7 @@ impl Shared {
         // is all there is, and others are at it at the same moment.
         let mut spending = provider.spend_here(budget, self.clock.now());
         if spending == Spending::Counted {
-            let counted = self.store.spend(&provider.name, budget).await;
+            let counted = self.store.spend(&provider.name, budget.as_counted()).await;
             self.note_store(StoreTask::Lease, &counted);
             spending = counted.unwrap_or(Spending::Counted);
             if spending != Spending::Counted {

@@ -90,7 +90,7 @@ async fn what_is_left_of_a_budget_is_told_and_comes_back() {
     // It learns what others spent when it wants to spend.
     other.token("graph:4").await.unwrap_err();
     assert_eq!(left(&other).1, Some(0));
-    pass(MINUTE).await;
+    pass(MINUTE + SECOND).await;
     assert_eq!((left(&world.manager).1, left(&other).1), (Some(3), Some(3)));
 }
 
