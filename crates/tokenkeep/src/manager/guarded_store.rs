@@ -1,8 +1,8 @@
 //! The store that a manager was given, held to an answer: what hangs or panics is an error of that call.
 //!
 //! A manager does not choose its store, and a flight that waits for one for ever, or dies of one, takes the answer of
-//! an issuer with it. An error instead is what the manager knows how to go on from. Once a call was not answered, those
-//! after it have less time for a while, so that a flight, which makes several, still ends in time.
+//! an issuer with it. An error instead is what the manager knows how to go on from. Once a call was not answered, or took
+//! long to fail, those after it have less time for a while, so that a flight, which makes several, still ends in time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -59,8 +59,11 @@ impl GuardedStore {
         let outcome = if let Some(outcome) = poll_immediate(&mut call).await {
             outcome
         } else {
-            let limit = self.limit();
+            let (limit, begun) = (self.limit(), self.clock.now());
             let Ok(outcome) = time::timeout(limit, call).await else { return Err(self.unanswered(limit)) };
+            if !matches!(outcome, Ok(Ok(_))) && self.clock.now().since(begun) >= HURRIED_LIMIT {
+                self.hurry();
+            }
             outcome
         };
         outcome.unwrap_or_else(|_| Err(StoreError::new(&self.label, "the store panicked; the log says where")))
@@ -73,12 +76,16 @@ impl GuardedStore {
 
     fn unanswered(&self, limit: Duration) -> StoreError {
         if limit == LIMIT {
-            let Moment { boot_ms, .. } = self.clock.now().plus(HURRY);
-            self.hurried_until_ms.store(boot_ms, Ordering::Relaxed);
+            self.hurry();
         }
         let what = format!("the store did not answer within {} s", limit.as_secs());
         // Nobody knows what it did, nor what others do with it at this moment.
         StoreError { busy: true, ..StoreError::new(&self.label, what) }
+    }
+
+    fn hurry(&self) {
+        let Moment { boot_ms, .. } = self.clock.now().plus(HURRY);
+        self.hurried_until_ms.store(boot_ms, Ordering::Relaxed);
     }
 }
 
@@ -198,7 +205,7 @@ fn unless_it_panics<T>(asked: impl FnOnce() -> T, otherwise: T) -> T {
 const NO_LABEL: &str = "a store without a label";
 /// How long a call may take; longer than the stores of this crate wait for other processes.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long one may take after another was not answered.
+/// How long one may take after another was not answered, or took so long to fail.
 const HURRIED_LIMIT: Duration = Duration::from_secs(2);
 /// How long that stays so.
 const HURRY: Duration = Duration::from_secs(30);

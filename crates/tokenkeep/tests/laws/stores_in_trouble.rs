@@ -202,6 +202,15 @@ async fn a_store_that_hangs_or_panics_in_any_of_its_methods_stops_no_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_takes_long_to_fail_in_all_that_it_is_asked_keeps_no_caller_from_a_token() {
+    let world = world(HOUR).await;
+    world.store.set(Trouble::Silent(SECOND * 6));
+    let demand = Demand::default().with_max_wait(SECOND * 20);
+    assert_eq!(world.graph().get(demand).await.unwrap().token.expires_in().map(|left| left > MINUTE), Some(true));
+    assert_eq!(world.issuer.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_store_that_hangs_or_panics_does_not_save_is_used_next_and_saved_later() {
     for trouble in [Trouble::Hangs("save"), Trouble::Panics("save")] {
         let world = rotating_world(MINUTE).await;

@@ -56,6 +56,8 @@ pub(crate) enum Trouble {
     ShortPages,
     /// Saves as always, after so long.
     SlowSaves(Duration),
+    /// Nothing, and says so after so long.
+    Silent(Duration),
     /// Never comes back from the method of this name.
     Hangs(&'static str),
     /// Panics in the method of this name.
@@ -126,6 +128,11 @@ impl UnreliableStore {
             Trouble::Hangs(hanging) if hanging == method => std::future::pending().await,
             Trouble::Panics(panicking) if panicking == method => panic!("a store that panics, as the test wants"),
             Trouble::SlowSaves(by) if method == "save" => tokio::time::sleep(by).await,
+            Trouble::Silent(by) => {
+                tokio::time::sleep(by).await;
+                let what = format!("did not answer within {} s", by.as_secs());
+                return Err(StoreError { store: "test:".into(), what, busy: true });
+            }
             trouble if failing.contains(&trouble) => {
                 let busy = trouble == Trouble::Busy;
                 return Err(StoreError { store: "test:".into(), what: "no space left on device".into(), busy });
