@@ -185,6 +185,7 @@ async fn what_could_not_be_saved_in_time_overwrites_nothing_later() {
     assert_eq!(world.store.newest_version().await.unwrap(), written, "written over the token of the other process");
     let answer = world.graph().get(tokenkeep::Demand::default()).await.unwrap();
     assert!(!answer.warnings.contains(&tokenkeep::Warning::Unsaved), "{:?}", answer.warnings);
+    assert_eq!(world.manager.store_trouble(), None, "nothing is left to save, and the store works");
 }
 
 #[tokio::test(start_paused = true)]

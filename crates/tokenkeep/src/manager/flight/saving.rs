@@ -169,7 +169,10 @@ pub(in crate::manager) async fn save_again(shared: &Shared, slot: &Slot) -> bool
     let Ok(theirs) = shared.read(slot, &slot.provider()).await else { return false };
     let overtaken = theirs.as_ref().is_some_and(|theirs| theirs.record.generation >= record.generation);
     let mut version = None;
-    if !overtaken {
+    if overtaken {
+        // Somebody else could save since, and nobody here tries again.
+        shared.note_store(StoreTask::Save, &Ok(()));
+    } else {
         let expected = theirs.map(|theirs| theirs.version);
         let saved = shared.store.save(slot.key(), &record, expected).await;
         shared.note_store(StoreTask::Save, &saved);
