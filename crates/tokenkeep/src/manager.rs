@@ -492,7 +492,7 @@ impl Shared {
         })
     }
 
-    async fn finish(&self) -> Result<(), Error> {
+    async fn finish(self: &Arc<Self>) -> Result<(), Error> {
         self.finishing.send_modify(|finishing| *finishing += 1);
         self.tasks.wait().await;
         self.finishing.send_modify(|finishing| *finishing -= 1);

@@ -10,6 +10,7 @@ use super::{Shared, StoreTask};
 use crate::event::Event;
 use crate::key::Key;
 use crate::store::Version;
+use crate::token::IssuedToken;
 
 /// Looks once a second, and when the store has a notice, which records are newer than what was seen, and takes over what
 /// concerns this process.
@@ -109,9 +110,12 @@ pub(super) async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: V
     if state.version >= stored.version.0 || stored.foreign {
         return true;
     }
-    let generation = slot.live().map_or(0, |live| live.generation());
+    let live = slot.live();
+    let generation = live.as_ref().map_or(0, |live| live.generation());
+    // Two processes that could not see each other count alike; what is stored is what all others have.
+    let is_other = |token: &IssuedToken| live.as_ref().is_none_or(|live| live.access_token() != token.access_token());
     let event = match &stored.record.token {
-        Some(token) if token.generation() > generation => {
+        Some(token) if token.generation() > generation || (token.generation() == generation && is_other(token)) => {
             slot.publish(&mut state, token, stored.record.failure.clone(), Some(stored.version), now);
             Some(Event::Loaded {
                 key: slot.key().clone(),
@@ -145,4 +149,5 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// From one look to the next, whatever notices there are.
 const PAUSE: Duration = Duration::from_millis(50);
 const BATCH: usize = 500;
-const NEWER_THAN_ALL: Version = Version(u64::MAX);
+/// The version of a change of which nothing is known.
+pub(super) const NEWER_THAN_ALL: Version = Version(u64::MAX);

@@ -170,12 +170,13 @@ async fn a_stopped_process_that_comes_back_late_overwrites_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_saved_in_time_overwrites_nothing_later() {
+async fn what_could_not_be_saved_in_time_gives_way_to_what_another_process_saved() {
     let world = world(HOUR).await;
+    world.issuer.set_token("the-late-token");
     let other_issuer = Issuer::new(HOUR);
     let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
     world.store.set(Trouble::NoSaves);
-    world.get().await.unwrap();
+    assert_eq!(world.get().await.unwrap().expose_secret(), "the-late-token");
     world.store.set(Trouble::None);
     // The first process stands still: its lease is not renewed, and ends.
     world.store.end_lease("graph").await;
@@ -186,6 +187,7 @@ async fn what_could_not_be_saved_in_time_overwrites_nothing_later() {
     let answer = world.graph().get(tokenkeep::Demand::default()).await.unwrap();
     assert!(!answer.warnings.contains(&tokenkeep::Warning::Unsaved), "{:?}", answer.warnings);
     assert_eq!(world.manager.store_trouble(), None, "nothing is left to save, and the store works");
+    assert_eq!(answer.token.expose_secret(), "graph-token-1", "both are the first of their key; one is stored");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use super::request::Attempt;
 use crate::event::Event;
 use crate::manager::slot::Slot;
 use crate::manager::sync::time;
-use crate::manager::{Shared, StoreTask};
+use crate::manager::{Shared, StoreTask, watch_store};
 use crate::source::Keep;
 use crate::store::{Record, SaveOutcome, StoreError, Version};
 
@@ -163,14 +163,15 @@ impl Flight {
     }
 }
 
-/// Saves what could not be saved before; whether there is nothing left to save.
-pub(in crate::manager) async fn save_again(shared: &Shared, slot: &Slot) -> bool {
+/// Saves what could not be saved before, or takes over what another process has saved since; whether there is nothing
+/// left to save.
+pub(in crate::manager) async fn save_again(shared: &Arc<Shared>, slot: &Arc<Slot>) -> bool {
     let Some(record) = slot.lock().unsaved().cloned() else { return true };
     let Ok(theirs) = shared.read(slot, &slot.provider()).await else { return false };
     let overtaken = theirs.as_ref().is_some_and(|theirs| theirs.record.generation >= record.generation);
     let mut version = None;
     if overtaken {
-        // Somebody else could save since, and nobody here tries again.
+        // Nobody here tries again.
         shared.note_store(StoreTask::Save, &Ok(()));
     } else {
         let expected = theirs.map(|theirs| theirs.version);
@@ -180,16 +181,21 @@ pub(in crate::manager) async fn save_again(shared: &Shared, slot: &Slot) -> bool
         version = Some(written);
         shared.emit(Event::Saved { key: slot.key().clone() });
     }
-    let mut state = slot.lock();
-    if let Some(version) = version {
-        state.version = version.0;
+    {
+        let mut state = slot.lock();
+        if let Some(version) = version {
+            state.version = version.0;
+        }
+        // Something newer may have come to be saved meanwhile.
+        if state.unsaved().is_some_and(|unsaved| !Arc::ptr_eq(unsaved, &record)) {
+            return false;
+        }
+        state.busy().unsaved = None;
+        state.settle(slot.live().as_deref());
     }
-    // Something newer may have come to be saved meanwhile.
-    if state.unsaved().is_some_and(|unsaved| !Arc::ptr_eq(unsaved, &record)) {
-        return false;
+    if overtaken {
+        watch_store::take_over(shared, slot, watch_store::NEWER_THAN_ALL).await;
     }
-    state.busy().unsaved = None;
-    state.settle(slot.live().as_deref());
     true
 }
 
