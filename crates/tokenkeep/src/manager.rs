@@ -9,6 +9,7 @@
 mod account;
 mod backoff;
 mod build;
+mod claims;
 mod cleanup;
 mod demand;
 mod flight;
@@ -36,9 +37,10 @@ mod ways;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
 use self::meters::StoreMeters;
 use self::provider::ProviderRuntime;
@@ -423,6 +425,11 @@ pub(crate) struct Shared {
     store_meters: Arc<StoreMeters>,
     /// Whether somebody chose it.
     store_is_named: bool,
+    /// Whether the store says what is due; see [`claims`].
+    claims: AtomicBool,
+    claims_fail: AtomicBool,
+    /// Places for claimed keys that are seen to.
+    claimed: Arc<Semaphore>,
     providers: ArcSwap<Providers>,
     sources: Maker,
     overrides: Overrides,

@@ -76,6 +76,7 @@ pub use sqlite::SqliteStore;
 /// | the three of leases | one request where many processes share the store, and refresh tokens that are sent once |
 /// | `newest_version`, `changes` | what other processes did; asked once a second, so they must be cheap |
 /// | `changed` | being asked earlier than that |
+/// | `claim_due` | `refresh = always` shared among processes; without it each process keeps all such keys in memory |
 /// | `page` | statuses of keys that are not in memory, clean-up, `refresh = always` after a start |
 /// | those of credentials | [`Accounts::Stored`](crate::Accounts::Stored); together, or none of them |
 /// | `spend` | budgets over processes and restarts; without it each process counts for itself, and says so |
@@ -275,6 +276,38 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// ```
     async fn changed(&self) {
         std::future::pending::<()>().await;
+    }
+
+    /// Takes keys whose [`Record::due_at`] has come, for as long as `hold`: at most `limit`, those first that are due
+    /// the longest. No other call gives them meanwhile; each is due again after that, so that nothing is lost with a
+    /// process that dies, unless it is saved: then it is due when the saved record says. A claim changes no version, and
+    /// wants no lease: it says who looks after a key, not who may ask the issuer. Of no key with `limit` 0.
+    ///
+    /// `None`, which is the default: this store keeps no order of what is due.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{Clock, store::Store};
+    /// # let (store, clock) = memory();
+    ///
+    /// use std::time::Duration;
+    /// use tokenkeep::store::Record;
+    ///
+    /// let hold = Duration::from_mins(1);
+    /// let due = Record { due_at: Some(clock.now()), ..record(1) };
+    /// let _saved = store.save(&key("graph:7"), &due, None).await?;
+    /// assert_eq!(store.claim_due(100, hold).await?, Some(vec![key("graph:7")]));
+    /// assert_eq!(store.claim_due(100, hold).await?, Some(vec![])); // somebody has it
+    /// clock.advance(hold);
+    /// assert_eq!(store.claim_due(100, hold).await?, Some(vec![key("graph:7")])); // and has not seen to it
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        let _ = (limit, hold);
+        Ok(None)
     }
 
     /// Takes the lease of a key for `ttl`, unless somebody else has it. A holder that takes it again keeps it for

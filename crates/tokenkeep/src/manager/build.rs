@@ -5,9 +5,11 @@ use std::fmt;
 #[cfg(feature = "config")]
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 
+use super::claims::MAX_CLAIMED;
 use super::guarded_store::GuardedStore;
 use super::meters::StoreMeters;
 use super::provider::ProviderRuntime;
@@ -474,6 +476,9 @@ impl ManagerBuilder {
             store,
             store_meters,
             store_is_named,
+            claims: AtomicBool::new(false),
+            claims_fail: AtomicBool::new(false),
+            claimed: Arc::new(Semaphore::new(MAX_CLAIMED)),
             providers: ArcSwap::from_pointee(providers),
             sources,
             overrides,

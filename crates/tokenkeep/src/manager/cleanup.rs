@@ -90,7 +90,9 @@ impl Shared {
             let page = page?;
             let now = self.clock.now();
             for (key, stored) in &page {
-                if is_long_over(&stored.record, now) && self.throw_out(key, stored).await? {
+                if !is_long_over(&stored.record, now) {
+                    self.keep_dated(key, stored, now).await?;
+                } else if self.throw_out(key, stored).await? {
                     removed += 1;
                 }
             }
@@ -103,9 +105,19 @@ impl Shared {
         Ok(removed)
     }
 
+    /// What other versions of this program write does not say when it is due.
+    async fn keep_dated(&self, key: &Key, stored: &Versioned, now: Moment) -> Result<(), StoreError> {
+        match self.provider_of(key) {
+            Ok(provider) if self.is_claimed(&provider) => self.date(key, stored, self.due_of(key, stored, now)).await,
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// Whether it was still there to be thrown out; one that was replaced meanwhile is not.
     async fn throw_out(&self, key: &Key, stored: &Versioned) -> Result<bool, StoreError> {
         let record = Record { token: None, ..stored.record.clone() };
+        let bare = Versioned { version: stored.version, record };
+        let record = Record { due_at: self.due_of(key, &bare, self.clock.now()), ..bare.record };
         let saved = self.store.save(key, &record, Some(stored.version)).await;
         self.note_store(StoreTask::Save, &saved);
         let is_out = matches!(saved?, SaveOutcome::Saved(_));

@@ -146,7 +146,7 @@ impl Shared {
     /// Writes down that a token which another program left is this configuration's, so that it is no other's later.
     /// If that fails, the next look tries again.
     async fn claim(&self, slot: &Slot, stored: Stored) -> Stored {
-        match self.store.save(slot.key(), &stored.record, Some(stored.version)).await {
+        match self.save_dated(slot.key(), &stored.record, Some(stored.version)).await {
             Ok(SaveOutcome::Saved(version)) => Stored { version, ..stored },
             Ok(SaveOutcome::Conflict) | Err(_) => stored,
         }

@@ -133,6 +133,10 @@ impl Store for GuardedStore {
         }
     }
 
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        guarded!(self.claim_due(limit, hold))
+    }
+
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
         guarded!(self.acquire_lease(key, holder, ttl))
     }

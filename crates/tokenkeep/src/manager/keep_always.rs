@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::provider::ProviderRuntime;
 use super::{PAGE, Shared, StoreTask};
 use crate::key::Key;
 use crate::provider::Accounts;
@@ -34,17 +35,21 @@ impl Shared {
         self.scheduler.spawn(|stop| run(Arc::downgrade(self), stop));
     }
 
-    /// The keys of providers that have but one, and all that the store knows.
+    /// The keys of providers that have but one, and all that the store knows, unless it gives them when they are due.
     async fn find_always_kept(self: &Arc<Self>) -> Result<(), StoreError> {
         let providers = self.providers.load_full();
         let always: Vec<_> = providers.values().filter(|provider| provider.policy().refresh.is_always()).collect();
         if always.is_empty() {
             return Ok(());
         }
-        for provider in always {
+        for provider in &always {
             if provider.accounts() == Accounts::Default {
                 self.keep(&provider.name);
             }
+        }
+        if self.try_claims().await? {
+            let some_are_claimed = always.iter().any(|provider| self.is_claimed(provider));
+            return if some_are_claimed { self.date_all().await } else { Ok(()) };
         }
         let mut after: Option<Key> = None;
         loop {
@@ -63,9 +68,14 @@ impl Shared {
 
     /// Brings a key that the store knows into memory, if it is renewed though nobody asks.
     pub(super) fn keep_if_always(self: &Arc<Self>, key: &Key) {
-        if self.provider_of(key).is_ok_and(|provider| provider.policy().refresh.is_always()) {
+        if self.provider_of(key).is_ok_and(|provider| self.is_kept(&provider)) {
             self.keep(key.as_str());
         }
+    }
+
+    /// Whether all keys of a provider are kept in memory, used or not.
+    pub(super) fn is_kept(&self, provider: &ProviderRuntime) -> bool {
+        provider.policy().refresh.is_always() && !self.is_claimed(provider)
     }
 
     fn keep(self: &Arc<Self>, key: &str) {

@@ -191,13 +191,14 @@ fn index(kind: FailureKind) -> usize {
 }
 
 /// The methods of a store that are measured, in the order of the contract.
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 17] = [
     "load",
     "save",
     "page",
     "unreadable",
     "changes",
     "newest_version",
+    "claim_due",
     "acquire_lease",
     "renew_lease",
     "release_lease",

@@ -7,8 +7,9 @@ use super::account::Identity;
 use super::provider::ProviderRuntime;
 use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
-use crate::expiry::{Unstated, is_plausible_life, windows};
+use crate::expiry::{Unstated, is_plausible_life, renewal, windows};
 use crate::fingerprint::Fingerprint;
+use crate::provider::Accounts;
 use crate::secret::Secret;
 use crate::source::{Expiry, Fault, FetchError, Fetched, jwt, unfit_token};
 use crate::store::{Record, Version, Versioned};
@@ -81,6 +82,21 @@ pub(super) fn normalized(
     Stored { version, record, foreign, other_login }
 }
 
+/// When a key is renewed though nobody asks for it, by what is known of it; `None`: not at all, or by each process that has
+/// it in memory.
+pub(super) fn due_unasked(record: &Record, provider: &ProviderRuntime, now: Moment) -> Option<Moment> {
+    let policy = provider.policy();
+    // A key that somebody merely named, and that may not even exist, is not renewed for ever.
+    let is_known = record.generation > 0 || provider.accounts() == Accounts::Stored;
+    if !policy.refresh.is_always() || !is_known || provider.accounts() == Accounts::Default {
+        return None;
+    }
+    let due = record.token.as_ref().map_or(now, |token| renewal(token, policy));
+    let retry = record.failure.as_ref().map(|failure| failure.retry_at);
+    let due = retry.filter(|retry| retry.boot_ms > due.boot_ms).unwrap_or(due);
+    (!due.is_never()).then_some(due)
+}
+
 /// Whether it can stand in front of a token in a header (RFC 9110 section 5.6.2).
 pub(super) fn is_token_type(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
@@ -134,6 +150,7 @@ pub(super) fn accept(
         refresh_token: fetched.refresh_token.or(refresh_token),
         asked_at: Some(sent),
         failure: None,
+        due_at: None,
         boot_id: clock.boot_id().into(),
     })
 }

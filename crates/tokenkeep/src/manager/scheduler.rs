@@ -19,7 +19,7 @@ use tracing::error;
 use super::flight::forget_rejected;
 use super::provider::ProviderRuntime;
 use super::slot::{Slot, State, seconds};
-use super::{Shared, cleanup, keep_always, watch_store};
+use super::{Shared, claims, cleanup, keep_always, watch_store};
 use crate::clock::Moment;
 use crate::expiry::{Decision, Gate, Phase, Refresh, classify, decide, renewal};
 use crate::provider::Accounts;
@@ -114,7 +114,7 @@ impl Shared {
     }
 
     fn schedule_at(&self, slot: &Arc<Slot>, provider: &ProviderRuntime, state: &mut State, now: Moment) {
-        if let Some(wait) = next_look(slot, provider, state, now) {
+        if let Some(wait) = self.next_look(slot, provider, state, now) {
             let at = seconds(now.plus(wait + Duration::from_millis(999)));
             self.scheduler.put(slot, state, at.max(seconds(now) + 1));
         }
@@ -133,7 +133,7 @@ impl Shared {
             return;
         }
         let provider = slot.provider();
-        if is_kept_fresh(slot, &provider, &state, now) {
+        if self.is_kept_fresh(slot, &provider, &state, now) {
             if !is_wanted(slot, &provider, &state, now) {
                 // Without a new token that takes its place, the rejected one would stay in the store.
                 self.see_to_rejected(slot, &state);
@@ -144,7 +144,9 @@ impl Shared {
             return;
         }
         let phase = classify(slot.live().as_deref(), now, Duration::ZERO);
-        if matches!(phase, Phase::Fresh | Phase::Due | Phase::MustWait) {
+        // What others renew just as well, and nobody here uses, waits in the store.
+        let is_good = matches!(phase, Phase::Fresh | Phase::Due | Phase::MustWait);
+        if is_good && !self.is_claimed(&provider) {
             self.schedule_at(slot, &provider, &mut state, now);
             return;
         }
@@ -172,34 +174,36 @@ impl Shared {
         }
     }
 
+    /// How long until something is to be done for a slot; `None`: nothing by itself.
+    fn next_look(&self, slot: &Slot, provider: &ProviderRuntime, state: &State, now: Moment) -> Option<Duration> {
+        if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(provider, now) {
+            return Some(until.remaining(now).min(LONGEST_LOOK));
+        }
+        let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
+        let policy = provider.policy();
+        let due = renewal(&live, policy);
+        // An idle key may be used again before it is due, and nobody plans it then.
+        let by_itself = policy.refresh != Refresh::OnDemand
+            && (self.is_kept_fresh(slot, provider, state, now) || !due.is_reached(now));
+        let next = if by_itself { due } else { live.expires_at() };
+        (!next.is_never()).then(|| next.remaining(now))
+    }
+
+    /// Whether this key is renewed though nobody asks at this moment.
+    fn is_kept_fresh(&self, slot: &Slot, provider: &ProviderRuntime, state: &State, now: Moment) -> bool {
+        // A key that somebody merely named, and that may not even exist, is not kept for ever.
+        let known = || provider.accounts() == Accounts::Default || state.is_kept() || slot.live().is_some();
+        match provider.policy().refresh {
+            Refresh::OnDemand => false,
+            Refresh::Ahead => slot.is_in_use(state, now),
+            Refresh::Always | Refresh::Every(_) => {
+                slot.is_in_use(state, now) || (known() && !self.is_claimed(provider))
+            }
+        }
+    }
+
     fn look_after_all(self: &Arc<Self>, now: Moment) {
         self.slots.for_each(|slot| self.look_after(slot, now));
-    }
-}
-
-/// How long until something is to be done for a slot; `None`: nothing by itself.
-fn next_look(slot: &Slot, provider: &ProviderRuntime, state: &State, now: Moment) -> Option<Duration> {
-    if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(provider, now) {
-        return Some(until.remaining(now).min(LONGEST_LOOK));
-    }
-    let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
-    let policy = provider.policy();
-    let due = renewal(&live, policy);
-    // An idle key may be used again before it is due, and nobody plans it then.
-    let by_itself =
-        policy.refresh != Refresh::OnDemand && (is_kept_fresh(slot, provider, state, now) || !due.is_reached(now));
-    let next = if by_itself { due } else { live.expires_at() };
-    (!next.is_never()).then(|| next.remaining(now))
-}
-
-/// Whether this key is renewed though nobody asks at this moment.
-fn is_kept_fresh(slot: &Slot, provider: &ProviderRuntime, state: &State, now: Moment) -> bool {
-    // A key that somebody merely named, and that may not even exist, is not kept for ever.
-    let known = || provider.accounts() == Accounts::Default || state.is_kept() || slot.live().is_some();
-    match provider.policy().refresh {
-        Refresh::OnDemand => false,
-        Refresh::Ahead => slot.is_in_use(state, now),
-        Refresh::Always | Refresh::Every(_) => slot.is_in_use(state, now) || known(),
     }
 }
 
@@ -276,6 +280,7 @@ async fn supervise(running: Running) {
         tasks.spawn(tick(Weak::clone(shared), stop.clone()));
         tasks.spawn(watch_store::run(Weak::clone(shared), stop.clone()));
         tasks.spawn(keep_always::run(Weak::clone(shared), stop.clone()));
+        tasks.spawn(claims::run(Weak::clone(shared), stop.clone()));
         tasks.spawn(cleanup::run(Weak::clone(shared), stop.clone()));
         let mut panicked = false;
         while let Some(ended) = tasks.join_next().await {

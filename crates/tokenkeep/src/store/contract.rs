@@ -24,6 +24,9 @@
 //!     fn is_durable(&self) -> bool {
 //!         false
 //!     }
+//!     fn gives_due_keys(&self) -> bool {
+//!         true
+//!     }
 //! }
 //!
 //! # #[tokio::main]
@@ -38,6 +41,7 @@
 
 mod accounts;
 mod budgets;
+mod claims;
 mod clock;
 mod leases;
 mod notices;
@@ -212,6 +216,26 @@ pub trait StoreFixture: Send + Sync + 'static {
     fn gives_notices(&self) -> bool {
         false
     }
+
+    /// Whether [`Store::claim_due`] gives what is due.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # use tokenkeep::store::contract::{LAWS, StoreFixture};
+    /// # let law = LAWS.iter().find(|law| law.name == "a_store_says_whether_it_gives_what_is_due").ok_or("no such law")?;
+    /// let memory = Memory::new();
+    /// let claimed = memory.open().await.claim_due(0, Duration::from_mins(1)).await?; // takes nothing, and says it
+    /// assert_eq!(memory.gives_due_keys(), claimed.is_some());
+    /// law.check(memory).await; // "a_store_says_whether_it_gives_what_is_due"
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn gives_due_keys(&self) -> bool {
+        false
+    }
 }
 
 /// A law and how it is checked.
@@ -314,6 +338,7 @@ pub const LAWS: &[Law] = laws![
     records::records_outlive_closing,
     records::debug_shows_no_secret,
     records::a_store_says_whether_it_keeps_credentials,
+    records::a_store_says_whether_it_gives_what_is_due,
     leases::of_64_simultaneous_takers_one_gets_the_lease,
     leases::a_lease_ends_by_itself,
     leases::a_held_lease_names_the_time_left,
@@ -332,6 +357,16 @@ pub const LAWS: &[Law] = laws![
     notices::a_notice_that_comes_while_nobody_waits_is_kept,
     notices::a_wait_that_is_dropped_takes_no_notice_with_it,
     notices::a_store_that_was_closed_gives_no_notice_and_does_not_fail,
+    claims::a_claim_of_nothing_takes_nothing,
+    claims::what_is_due_is_loaded_as_it_was_written,
+    claims::only_what_is_due_is_claimed_the_longest_due_first,
+    claims::a_key_becomes_due_when_its_time_comes,
+    claims::a_claimed_key_is_due_again_when_nobody_has_saved_it_meanwhile,
+    claims::a_claimed_key_that_is_saved_is_due_when_the_record_says,
+    claims::what_is_due_no_more_is_claimed_no_more,
+    claims::of_64_simultaneous_claims_each_key_is_in_one,
+    claims::a_claim_changes_no_record_and_takes_no_lease,
+    claims::what_is_due_outlives_closing,
     accounts::saved_credentials_are_read_as_they_were_written,
     accounts::credentials_are_replaced_and_removed_for_one_key_only,
     accounts::credentials_that_are_others_by_now_are_not_replaced,

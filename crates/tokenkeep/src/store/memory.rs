@@ -1,6 +1,6 @@
 //! `memory:` — records of one process, gone with it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,6 +43,7 @@ struct State {
     leases: HashMap<Key, Lease>,
     credentials: BTreeMap<Key, Credentials>,
     spent: HashMap<Box<str>, Window>,
+    due: Due,
 }
 
 /// Ends by the boot clock alone: nobody reads it after this process, and a wall clock that is set is no time that passed.
@@ -50,6 +51,34 @@ struct State {
 struct Lease {
     holder: Holder,
     end_ms: i64,
+}
+
+/// Which keys are due when, by the boot clock for the same reason.
+#[derive(Debug, Default)]
+struct Due {
+    in_order: BTreeSet<(i64, Key)>,
+    at: HashMap<Key, i64>,
+}
+
+impl Due {
+    fn set(&mut self, key: &Key, at_ms: Option<i64>) {
+        if let Some(before) = self.at.remove(key) {
+            self.in_order.remove(&(before, key.clone()));
+        }
+        if let Some(at_ms) = at_ms {
+            self.at.insert(key.clone(), at_ms);
+            self.in_order.insert((at_ms, key.clone()));
+        }
+    }
+
+    fn claim(&mut self, limit: usize, hold: Duration, now: Moment) -> Vec<Key> {
+        let due = self.in_order.iter().take_while(|(at_ms, _)| *at_ms <= now.boot_ms);
+        let claimed: Vec<_> = due.take(limit).map(|(_, key)| key.clone()).collect();
+        for key in &claimed {
+            self.set(key, Some(now.plus(hold).boot_ms));
+        }
+        claimed
+    }
 }
 
 impl Lease {
@@ -111,6 +140,7 @@ impl Store for MemoryStore {
                 state.by_version.remove(&replaced);
             }
             state.by_version.insert(version, key.clone());
+            state.due.set(key, record.due_at.map(|at| at.boot_ms));
             state.records.insert(key.clone(), Versioned { version, record: record.clone() });
             SaveOutcome::Saved(version)
         }))
@@ -133,6 +163,11 @@ impl Store for MemoryStore {
 
     async fn newest_version(&self) -> Result<Version, StoreError> {
         Ok(self.with_state(|state| Version(state.newest)))
+    }
+
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        let now = self.clock.now();
+        Ok(Some(self.with_state(|state| state.due.claim(limit, hold, now))))
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {

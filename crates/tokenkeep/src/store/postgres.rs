@@ -186,6 +186,7 @@ impl Store for PostgresStore {
             Text(&payload),
             // No record has a version that does not fit.
             expected.map_or(Null, |version| Number(i64::try_from(version.0).unwrap_or(-1))),
+            record.due_at.map_or(Null, |at| Time(Some(at.wall_ms))),
         ];
         let statement = if expected.is_some() { SAVE_OVER } else { SAVE_FIRST };
         let (rows, attempt) = self.ask(statement, &values).await?;
@@ -261,6 +262,17 @@ impl Store for PostgresStore {
 
     async fn changed(&self) {
         self.notices.changed().await;
+    }
+
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        if limit == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let rows = self.rows(CLAIM, &[Number(count(limit)), Number(millis(hold))]).await?;
+        let keys = rows.iter().map(|row| self.column::<&str>(row, "key"));
+        // What is no key has nobody who could renew it; `page` says so in the log.
+        let keys = keys.filter_map(|name| name.map(|name| Key::parse(name).ok()).transpose());
+        keys.collect::<Result<_, _>>().map(Some)
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
@@ -395,8 +407,8 @@ const SAVE_FIRST: &str = "
     ), next AS (
         UPDATE tokenkeep.state SET version = state.version + 1 FROM free WHERE state.needs <= $6 RETURNING state.version
     ), saved AS (
-        INSERT INTO tokenkeep.records (key, version, record, generation, expires_at, failure, saved_at)
-        SELECT $1, next.version, $2, $3, $4, $5, clock_timestamp() FROM next
+        INSERT INTO tokenkeep.records (key, version, record, generation, expires_at, failure, saved_at, due_at)
+        SELECT $1, next.version, $2, $3, $4, $5, clock_timestamp(), $10 FROM next
         ON CONFLICT (key) DO NOTHING RETURNING version
     )
     SELECT version, pg_notify($7, $8)::text FROM saved";
@@ -409,7 +421,7 @@ const SAVE_OVER: &str = "
     ), saved AS (
         UPDATE tokenkeep.records
         SET version = next.version, record = $2, generation = $3, expires_at = $4, failure = $5,
-            saved_at = clock_timestamp()
+            saved_at = clock_timestamp(), due_at = $10
         FROM next WHERE records.key = $1 RETURNING records.version
     )
     SELECT version, pg_notify($7, $8)::text FROM saved";
@@ -421,6 +433,17 @@ const PAGE: &str = "SELECT key, version, record FROM tokenkeep.records WHERE key
 const CHANGES: &str = "SELECT key, version FROM tokenkeep.records WHERE version > $1 ORDER BY version LIMIT $2";
 
 const NEWEST: &str = "SELECT version, needs::bigint AS needs FROM tokenkeep.state";
+
+/// The time is that of the statement, which an index can be searched for, as it cannot for one that goes on meanwhile.
+const CLAIM: &str = "
+    WITH due AS MATERIALIZED (
+        SELECT key, due_at FROM tokenkeep.records WHERE due_at <= statement_timestamp()
+        ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE tokenkeep.records SET due_at = statement_timestamp() + $2 * interval '1 millisecond'
+        FROM due WHERE records.key = due.key RETURNING due.key, due.due_at AS since
+    )
+    SELECT key FROM claimed ORDER BY since";
 
 /// The second statement sees what the first one met.
 const ACQUIRE: &str = "

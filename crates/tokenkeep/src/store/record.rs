@@ -47,6 +47,9 @@ pub struct Record {
     pub asked_at: Option<Moment>,
     /// The failure in force.
     pub failure: Option<Failure>,
+    /// When the key is renewed though nobody asks for it; `None`: only when somebody does. What a store does not need that
+    /// claims nothing ([`Store::claim_due`](super::Store::claim_due)), it may drop.
+    pub due_at: Option<Moment>,
     /// Under which boot the moments' boot times were written; see [`crate::Clock::boot_id`].
     pub boot_id: Box<str>,
 }

@@ -80,6 +80,7 @@ struct RecordText {
     refresh_token: Option<SecretText>,
     asked_at: Option<Times>,
     failure: Option<FailureText>,
+    due_at: Option<Times>,
     boot_id: Box<str>,
 }
 
@@ -107,8 +108,18 @@ impl RecordText {
             expires_at: Times::stated(token.expires_at()),
         };
         // A new part of a record does not compile before it is decided here how it is written.
-        let Record { generation, fingerprint, token, refresh_in, jitter, refresh_token, asked_at, failure, boot_id } =
-            record;
+        let Record {
+            generation,
+            fingerprint,
+            token,
+            refresh_in,
+            jitter,
+            refresh_token,
+            asked_at,
+            failure,
+            due_at,
+            boot_id,
+        } = record;
         Self {
             form: FORM,
             generation: *generation,
@@ -119,6 +130,7 @@ impl RecordText {
             refresh_token: refresh_token.clone().map(SecretText),
             asked_at: asked_at.map(Times::from),
             failure: failure.as_ref().map(FailureText::from),
+            due_at: due_at.map(Times::from),
             boot_id: boot_id.clone(),
         }
     }
@@ -138,6 +150,7 @@ impl RecordText {
             refresh_token: self.refresh_token.map(|SecretText(token)| token),
             asked_at: self.asked_at.map(Moment::from),
             failure: self.failure.map(Failure::from),
+            due_at: self.due_at.map(Moment::from),
             boot_id: self.boot_id,
         }
     }
@@ -337,6 +350,7 @@ mod tests {
             refresh_token: None,
             asked_at: None,
             failure: None,
+            due_at: None,
             boot_id: "".into(),
         }
     }
@@ -354,8 +368,9 @@ mod tests {
         let life = option::of(any::<u32>().prop_map(|ms| Duration::from_millis(ms.into())));
         let token = (text(), text(), option::of(text()), moment(), life);
         let rest = (any::<u64>(), text(), option::of(any::<u64>()), 0.0..=1.0_f32, option::of(text()));
-        (rest, option::of(token), option::of(moment()), option::of(failure), text()).prop_map(
-            |((generation, fingerprint, refresh_in_ms, jitter, refresh_token), token, asked_at, failure, boot_id)| {
+        let times = (option::of(moment()), option::of(moment()));
+        (rest, option::of(token), times, option::of(failure), text()).prop_map(
+            |((generation, fingerprint, refresh_in_ms, jitter, refresh_token), token, times, failure, boot_id)| {
                 let token = token.map(|(token, token_type, scope, sent, life)| {
                     let kind = TokenKind { token_type: token_type.into(), scope: scope.map(Into::into) };
                     let end = life.map_or(Moment::NEVER, |life| sent.plus(life));
@@ -368,8 +383,9 @@ mod tests {
                     refresh_in: refresh_in_ms.map(Duration::from_millis),
                     jitter,
                     refresh_token: refresh_token.map(Secret::new),
-                    asked_at,
+                    asked_at: times.0,
                     failure,
+                    due_at: times.1,
                     boot_id: boot_id.into(),
                 }
             },

@@ -138,6 +138,10 @@ impl Store for ReopeningStore {
         }
     }
 
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        delegate!(self.claim_due(limit, hold))
+    }
+
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
         delegate!(self.acquire_lease(key, holder, ttl))
     }

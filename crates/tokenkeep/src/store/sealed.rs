@@ -189,6 +189,10 @@ impl Store for SealedStore {
         self.inner.changed().await;
     }
 
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        self.inner.claim_due(limit, hold).await
+    }
+
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
         self.inner.acquire_lease(key, holder, ttl).await
     }
@@ -294,8 +298,18 @@ fn with_texts<E>(
     record: &Record,
     mut change: impl FnMut(&'static str, &str) -> Result<Secret, E>,
 ) -> Result<Record, E> {
-    let Record { generation, fingerprint, token, refresh_in, jitter, refresh_token, asked_at, failure, boot_id } =
-        record;
+    let Record {
+        generation,
+        fingerprint,
+        token,
+        refresh_in,
+        jitter,
+        refresh_token,
+        asked_at,
+        failure,
+        due_at,
+        boot_id,
+    } = record;
     let token = token.as_deref().map(|token| {
         let TokenKind { token_type, scope } = &**token.kind();
         let access_token = change("access_token", token.access_token().expose_secret())?;
@@ -325,6 +339,7 @@ fn with_texts<E>(
         refresh_token,
         asked_at: *asked_at,
         failure: failure.transpose()?,
+        due_at: *due_at,
         boot_id: boot_id.clone(),
     })
 }

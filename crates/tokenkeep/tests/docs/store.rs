@@ -32,6 +32,7 @@ fn record(generation: u64) -> tokenkeep::store::Record {
         refresh_token: Some(Secret::new("a-refresh-token")),
         asked_at: Some(sent_at),
         failure: None,
+        due_at: None,
         boot_id: "example".into(),
     }
 }
@@ -64,6 +65,10 @@ impl tokenkeep::store::contract::StoreFixture for Memory {
 
     async fn open(&self) -> std::sync::Arc<dyn tokenkeep::store::Store> {
         self.1.clone()
+    }
+
+    fn gives_due_keys(&self) -> bool {
+        true
     }
 
     fn is_durable(&self) -> bool {

@@ -15,6 +15,7 @@
 mod accounts;
 mod background;
 mod budgets;
+mod claims;
 mod cleanup;
 mod clocks;
 mod environments;

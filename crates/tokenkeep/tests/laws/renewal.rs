@@ -325,23 +325,27 @@ async fn an_idle_key_that_is_used_again_is_renewed_ahead() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_always_kept_is_renewed_though_nobody_asks_also_after_a_restart() {
-    let policy = Policy { refresh: Refresh::Always, ..Policy::default() };
-    let world = world_with(Issuer::new(HOUR), policy.clone()).await;
-    world.manager.start();
-    world.get().await.unwrap();
-    pass(HOUR * 10).await;
-    assert!((11..=15).contains(&world.issuer.count()), "{} requests in ten lives", world.issuer.count());
-    world.manager.stop().await.unwrap();
-    let before = world.issuer.count();
-    let restarted = manager(&world.clock, &world.store, &world.issuer, policy).await;
-    restarted.start();
-    pass(HOUR * 10).await;
-    assert!(
-        (9..=15).contains(&(world.issuer.count() - before)),
-        "{} requests in ten more",
-        world.issuer.count() - before
-    );
-    assert!(restarted.handle("graph").unwrap().current().is_some());
+    for claims in [true, false] {
+        let policy = Policy { refresh: Refresh::Always, ..Policy::default() };
+        let world = world_with(Issuer::new(HOUR), policy.clone()).await;
+        if !claims {
+            world.store.end_claims();
+        }
+        world.manager.start();
+        world.get().await.unwrap();
+        pass(HOUR * 10).await;
+        assert!((11..=15).contains(&world.issuer.count()), "{} requests in ten lives", world.issuer.count());
+        world.manager.stop().await.unwrap();
+        let before = world.issuer.count();
+        let restarted = manager(&world.clock, &world.store, &world.issuer, policy).await;
+        restarted.start();
+        pass(HOUR * 10).await;
+        let asked = world.issuer.count() - before;
+        assert!((9..=15).contains(&asked), "{asked} requests in ten more");
+        assert_eq!(restarted.keys_in_memory(), usize::from(!claims), "who leaves it to the store need not keep it");
+        restarted.token("graph").await.unwrap();
+        assert_eq!(world.issuer.count() - before, asked);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -187,6 +187,7 @@ fn record(clock: &dyn Clock, generation: u64) -> Record {
         refresh_token: Some(Secret::new(format!("r{generation}"))),
         asked_at: Some(now),
         failure: None,
+        due_at: None,
         boot_id: clock.boot_id().into(),
     }
 }

@@ -259,6 +259,7 @@ async fn try_save(store: &dyn Store, name: &str) -> Result<SaveOutcome, StoreErr
         refresh_token: Some(Secret::new(REFRESH)),
         asked_at: None,
         failure: None,
+        due_at: None,
         boot_id: "".into(),
     };
     store.save(&Key::parse(name).unwrap(), &record, None).await

@@ -37,6 +37,10 @@ impl StoreFixture for Memory {
     fn is_durable(&self) -> bool {
         false
     }
+
+    fn gives_due_keys(&self) -> bool {
+        true
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

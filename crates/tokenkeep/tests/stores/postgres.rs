@@ -69,12 +69,17 @@ impl StoreFixture for Schema {
         let (name, ms) = (&self.name, by.as_millis());
         let sql = format!(
             "UPDATE {name}.leases SET ends_at = ends_at - interval '{ms} ms';
-             UPDATE {name}.spendings SET at = at - interval '{ms} ms'"
+             UPDATE {name}.spendings SET at = at - interval '{ms} ms';
+             UPDATE {name}.records SET due_at = due_at - interval '{ms} ms'"
         );
         Postgres::shared().sql(&self.database, &sql);
     }
 
     fn gives_notices(&self) -> bool {
+        true
+    }
+
+    fn gives_due_keys(&self) -> bool {
         true
     }
 }
@@ -157,6 +162,7 @@ fn record(generation: u64) -> Record {
         refresh_token: Some(Secret::new(format!("refresh-{:016x}", fastrand::u64(..)))),
         asked_at: None,
         failure: None,
+        due_at: None,
         boot_id: "".into(),
     }
 }

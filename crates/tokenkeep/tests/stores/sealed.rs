@@ -38,6 +38,10 @@ impl StoreFixture for SealedMemory {
     fn is_durable(&self) -> bool {
         false
     }
+
+    fn gives_due_keys(&self) -> bool {
+        true
+    }
 }
 
 struct SealedSqlite {
@@ -300,6 +304,7 @@ fn record() -> Record {
             since: now,
             retry_at: Moment::NEVER,
         }),
+        due_at: None,
         boot_id: "".into(),
     }
 }

@@ -468,6 +468,7 @@ fn record() -> Record {
         refresh_token: Some(Secret::new("refresh")),
         asked_at: None,
         failure: None,
+        due_at: None,
         boot_id: "".into(),
     }
 }

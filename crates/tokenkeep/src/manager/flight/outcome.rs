@@ -86,7 +86,8 @@ impl Flight {
     }
 
     fn next_failure(&self, fault: &FetchError, stored: Option<&Stored>, now: Moment) -> Failure {
-        let live = self.slot.live().filter(|live| live.serves(now));
+        // What nobody uses here may not be in memory.
+        let live = self.slot.live().or_else(|| stored?.record.token.clone()).filter(|live| live.serves(now));
         let present = live.map_or(Present::Over, |live| Present::Alive(live.serves_for(now)));
         let before = self.slot.lock().failure().cloned().or_else(|| stored?.record.failure.clone());
         failure_after(before.as_ref(), fault, present, now)

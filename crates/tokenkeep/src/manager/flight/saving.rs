@@ -25,7 +25,7 @@ impl Flight {
 
     async fn save_or_note(&self, mut record: Record, mut expected: Option<Version>) -> (Arc<Record>, Option<Version>) {
         let error = loop {
-            let saved = self.shared.store.save(self.slot.key(), &record, expected).await;
+            let saved = self.shared.save_dated(self.slot.key(), &record, expected).await;
             self.shared.note_store(StoreTask::Save, &saved);
             match saved {
                 Ok(SaveOutcome::Saved(version)) => {
@@ -86,13 +86,14 @@ impl Flight {
             refresh_token: attempt.login.token().cloned(),
             asked_at: attempt.asked_at,
             failure,
+            due_at: None,
             boot_id: self.shared.clock.boot_id().into(),
         };
         if rotated {
             self.save_rotated(record, stored.map(|stored| stored.version)).await;
             return;
         }
-        let mut saved = self.shared.store.save(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
+        let mut saved = self.shared.save_dated(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
         if saved == Ok(SaveOutcome::Conflict)
             && let Ok(Some(theirs)) = self.shared.read(&self.slot, &self.provider).await
         {
@@ -103,7 +104,7 @@ impl Flight {
             }
             // Cleared, or written by another process, meanwhile: what they wrote stays, but for when was asked.
             let record = Record { asked_at: attempt.asked_at, ..theirs.record };
-            saved = self.shared.store.save(self.slot.key(), &record, Some(theirs.version)).await;
+            saved = self.shared.save_dated(self.slot.key(), &record, Some(theirs.version)).await;
         }
         // Nobody tries again to save a failure, so it is enough for the store to be well that leases can be had.
         self.shared.note_store(StoreTask::Lease, &saved);
@@ -175,7 +176,7 @@ pub(in crate::manager) async fn save_again(shared: &Arc<Shared>, slot: &Arc<Slot
         shared.note_store(StoreTask::Save, &Ok(()));
     } else {
         let expected = theirs.map(|theirs| theirs.version);
-        let saved = shared.store.save(slot.key(), &record, expected).await;
+        let saved = shared.save_dated(slot.key(), &record, expected).await;
         shared.note_store(StoreTask::Save, &saved);
         let Ok(SaveOutcome::Saved(written)) = saved else { return false };
         version = Some(written);
@@ -230,7 +231,7 @@ pub(in crate::manager) async fn clear_stored(shared: &Shared, slot: &Slot, clear
             (Some(stored), Clear::Token) if stored.other_login => return Ok(()),
             (Some(stored), _) => Record { token: None, failure: None, ..stored.record },
         };
-        let saved = shared.store.save(slot.key(), &record, version).await;
+        let saved = shared.save_dated(slot.key(), &record, version).await;
         shared.note_store(StoreTask::Save, &saved);
         if let SaveOutcome::Saved(version) = saved? {
             let mut state = slot.lock();
@@ -259,6 +260,7 @@ impl Shared {
             refresh_token: None,
             asked_at: None,
             failure: None,
+            due_at: None,
             boot_id: self.clock.boot_id().into(),
         })
     }
@@ -271,7 +273,7 @@ pub(in crate::manager) async fn forget_rejected(shared: Arc<Shared>, slot: Arc<S
     let rejected = |record: &Record| record.token.as_ref().is_some_and(|token| token.generation() <= obsolete);
     if let Some(stored) = stored.filter(|stored| rejected(&stored.record)) {
         let record = Record { token: None, ..stored.record };
-        let saved = shared.store.save(slot.key(), &record, Some(stored.version)).await;
+        let saved = shared.save_dated(slot.key(), &record, Some(stored.version)).await;
         shared.note_store(StoreTask::Lease, &saved);
         if !matches!(saved, Ok(SaveOutcome::Saved(_))) {
             return;

@@ -276,6 +276,11 @@ pub(super) async fn a_store_says_whether_it_keeps_credentials(fixture: &dyn Stor
     }
 }
 
+pub(super) async fn a_store_says_whether_it_gives_what_is_due(fixture: &dyn StoreFixture) {
+    let claimed = fixture.open().await.claim_due(0, Duration::from_mins(1)).await.given();
+    assert_eq!(claimed.is_some(), fixture.gives_due_keys(), "whether it gives what is due");
+}
+
 /// A record that tells its generation.
 pub(super) fn record(generation: u64) -> Record {
     let now = at(1_700_000_000_123, 60_000);
@@ -296,6 +301,7 @@ pub(super) fn record(generation: u64) -> Record {
         refresh_token: Some(Secret::new(format!("{REFRESH_TOKEN}{generation}"))),
         asked_at: Some(now),
         failure: None,
+        due_at: None,
         boot_id: "boot-1".into(),
     }
 }
@@ -349,14 +355,25 @@ fn assert_same(loaded: &Record, written: &Record, what: &str) {
     fn exposed(secret: Option<&Secret>) -> Option<&str> {
         secret.map(Secret::expose_secret)
     }
-    let Record { generation, fingerprint, token, refresh_in, jitter, refresh_token, asked_at, failure, boot_id } =
-        loaded;
+    let Record {
+        generation,
+        fingerprint,
+        token,
+        refresh_in,
+        jitter,
+        refresh_token,
+        asked_at,
+        failure,
+        due_at,
+        boot_id,
+    } = loaded;
     assert_eq!(*generation, written.generation, "{what}: generation");
     assert_eq!(*fingerprint, written.fingerprint, "{what}: fingerprint");
     assert_eq!(*refresh_in, written.refresh_in, "{what}: refresh_in");
     assert_eq!(jitter.to_bits(), written.jitter.to_bits(), "{what}: jitter");
     assert_eq!(*asked_at, written.asked_at, "{what}: asked_at");
     assert_eq!(*failure, written.failure, "{what}: failure");
+    assert_eq!(*due_at, written.due_at, "{what}: due_at");
     assert_eq!(*boot_id, written.boot_id, "{what}: boot_id");
     assert!(exposed(refresh_token.as_ref()) == exposed(written.refresh_token.as_ref()), "{what}: refresh token");
     assert_eq!(token.is_some(), written.token.is_some(), "{what}: whether there is a token");

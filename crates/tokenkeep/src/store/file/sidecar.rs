@@ -102,6 +102,7 @@ impl Sidecar {
             refresh_token: None,
             asked_at: None,
             failure: None,
+            due_at: None,
             boot_id: "".into(),
         };
         Self { saved_at: i64::MIN, ..Self::of(key, &record, None, None) }
@@ -163,6 +164,7 @@ impl Sidecar {
             refresh_token: self.refresh_token.map(|SecretText(token)| token),
             asked_at: self.asked_at.map(Moment::from),
             failure: self.failure.map(Failure::from),
+            due_at: None,
             boot_id: self.boot_id.into(),
         };
         Versioned { version: Version(self.version), record }

@@ -19,19 +19,19 @@ pub(super) enum Value<'a> {
     Null,
 }
 
-/// The message that runs a statement: `$1` is the first of at most nine values, and what lies in the schema `tokenkeep`
+/// The message that runs a statement: `$1` is the first of its values, and what lies in the schema `tokenkeep`
 /// lies in this one.
 pub(super) fn message(template: &str, schema: &str, values: &[Value<'_>]) -> AssertSqlSafe<String> {
     let mut message = String::with_capacity(template.len() + 64 * values.len());
     let mut parts = template.split('$');
     message.push_str(&in_schema(parts.next().unwrap_or(""), schema));
     for part in parts {
-        let digit = part.chars().next().and_then(|first| first.to_digit(10)).unwrap_or(0) as usize;
-        match digit.checked_sub(1).and_then(|index| values.get(index)) {
+        let (number, rest) = part.split_at(part.find(|next: char| !next.is_ascii_digit()).unwrap_or(part.len()));
+        match number.parse::<usize>().ok().and_then(|number| values.get(number.checked_sub(1)?)) {
             Some(value) => value.write(&mut message),
             None => message.push_str("NULL"),
         }
-        message.push_str(&in_schema(part.get(1..).unwrap_or(""), schema));
+        message.push_str(&in_schema(rest, schema));
     }
     AssertSqlSafe(message)
 }

@@ -71,6 +71,7 @@ pub(super) fn decode(row: &SqliteRow) -> Result<(Key, Versioned), Unreadable> {
         refresh_token: optional::<&str>(row, "refresh_token")?.map(Secret::new),
         asked_at: moment(row, "asked_wall", "asked_boot")?,
         failure: failure(row)?,
+        due_at: None,
         boot_id: column::<&str>(row, "boot_id")?.into(),
     };
     Ok((key(row)?, Versioned { version: version(row)?, record }))

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(crate) struct UnreliableStore {
     on_save: Mutex<Option<Hook>>,
     last_holder: Mutex<Option<Holder>>,
     notice: Notify,
+    claims: AtomicBool,
 }
 
 type HookFn = Box<dyn Fn(&Record) + Send>;
@@ -74,6 +75,7 @@ impl UnreliableStore {
             on_save: Mutex::default(),
             last_holder: Mutex::default(),
             notice: Notify::new(),
+            claims: AtomicBool::new(true),
         }
     }
 
@@ -96,6 +98,11 @@ impl UnreliableStore {
 
     pub(crate) async fn record(&self, key: &str) -> Option<Record> {
         self.inner().load(&Key::parse(key).unwrap()).await.unwrap().map(|versioned| versioned.record)
+    }
+
+    /// From now on it does not say what is due, as stores of one machine do not.
+    pub(crate) fn end_claims(&self) {
+        self.claims.store(false, Ordering::Relaxed);
     }
 
     /// Tells whoever waits for it that something was written.
@@ -183,6 +190,17 @@ impl Store for UnreliableStore {
     async fn changed(&self) {
         self.enter("changed", &[]).await.ok();
         self.notice.notified().await;
+    }
+
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        // One that does not claim knows it without looking.
+        if !self.claims.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        // Where nothing is taken, nothing is written.
+        let failing = [Trouble::Gone, Trouble::Full, Trouble::Busy];
+        self.enter("claim_due", if limit == 0 { &failing[..1] } else { &failing }).await?;
+        self.inner().claim_due(limit, hold).await
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {

@@ -17,14 +17,14 @@ async fn beside_a_later_version_that_only_adds_an_older_one_goes_on() {
         "ALTER TABLE tokenkeep.records ADD COLUMN later text NOT NULL DEFAULT 'x';
          ALTER TABLE tokenkeep.state ADD COLUMN later text;
          CREATE INDEX later ON tokenkeep.records (later);
-         UPDATE tokenkeep.state SET schema = 2",
+         UPDATE tokenkeep.state SET schema = 3",
     );
     for store in [running, place.open().await] {
         let found = store.load(&key("graph")).await.unwrap().unwrap();
         let saved = store.save(&key("graph"), &record(2), Some(found.version)).await.unwrap();
         assert!(matches!(saved, SaveOutcome::Saved(saved) if saved > version));
     }
-    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "2|1");
+    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "3|1");
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn where_a_later_version_needs_more_an_older_one_writes_nothing_and_says_s
     let running = place.open().await;
     let version = save(&running, "graph").await;
     place.sql("UPDATE tokenkeep.state SET schema = 3, needs = 3");
-    let what = "schema 3 must be known, and this one knows up to 1";
+    let what = "schema 3 must be known, and this one knows up to 2";
     for error in [
         running.save(&key("graph"), &record(2), Some(version)).await.unwrap_err(),
         running.save(&key("another"), &record(2), None).await.unwrap_err(),
