@@ -1,7 +1,9 @@
 //! Tables of other versions, and tables that go.
 
-use tokenkeep::TokenManager;
-use tokenkeep::store::{SaveOutcome, Store as _};
+use std::time::Duration;
+
+use tokenkeep::store::{Record, SaveOutcome, Store as _};
+use tokenkeep::{Moment, TokenManager};
 use tokenkeep_sandbox::Client;
 use tokenkeep_test_servers::Postgres;
 
@@ -25,6 +27,45 @@ async fn beside_a_later_version_that_only_adds_an_older_one_goes_on() {
         assert!(matches!(saved, SaveOutcome::Saved(saved) if saved > version));
     }
     assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "3|1");
+}
+
+#[tokio::test]
+#[ignore = "needs postgres: run ./test"]
+async fn tables_that_do_not_say_what_is_due_are_changed_while_programs_that_do_not_know_it_go_on() {
+    let place = Place::new();
+    place.sql(&format!("CREATE SCHEMA tokenkeep; {}", include_str!("../../../src/store/postgres/0001_init.sql")));
+    place.sql(&format!(
+        "INSERT INTO tokenkeep.records (key, version, record, generation, saved_at)
+         SELECT 'graph', version, $json${}$json$, 1, now() FROM tokenkeep.state",
+        record(1).expose_json().as_str()
+    ));
+    let store = place.open().await;
+    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "2|1");
+    let found = store.load(&key("graph")).await.unwrap().unwrap();
+    assert_eq!((found.record.generation, found.record.due_at), (1, None));
+    assert_eq!(store.claim_due(10, HOLD).await.unwrap(), Some(vec![]));
+
+    let due = Record { due_at: Some(Moment { wall_ms: 1, boot_ms: 1 }), ..record(2) };
+    let SaveOutcome::Saved(version) = store.save(&key("graph"), &due, Some(found.version)).await.unwrap() else {
+        panic!("somebody came in between")
+    };
+    // As a program of the schema before saves: it names the columns that it knows.
+    place.sql(&format!(
+        "WITH next AS (UPDATE tokenkeep.state SET version = version + 1 RETURNING version)
+         UPDATE tokenkeep.records SET version = next.version, record = $json${}$json$, generation = 3,
+             expires_at = NULL, failure = NULL, saved_at = clock_timestamp()
+         FROM next WHERE key = 'graph' AND records.version = {}",
+        record(3).expose_json().as_str(),
+        version.0
+    ));
+    assert_eq!(store.claim_due(10, HOLD).await.unwrap(), Some(vec![key("graph")]), "so its record is looked at");
+    let found = store.load(&key("graph")).await.unwrap().unwrap();
+    assert_eq!((found.record.generation, found.record.due_at), (3, None));
+    assert!(matches!(
+        store.save(&key("graph"), &found.record, Some(found.version)).await.unwrap(),
+        SaveOutcome::Saved(_)
+    ));
+    assert_eq!(place.sql("SELECT count(*) FROM tokenkeep.records WHERE due_at IS NULL"), "1");
 }
 
 #[tokio::test]
@@ -96,3 +137,5 @@ async fn a_store_whose_tables_were_dropped_knows_it() {
     assert!(error.what.contains("were dropped"), "{error}");
     assert!(!store.is_in_place());
 }
+
+const HOLD: Duration = Duration::from_mins(1);
