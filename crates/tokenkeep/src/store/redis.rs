@@ -179,10 +179,12 @@ impl Store for RedisStore {
 
     async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
         let names = &*self.names;
-        let keys = [&*names.record(key.as_str()), &*names.keys, &*names.changes, &*names.version, &*names.form];
+        let record_name = names.record(key.as_str());
+        let keys = [&*record_name, &*names.keys, &*names.changes, &*names.version, &*names.form, &*names.due];
         let expected = expected.map(|Version(version)| version.to_string()).unwrap_or_default();
         let (json, call, form) = (record.expose_json(), unique(), FORM.to_string());
-        let arguments = [key.as_str(), &expected, &json, &call, &form, &names.channel, &names.handle];
+        let due_at = record.due_at.map(|due| due.wall_ms.to_string()).unwrap_or_default();
+        let arguments = [key.as_str(), &expected, &json, &call, &form, &names.channel, &names.handle, &due_at];
         let version: Option<u64> = self.script(&script::SAVE, &keys, &arguments, Repeat::Harmless).await?;
         Ok(version.map_or(SaveOutcome::Conflict, |version| SaveOutcome::Saved(Version(version))))
     }
@@ -263,6 +265,17 @@ impl Store for RedisStore {
             async move { look.query_async::<Option<u64>>(&mut connection).await }
         };
         Ok(Version(self.run(Repeat::Harmless, look).await?.unwrap_or(0)))
+    }
+
+    async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        if limit == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let arguments = [&*limit.min(NAMES).to_string(), &millis(hold)];
+        let names: Vec<Vec<u8>> =
+            self.script(&script::CLAIM, &[&*self.names.due], &arguments, Repeat::Harmless).await?;
+        // What is no key has nobody who could renew it; `page` says so in the log.
+        Ok(Some(names.iter().filter_map(|name| as_key(name).ok()).collect()))
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {

@@ -59,6 +59,10 @@ impl StoreFixture for Prefix {
     fn gives_notices(&self) -> bool {
         true
     }
+
+    fn gives_due_keys(&self) -> bool {
+        true
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -95,6 +99,7 @@ fn record(generation: u64) -> Record {
         refresh_token: Some(Secret::new(format!("rt-{generation}"))),
         asked_at: None,
         failure: None,
+        due_at: None,
         boot_id: "".into(),
     }
 }
@@ -153,4 +158,8 @@ const ADVANCE: &str = "
             redis.call('ZADD', key, string.format('%.0f', counted[at + 1] - by * 1000), counted[at])
         end
         redis.call('PEXPIRE', key, redis.call('PTTL', key) - by)
+    end
+    local due = redis.call('ZRANGE', prefix .. 'due', 0, -1, 'WITHSCORES')
+    for at = 1, #due, 2 do
+        redis.call('ZADD', prefix .. 'due', string.format('%.0f', due[at + 1] - by), due[at])
     end";

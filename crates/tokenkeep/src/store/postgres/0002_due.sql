@@ -4,4 +4,4 @@
 ALTER TABLE tokenkeep.records ADD COLUMN due_at timestamptz;
 CREATE INDEX records_due ON tokenkeep.records (due_at) WHERE due_at IS NOT NULL;
 
-UPDATE tokenkeep.state SET schema = 2;
+UPDATE tokenkeep.state SET schema = 2 WHERE schema < 2;

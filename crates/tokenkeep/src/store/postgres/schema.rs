@@ -84,7 +84,7 @@ async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), Faul
 
 fn no_right(error: sqlx::Error) -> Fault {
     match Fault::from(error) {
-        Fault { what, kind } if what.contains("permission denied") => Fault {
+        Fault { what, kind } if what.contains("permission denied") || what.contains("must be owner") => Fault {
             what: format!(
                 "the user may not make the tables: {what}; have them made by one who may, from what `tokenkeep store sql` \
                  prints"

@@ -20,6 +20,9 @@ pub(super) struct Names {
     pub(super) keys: Box<str>,
     /// The same by their versions.
     pub(super) changes: Box<str>,
+    /// Those keys that are renewed though nobody asks, by the milliseconds since 1970 at which they are due. Earlier versions
+    /// leave it as it is, so whoever claims a key looks into its record.
+    pub(super) due: Box<str>,
     /// All keys that have credentials.
     pub(super) accounts: Box<str>,
     /// Where writes are told.
@@ -37,6 +40,7 @@ impl Names {
             version: name("version"),
             keys: name("keys"),
             changes: name("changes"),
+            due: name("due"),
             accounts: name("accounts"),
             channel: name("changed"),
             handle: unique().into(),

@@ -15,6 +15,7 @@ macro_rules! scripts {
 
 scripts![
     SAVE = "save.lua",
+    CLAIM = "claim.lua",
     ACQUIRE = "acquire.lua",
     RENEW = "renew.lua",
     RELEASE = "release.lua",

@@ -73,7 +73,7 @@ async fn a_replica_that_sentinels_still_take_for_the_master_is_not_used() {
 async fn the_node_of_a_cluster_that_has_the_slot_is_found_also_when_it_changes() {
     let nodes = Redis::cluster();
     let slot = redis_slot(&nodes[0], "{tokenkeep}:record:graph");
-    for name in ["keys", "changes", "version", "form", "accounts", "lease:a", "budget:a:b", "credentials:{c}"] {
+    for name in ["keys", "changes", "due", "version", "form", "accounts", "lease:a", "budget:a:b", "credentials:{c}"] {
         assert_eq!(redis_slot(&nodes[0], &format!("{{tokenkeep}}:{name}")), slot, "{name}");
     }
     let home = usize::from(slot > 8191);

@@ -57,6 +57,10 @@ impl StoreFixture for ByRights {
     fn gives_notices(&self) -> bool {
         true
     }
+
+    fn gives_due_keys(&self) -> bool {
+        true
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
