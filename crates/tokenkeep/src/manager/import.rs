@@ -51,7 +51,7 @@ pub enum Imported {
 /// What is to be done with a token of another program.
 enum Look {
     /// To save this record in place of that version.
-    Save(Record, Option<Version>),
+    Save(Box<Record>, Option<Version>),
     /// Nothing.
     Leave(Imported),
 }
@@ -159,7 +159,7 @@ impl Shared {
                 Look::Save(record, version) => (record, version),
                 Look::Leave(left) => return Ok(left),
             };
-            let saved = self.store.save(slot.key(), &record, version).await;
+            let saved = self.save_dated(slot.key(), &record, version).await;
             self.note_store(StoreTask::Save, &saved);
             match saved.map_err(|_| failed(slot))? {
                 SaveOutcome::Saved(version) => {
@@ -210,9 +210,10 @@ impl Shared {
             refresh_token: token.refresh_token.clone(),
             asked_at: stored.as_ref().and_then(|stored| stored.record.asked_at),
             failure: None,
+            due_at: None,
             boot_id: self.clock.boot_id().into(),
         };
-        Ok(Look::Save(record, stored.map(|stored| stored.version)))
+        Ok(Look::Save(Box::new(record), stored.map(|stored| stored.version)))
     }
 }
 
