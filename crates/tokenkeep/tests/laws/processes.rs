@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use tokenkeep::source::{Fault, FetchError};
 use tokenkeep::store::{Holder, LeaseOutcome, Store as _};
-use tokenkeep::{Code, Key};
+use tokenkeep::{Code, Key, Secret};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -27,7 +28,7 @@ async fn fifty_processes_at_once_make_one_request() {
 #[tokio::test(start_paused = true)]
 async fn processes_that_wait_share_a_failure_too() {
     let world = world(HOUR).await;
-    world.issuer.fail(tokenkeep::source::Fault::Unavailable);
+    world.issuer.fail(Fault::Unavailable);
     world.issuer.hold();
     let mut processes = JoinSet::new();
     for _ in 0..50 {
@@ -170,6 +171,72 @@ async fn a_stopped_process_that_comes_back_late_overwrites_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_failed_late_takes_the_token_that_another_got() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    let other_issuer = Issuer::new(HOUR);
+    let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    world.issuer.hold();
+    world.issuer.fail(Fault::Unavailable);
+    let graph = world.graph();
+    let (late, ()) = tokio::join!(graph.refresh(), async {
+        world.issuer.arrival(2).await;
+        // The first process stands still: its lease is not renewed, and ends.
+        world.store.end_lease("graph").await;
+        assert_eq!(other.handle("graph").unwrap().refresh().await.unwrap().generation(), 2);
+        world.issuer.let_go();
+    });
+    assert_eq!(late.unwrap().generation(), 2);
+    let answer = world.graph().get(tokenkeep::Demand::default()).await.unwrap();
+    assert_eq!((answer.token.generation(), answer.warnings), (2, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_whose_answer_was_of_no_use_takes_the_token_that_another_got() {
+    let world = rotating_world(HOUR).await;
+    world.manager.start();
+    let other_issuer = Issuer::new(HOUR);
+    let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    world.issuer.hold();
+    let useless = FetchError::new(Fault::Unavailable, "issuer.example answered with an empty access_token");
+    world.issuer.reply(Reply::Fail(useless.with_rotated(Some(Secret::new("rt-2")))));
+    let graph = world.graph();
+    let (late, ()) = tokio::join!(graph.refresh(), async {
+        world.issuer.arrival(2).await;
+        world.store.end_lease("graph").await;
+        assert_eq!(other.handle("graph").unwrap().refresh().await.unwrap().generation(), 2);
+        world.issuer.let_go();
+    });
+    assert_eq!(late.unwrap().generation(), 2);
+    let answer = world.graph().get(tokenkeep::Demand::default()).await.unwrap();
+    assert_eq!((answer.token.generation(), answer.warnings), (2, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_was_cleared_elsewhere_while_a_request_failed_is_gone() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    let other = world.another_process().await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    world.issuer.hold();
+    world.issuer.fail(Fault::Unavailable);
+    let graph = world.graph();
+    let (late, ()) = tokio::join!(graph.refresh(), async {
+        world.issuer.arrival(2).await;
+        other.handle("graph").unwrap().clear().await.unwrap();
+        world.issuer.let_go();
+    });
+    assert_eq!(late.unwrap_err().code(), Code::Unavailable);
+    pass(SECOND * 2).await;
+    assert!(world.graph().current().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_could_not_be_saved_in_time_gives_way_to_what_another_process_saved() {
     let world = world(HOUR).await;
     world.issuer.set_token("the-late-token");
@@ -237,7 +304,7 @@ async fn while_a_refresh_token_is_in_memory_only_no_other_process_uses_the_one_b
 async fn a_login_that_another_process_made_good_is_noticed_without_start() {
     let world = world(HOUR).await;
     let other = world.another_process().await;
-    world.issuer.fail(tokenkeep::source::Fault::LoginRequired);
+    world.issuer.fail(Fault::LoginRequired);
     world.get().await.unwrap_err();
     world.issuer.reply(Reply::Token);
     other.handle("graph").unwrap().refresh().await.unwrap();
@@ -249,7 +316,7 @@ async fn a_login_that_another_process_made_good_is_noticed_without_start() {
 #[tokio::test(start_paused = true)]
 async fn a_look_into_the_store_asks_the_issuer_for_nothing() {
     let world = world(HOUR).await;
-    world.issuer.fail(tokenkeep::source::Fault::Refused);
+    world.issuer.fail(Fault::Refused);
     for _ in 0..100 {
         assert_eq!(world.get().await.unwrap_err().code(), Code::Refused);
         pass(SECOND).await;

@@ -12,7 +12,6 @@ use super::turn::{Base, Sight};
 use super::{FLIGHT_TIMEOUT, Flight, LEASE_MARGIN};
 use crate::clock::Moment;
 use crate::clock::stopwatch::Stopwatch;
-use crate::error::Error;
 use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR};
 use crate::failure::Failure;
 use crate::manager::account::{UNREADABLE, no_credentials};
@@ -95,9 +94,11 @@ impl Flight {
             turns: 1,
         };
         let result = self.ask_each_way(&mut attempt).await;
-        if attempt.rotated {
+        if attempt.rotated
             // The flight ended on another way than by what the issuer said: what it gave must not be lost for that.
-            self.save_failure(&attempt, true).await;
+            && let Some(token) = self.save_failure(&attempt, true).await
+        {
+            return Ok(token);
         }
         result
     }
@@ -148,7 +149,7 @@ impl Flight {
                 }
             }
             if !self.note_fault(attempt, fault) {
-                return Err(self.fail(attempt).await);
+                return self.fail(attempt).await;
             }
         }
     }
@@ -244,20 +245,19 @@ impl Flight {
         attempt.route.go_on()
     }
 
-    /// Ends the flight with what all ways said.
-    async fn fail(&self, attempt: &mut Attempt) -> Error {
+    /// Ends the flight with what all ways said, or with a token that another process has brought meanwhile.
+    async fn fail(&self, attempt: &mut Attempt) -> FlightResult {
         let fault = attempt.route.fault();
         if self.start.choice == Choice::FallbackOnly {
             // What a person tried says nothing of the way that is taken by itself.
-            return self.told(&fault, attempt.stored.as_ref());
+            return Err(self.told(&fault, attempt.stored.as_ref()));
         }
         if !self.is_same_account().await {
-            return self.outdated();
+            return Err(self.outdated());
         }
         let error = self.remember(&fault, attempt.stored.as_ref());
         let rotated = std::mem::take(&mut attempt.rotated);
-        self.save_failure(attempt, rotated).await;
-        error
+        self.save_failure(attempt, rotated).await.ok_or(error)
     }
 
     /// Whether the lease is still this process's and the record still the newest: it may have stood still for longer

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use super::Flight;
 use super::request::Attempt;
+use crate::clock::Moment;
 use crate::event::Event;
+use crate::fingerprint::Fingerprint;
+use crate::manager::record::Stored;
 use crate::manager::slot::Slot;
 use crate::manager::sync::time;
 use crate::manager::{Shared, StoreTask, watch_store};
 use crate::source::Keep;
 use crate::store::{Record, SaveOutcome, StoreError, Version};
+use crate::token::IssuedToken;
 
 impl Flight {
     /// Saves a record with a new token. What cannot be saved is noted in the slot and comes back all the same; when
@@ -68,10 +72,11 @@ impl Flight {
 
     /// Saves the failure in force, so that other processes leave the issuer alone too. Without a new refresh token
     /// nothing is lost if this does not succeed. The login of another configuration is not given up for a failure.
-    pub(super) async fn save_failure(&self, attempt: &Attempt, rotated: bool) {
+    /// A token that another process has brought meanwhile comes back: the failure is of no account then.
+    pub(super) async fn save_failure(&self, attempt: &Attempt, rotated: bool) -> Option<Arc<IssuedToken>> {
         let stored = attempt.stored.as_ref();
         if self.keep() == Keep::InMemory || (!rotated && stored.is_some_and(|stored| stored.other_login)) {
-            return;
+            return None;
         }
         let failure = self.slot.lock().failure().cloned();
         let obsolete = self.slot.lock().obsolete();
@@ -90,27 +95,37 @@ impl Flight {
             boot_id: self.shared.clock.boot_id().into(),
         };
         if rotated {
-            self.save_rotated(record, stored.map(|stored| stored.version)).await;
-            return;
+            return self.save_rotated(record, stored.map(|stored| stored.version)).await;
         }
-        let mut saved = self.shared.save_dated(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
-        if saved == Ok(SaveOutcome::Conflict)
-            && let Ok(Some(theirs)) = self.shared.read(&self.slot, &self.provider).await
-        {
-            if theirs.other_login || !theirs.record.fingerprint.is_same_token(&record.fingerprint) {
-                // The failure was of what is no longer in force.
-                self.slot.lock().busy().failure = None;
-                return;
-            }
-            // Cleared, or written by another process, meanwhile: what they wrote stays, but for when was asked.
-            let record = Record { asked_at: attempt.asked_at, ..theirs.record };
-            saved = self.shared.save_dated(self.slot.key(), &record, Some(theirs.version)).await;
-        }
+        let saved = self.shared.save_dated(self.slot.key(), &record, stored.map(|stored| stored.version)).await;
         // Nobody tries again to save a failure, so it is enough for the store to be well that leases can be had.
         self.shared.note_store(StoreTask::Lease, &saved);
-        if let Ok(SaveOutcome::Saved(version)) = saved {
-            self.noted(version);
+        match saved {
+            Ok(SaveOutcome::Saved(version)) => {
+                self.noted(version);
+                None
+            }
+            Ok(SaveOutcome::Conflict) => self.failed_too_late(&record.fingerprint, attempt.asked_at).await,
+            Err(_) => None,
         }
+    }
+
+    /// Cleared, or written by another process, meanwhile: what they wrote stays, but for when was asked. It is not noted
+    /// as known here, since it may say more than this flight takes over.
+    async fn failed_too_late(&self, own: &Fingerprint, asked_at: Option<Moment>) -> Option<Arc<IssuedToken>> {
+        let theirs = self.shared.read(&self.slot, &self.provider).await.ok()??;
+        if theirs.other_login || !theirs.record.fingerprint.is_same_token(own) {
+            // The failure was of what is no longer in force.
+            self.slot.lock().busy().failure = None;
+            return None;
+        }
+        if let Some(Ok(token)) = self.consider(Some(&theirs)) {
+            return Some(token);
+        }
+        let record = Record { asked_at, ..theirs.record };
+        let saved = self.shared.save_dated(self.slot.key(), &record, Some(theirs.version)).await;
+        self.shared.note_store(StoreTask::Lease, &saved);
+        None
     }
 
     /// What is stored now is what is known here.
@@ -124,13 +139,17 @@ impl Flight {
 
     /// Saves a new refresh token that came without a token of use, by all means that a token is saved by. It takes a
     /// generation of its own, so that it counts as newer than what was stored; a token of the one before would be
-    /// mistaken for this one's and is left out.
-    async fn save_rotated(&self, record: Record, expected: Option<Version>) {
+    /// mistaken for this one's and is left out. What comes back is another process's token, if it has overtaken this one.
+    async fn save_rotated(&self, record: Record, expected: Option<Version>) -> Option<Arc<IssuedToken>> {
         let record = Record { generation: record.generation.saturating_add(1), token: None, ..record };
-        let (_, version) = self.save(record, expected).await;
-        if let Some(version) = version {
+        let (record, version) = self.save(record, expected).await;
+        let version = version?;
+        if record.token.is_none() {
             self.noted(version);
+            return None;
         }
+        let theirs = Stored { version, record: Record::clone(&record), foreign: false, other_login: false };
+        self.consider(Some(&theirs))?.ok()
     }
 
     /// Saves what could not be saved, if anything, until it is, or there is something newer, or the manager stops.
