@@ -70,11 +70,13 @@ mod token_endpoint;
 #[cfg(feature = "grants")]
 mod token_response;
 mod trial;
+pub(crate) mod turn;
 
 use std::fmt;
 
 use async_trait::async_trait;
 
+use self::turn::Turn;
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 use crate::key::Key;
@@ -340,6 +342,8 @@ pub struct Ask<'a> {
     /// Those that the store has for this account; `None` unless the source's accounts are
     /// [`Accounts::Stored`](crate::Accounts::Stored).
     pub credentials: Option<&'a Credentials>,
+    /// Whose end is not to be outlived before the first byte.
+    pub(crate) turn: Option<&'a Turn>,
 }
 
 impl<'a> Ask<'a> {
@@ -353,7 +357,7 @@ impl<'a> Ask<'a> {
     /// # Ok::<(), tokenkeep::key::InvalidKey>(())
     /// ```
     pub fn new(key: &'a Key) -> Self {
-        Self { key, refresh_token: None, credentials: None }
+        Self { key, refresh_token: None, credentials: None, turn: None }
     }
 
     /// The same with a refresh token.
@@ -386,6 +390,31 @@ impl<'a> Ask<'a> {
     #[must_use]
     pub fn with_credentials(self, credentials: impl Into<Option<&'a Credentials>>) -> Self {
         Self { credentials: credentials.into(), ..self }
+    }
+
+    pub(crate) fn with_turn(self, turn: Option<&'a Turn>) -> Self {
+        Self { turn, ..self }
+    }
+
+    /// Whether it is still this process's turn to send the request.
+    ///
+    /// A process that stood still for longer than its lease must not go on as if nothing had happened: another one has
+    /// its turn, and uses the same refresh token. A source that spends one asks right before the first byte is sent,
+    /// after all that takes time, and gives up with any error if it may not begin: the manager looks into the store again
+    /// then, whatever the error says. The grants of this crate do so. Outside of a manager it may always begin.
+    ///
+    /// ```
+    /// # use tokenkeep::source::{Ask, Fault, FetchError};
+    /// /// Where the vendor's program is told to go.
+    /// fn last_look(ask: Ask<'_>) -> Result<(), FetchError> {
+    ///     if ask.may_begin() { Ok(()) } else { Err(FetchError::new(Fault::Unavailable, "its turn is over")) }
+    /// }
+    /// # let key = tokenkeep::Key::parse("vault:7")?;
+    /// assert_eq!(last_look(Ask::new(&key)), Ok(()));
+    /// # Ok::<(), tokenkeep::key::InvalidKey>(())
+    /// ```
+    pub fn may_begin(&self) -> bool {
+        self.turn.is_none_or(Turn::may_begin)
     }
 }
 

@@ -58,7 +58,7 @@ async fn rounds_of_deaths(engine: Engine) {
             let is_explained = match suspects.get(key) {
                 None => lost == 0 && reused == 0,
                 Some(signal) if *signal == Signal::STOP && lost == 0 => {
-                    // It had made sure that it was its turn, and stood still before the request was out.
+                    // Between its last look at the end of its lease and the system call that sends the request.
                     stood_still += reused;
                     reused <= 1
                 }
@@ -72,7 +72,7 @@ async fn rounds_of_deaths(engine: Engine) {
     }
     let (lost, reused) = known.0.values().fold((0, 0), |sum, login| (sum.0 + login.lost, sum.1 + login.reused));
     println!("answers lost to deaths before their save: {lost}; refresh tokens that came twice: {reused}");
-    println!("of these by a member that stood still between its turn and its request: {stood_still}");
+    println!("of these by a member that stood still between its last look and its request: {stood_still}");
 }
 
 /// One round; the logins that victims were at, and what was done to those.

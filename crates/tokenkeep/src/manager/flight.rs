@@ -35,6 +35,7 @@ use super::{Shared, StoreTask};
 use crate::clock::Moment;
 use crate::error::{Code, Error};
 use crate::source::Keep;
+use crate::source::turn::Turn;
 use crate::store::{Holder, SaveOutcome, StoreError};
 use crate::token::IssuedToken;
 
@@ -79,6 +80,8 @@ struct Flight {
     identity: Option<Identity>,
     start: Start,
     leased: bool,
+    /// As long as the lease is sure.
+    turn: Option<Turn>,
 }
 
 impl Shared {
@@ -97,7 +100,7 @@ impl Shared {
         let landing =
             Landing { shared: Arc::clone(self), slot: Arc::clone(slot), sender, landed: false, _under_way: under_way };
         let (shared, slot) = (Arc::clone(self), Arc::clone(slot));
-        let flight = Flight { shared, provider, slot, identity: None, start, leased: false };
+        let flight = Flight { shared, provider, slot, identity: None, start, leased: false, turn: None };
         self.tasks.spawn(flight.run(landing, permit));
         receiver
     }
@@ -234,10 +237,22 @@ impl Flight {
         loop {
             time::sleep(self.lease_ttl() / 3).await;
             if self.leased {
-                let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
-                self.shared.note_store(StoreTask::Lease, &renewed);
+                self.renew_lease().await.ok();
             }
         }
+    }
+
+    /// Whether the lease is still this process's.
+    async fn renew_lease(&self) -> Result<bool, StoreError> {
+        let begun = self.shared.clock.now();
+        let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
+        self.shared.note_store(StoreTask::Lease, &renewed);
+        match (&self.turn, &renewed) {
+            (Some(turn), Ok(true)) => turn.extend(begun.plus(self.lease_ttl())),
+            (Some(turn), Ok(false)) => turn.end(),
+            (None, _) | (_, Err(_)) => {}
+        }
+        renewed
     }
 
     fn out_of_time(&self) -> Error {

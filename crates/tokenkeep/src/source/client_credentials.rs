@@ -19,8 +19,9 @@ impl ClientCredentials {
 
 #[async_trait]
 impl TokenSource for ClientCredentials {
-    async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
-        let answer = self.endpoint.exchange(&[("grant_type", "client_credentials")], None, Fault::Refused).await;
+    async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        let grant = [("grant_type", "client_credentials")];
+        let answer = self.endpoint.exchange(&grant, None, ask.turn, Fault::Refused).await;
         // RFC 6749 section 4.4.3: there should be no refresh token, and this grant has no use for one.
         match answer {
             Ok(fetched) => Ok(Fetched { refresh_token: None, ..fetched }),

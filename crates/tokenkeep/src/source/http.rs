@@ -1,16 +1,22 @@
 //! One HTTP client for all issuers: no redirects, no retries, bounded bodies, and errors without URLs.
 
 use std::error::Error as _;
-use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
+use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::token_response::MAX_BODY;
+use super::turn::Turn;
 use crate::clock::Clock;
 use crate::provider::is_loopback;
 
@@ -58,25 +64,32 @@ impl HttpClient {
         url: &Url,
         authorization: Option<HeaderValue>,
         form: &Zeroizing<String>,
+        turn: Option<&Turn>,
     ) -> Result<HttpAnswer, String> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
-        self.send(Method::POST, url, headers, form.as_bytes()).await
+        self.send(Method::POST, url, headers, form.as_bytes(), turn).await
     }
 
-    /// Sends a request. The error is that of [`Self::post_form`].
+    /// Sends a request, unless the turn is over when its first byte would be sent: connecting takes time, and nobody can
+    /// take a request back. The error is that of [`Self::post_form`].
     pub(super) async fn send(
         &self,
         method: Method,
         url: &Url,
         headers: HeaderMap,
         body: &[u8],
+        turn: Option<&Turn>,
     ) -> Result<HttpAnswer, String> {
         let mut request = self.client_for(url)?.request(method.clone(), url.clone()).headers(headers);
         if method != Method::GET {
-            request = request.body(body.to_vec());
+            let content = Bytes::copy_from_slice(body);
+            request = request.body(match turn {
+                Some(turn) => reqwest::Body::wrap(InTurn { content: Full::new(content), turn: turn.clone() }),
+                None => content.into(),
+            });
         }
         let mut response = request.send().await.map_err(|error| describe(&error))?;
         let status = response.status();
@@ -113,6 +126,37 @@ impl HttpClient {
         let until = httpdate::parse_http_date(text).ok()?;
         let now = date(headers).or_else(|| self.0.clock.now().to_system_time()).unwrap_or(SystemTime::UNIX_EPOCH);
         Some(until.duration_since(now).unwrap_or_default())
+    }
+}
+
+/// A body that breaks its request off if that would begin too late.
+struct InTurn {
+    content: Full<Bytes>,
+    turn: Turn,
+}
+
+impl Body for InTurn {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    // Read for the first time when there is a connection; over HTTP/1.1 the head is sent together with what comes of it.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if !self.content.is_end_stream() && !self.turn.may_begin() {
+            return Poll::Ready(Some(Err(io::Error::other("its turn to ask was over"))));
+        }
+        let frame = ready!(Pin::new(&mut self.content).poll_frame(context));
+        Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.content.size_hint()
     }
 }
 
@@ -169,3 +213,34 @@ fn innermost(error: &reqwest::Error) -> String {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections are not kept as long as issuers' load balancers do, which close them without a word.
 const POOL_IDLE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_request_whose_turn_is_over_when_it_has_a_connection_is_not_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/token", listener.local_addr().unwrap())).unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let turn = Turn::new(Arc::clone(&clock) as Arc<dyn Clock>, clock.now());
+        let sending = async {
+            let http = HttpClient::new(clock);
+            let form = Zeroizing::new("refresh_token=planted".to_owned());
+            http.post_form(&url, None, &form, Some(&turn)).await.err().unwrap()
+        };
+        let receiving = async {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let mut received = Vec::new();
+            connection.read_to_end(&mut received).await.unwrap();
+            received
+        };
+        let (error, received) = tokio::join!(sending, receiving);
+        assert_eq!(String::from_utf8(received).unwrap(), "");
+        assert!(turn.was_missed(), "{error}");
+    }
+}

@@ -25,6 +25,7 @@ use self::cookies::Jar;
 use self::fault::{Asked, Exchange, Judgement, judge};
 use self::values::Values;
 use super::http::HttpClient;
+use super::turn::Turn;
 use super::{Ask, Fault, FetchError, Fetched, TokenSource, TrialStep, token_response, unfit_token};
 use crate::credentials::{Credentials, PASSWORD};
 use crate::fingerprint::Fingerprint;
@@ -44,7 +45,7 @@ impl Login {
 
     async fn attempt(&self, ask: Ask<'_>, told: &mut Vec<TrialStep>) -> Result<Fetched, FetchError> {
         let values = Values::new(ask.credentials, self.settings.credentials.as_ref());
-        self.run(ask, &mut Session { values, jar: Jar::default(), told }).await
+        self.run(ask, &mut Session { values, jar: Jar::default(), turn: ask.turn, told }).await
     }
 
     /// Asks once. What was done is told, also if nothing comes of it.
@@ -113,7 +114,8 @@ impl Login {
         let url = rendered.url.as_url();
         session.jar.add_to(&mut rendered.headers, url);
         let echoes = session.values.echoes(request, session.jar.values(), &rendered.headers, url);
-        let sent = self.http.send(request::method(request), url, rendered.headers, &rendered.body).await;
+        let method = request::method(request);
+        let sent = self.http.send(method, url, rendered.headers, &rendered.body, session.turn).await;
         // What TLS says can name the host, which may have a value in it.
         let sent = sent.map_err(|what| exchange.unanswered(&echoes.line_without(&what, MAX_NETWORK)))?;
         let answer = Answer::new(sent, echoes);
@@ -138,6 +140,7 @@ impl Login {
 struct Session<'a> {
     values: Values<'a>,
     jar: Jar,
+    turn: Option<&'a Turn>,
     told: &'a mut Vec<TrialStep>,
 }
 

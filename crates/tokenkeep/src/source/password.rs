@@ -39,11 +39,11 @@ impl Password {
 impl TokenSource for Password {
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
         if let Some(token) = ask.refresh_token {
-            return self.endpoint.refresh(token, Fault::RefreshTokenRefused).await;
+            return self.endpoint.refresh(token, ask.turn, Fault::RefreshTokenRefused).await;
         }
         let (username, password) = self.owner(ask.credentials)?;
         let form = [("grant_type", "password"), ("username", username)];
-        let answer = self.endpoint.exchange(&form, Some(("password", password)), Fault::Refused).await;
+        let answer = self.endpoint.exchange(&form, Some(("password", password)), ask.turn, Fault::Refused).await;
         answer.map_err(|error| match error.fault {
             Fault::Refused if error.next.is_none() => error.with_next("check username and password"),
             _ => error,

@@ -23,7 +23,7 @@ impl RefreshToken {
 impl TokenSource for RefreshToken {
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
         let token = ask.refresh_token.unwrap_or(&self.seed);
-        let answer = self.endpoint.refresh(token, Fault::LoginRequired).await;
+        let answer = self.endpoint.refresh(token, ask.turn, Fault::LoginRequired).await;
         answer.map_err(|error| match error.fault {
             Fault::LoginRequired => error.with_next("log in again and configure the new refresh_token"),
             _ => error,

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::echo::Echoes;
 use super::http::HttpClient;
 use super::token_response::{self, Refusal};
+use super::turn::Turn;
 use super::{Fault, FetchError, Fetched};
 use crate::fingerprint::Fingerprint;
 use crate::provider::{ClientAuth, TokenEndpointSettings};
@@ -33,9 +34,14 @@ impl TokenEndpoint {
     }
 
     /// Asks with a refresh token (RFC 6749 section 6).
-    pub(super) async fn refresh(&self, token: &Secret, on_invalid_grant: Fault) -> Result<Fetched, FetchError> {
+    pub(super) async fn refresh(
+        &self,
+        token: &Secret,
+        turn: Option<&Turn>,
+        on_invalid_grant: Fault,
+    ) -> Result<Fetched, FetchError> {
         let secret = Some(("refresh_token", token));
-        self.exchange(&[("grant_type", "refresh_token")], secret, on_invalid_grant).await
+        self.exchange(&[("grant_type", "refresh_token")], secret, turn, on_invalid_grant).await
     }
 
     /// Asks once, with the grant's parameters and the one of them that is secret, if any. `on_invalid_grant` says what
@@ -44,10 +50,11 @@ impl TokenEndpoint {
         &self,
         grant: &[(&str, &str)],
         secret: Option<(&str, &Secret)>,
+        turn: Option<&Turn>,
         on_invalid_grant: Fault,
     ) -> Result<Fetched, FetchError> {
         let form = self.form(grant, secret);
-        let answer = self.http.post_form(self.settings.token_url.as_url(), self.basic(), &form).await;
+        let answer = self.http.post_form(self.settings.token_url.as_url(), self.basic(), &form, turn).await;
         let answer = answer.map_err(|what| FetchError::new(Fault::Unavailable, format!("{} {what}", self.host)))?;
         token_response::parse(&answer).map_err(|refusal| {
             let (fault, next) = verdict(&refusal, on_invalid_grant);

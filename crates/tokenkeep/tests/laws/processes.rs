@@ -378,6 +378,26 @@ async fn a_process_that_stood_still_while_its_lease_was_renewed_spends_no_old_re
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_while_it_connected_to_the_issuer_spends_no_old_refresh_token() {
+    let world = rotating_world(HOUR).await;
+    let other = world.another_process().await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    let connection = world.issuer.hold_connection();
+    let graph = world.graph();
+    let (late, ()) = tokio::join!(graph.refresh(), async {
+        pass(Duration::from_millis(500)).await;
+        // Both clocks go on, the timers of the first process do not.
+        world.clock.suspend(MINUTE);
+        world.store.end_lease("graph").await;
+        other.handle("graph").unwrap().refresh().await.unwrap();
+        connection.notify_one();
+    });
+    assert_eq!(late.unwrap().generation(), 2);
+    assert_eq!((world.issuer.count(), world.issuer.reused()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_one_process_rejected_no_other_hands_out_however_long_the_issuer_takes() {
     let world = world(HOUR).await;
     let other = world.another_process().await;

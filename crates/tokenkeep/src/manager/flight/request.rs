@@ -15,13 +15,14 @@ use crate::clock::stopwatch::Stopwatch;
 use crate::expiry::{CLOCK_SLACK, REQUEST_FLOOR};
 use crate::failure::Failure;
 use crate::manager::account::{UNREADABLE, no_credentials};
+use crate::manager::declined;
 use crate::manager::record::{Stored, accept};
 use crate::manager::slot::FlightResult;
 use crate::manager::sync::time;
 use crate::manager::ways::{Choice, FIRST, Way};
-use crate::manager::{StoreTask, declined};
 use crate::provider::Accounts;
 use crate::secret::Secret;
+use crate::source::turn::Turn;
 use crate::source::{Ask, Fault, FetchError, Fetched};
 use crate::store::Record;
 
@@ -133,6 +134,12 @@ impl Flight {
             // Only the first way has a login that outlives the token.
             let stopwatch = Stopwatch::start();
             let answer = self.fetch(way, attempt.login.token().filter(|_| way == FIRST)).await;
+            if self.turn.as_ref().is_some_and(Turn::was_missed) {
+                if let Err(result) = Box::pin(self.take_turn_again(attempt)).await {
+                    return result;
+                }
+                continue;
+            }
             let took = stopwatch.read();
             let answer = answer.and_then(|fetched| self.accept(attempt, fetched, sent));
             self.provider.meters.asked(took, answer.as_ref().err().map(|fault| failure_kind(fault.fault)));
@@ -269,8 +276,7 @@ impl Flight {
             return true;
         }
         let begun = self.shared.clock.now();
-        let renewed = self.shared.store.renew_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
-        self.shared.note_store(StoreTask::Lease, &renewed);
+        let renewed = self.renew_lease().await;
         // Read so late that the lease may end before the request does: this process stood still meanwhile.
         let is_late = self.shared.clock.now().since(begun) > LEASE_MARGIN;
         let newest = self.slot.lock().version;
@@ -327,8 +333,8 @@ impl Flight {
         let source = self.provider.ways.source(way);
         let limit = self.provider().policy().timeout;
         let credentials = self.identity.as_ref().and_then(|identity| identity.credentials.as_ref());
-        let asking =
-            source.fetch(Ask::new(self.slot.key()).with_refresh_token(refresh_token).with_credentials(credentials));
+        let ask = Ask::new(self.slot.key()).with_refresh_token(refresh_token).with_credentials(credentials);
+        let asking = source.fetch(ask.with_turn(self.turn.as_ref()));
         // A source that panics fails like one that answers nonsense: remembered, backed off, asked again.
         let asking = AssertUnwindSafe(asking).catch_unwind().map(|answer| {
             answer.unwrap_or_else(|_| {

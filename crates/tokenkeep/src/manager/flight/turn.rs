@@ -15,6 +15,7 @@ use crate::manager::record::Stored;
 use crate::manager::slot::FlightResult;
 use crate::manager::sync::time;
 use crate::manager::{StoreTask, declined, lost_flight};
+use crate::source::turn::Turn;
 use crate::source::{Fault, FetchError, Keep};
 use crate::store::{LeaseOutcome, Record, StoreError};
 
@@ -97,7 +98,8 @@ impl Flight {
         let meters = Arc::clone(&self.provider.meters);
         let mut wait = None;
         loop {
-            self.leased = false;
+            (self.leased, self.turn) = (false, None);
+            let begun = self.shared.clock.now();
             let outcome = self.shared.store.acquire_lease(self.slot.key(), self.holder(), self.lease_ttl()).await;
             self.shared.note_store(StoreTask::Lease, &outcome);
             let outcome = outcome?;
@@ -106,7 +108,9 @@ impl Flight {
                 LeaseOutcome::Acquired => 1,
                 LeaseOutcome::Held(_) => LOOKS_PER_TRY,
             };
-            if !self.leased {
+            if self.leased {
+                self.turn = Some(Turn::new(Arc::clone(&self.shared.clock), begun.plus(self.lease_ttl())));
+            } else {
                 wait.get_or_insert_with(|| meters.lease_waits.begin());
             }
             // Also under the lease: whoever had it before may have done the work.

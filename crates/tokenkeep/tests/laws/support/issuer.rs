@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::source::{Ask, Expiry, Fault, FetchError, Fetched, TokenSource};
 use tokenkeep::{Clock as _, Secret};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::clock::TestClock;
 
@@ -19,6 +19,8 @@ struct Inner {
     state: Mutex<State>,
     arrived: watch::Sender<usize>,
     held: watch::Sender<bool>,
+    /// Whoever connects next waits for it.
+    connection: Mutex<Option<Arc<Notify>>>,
     rotates: bool,
     secret: String,
     host: &'static str,
@@ -124,6 +126,7 @@ impl Issuer {
             state: Mutex::new(state),
             arrived: watch::channel(0).0,
             held: watch::channel(false).0,
+            connection: Mutex::default(),
             rotates,
             secret: secret.to_owned(),
             host: "issuer.example",
@@ -163,6 +166,13 @@ impl Issuer {
     /// Requests arrive and are not answered until [`Issuer::let_go`].
     pub(crate) fn hold(&self) {
         self.0.held.send_replace(true);
+    }
+
+    /// The next request does not get through to it until told.
+    pub(crate) fn hold_connection(&self) -> Arc<Notify> {
+        let connected = Arc::new(Notify::new());
+        *self.0.connection.lock().unwrap() = Some(Arc::clone(&connected));
+        connected
     }
 
     pub(crate) fn let_go(&self) {
@@ -257,6 +267,13 @@ impl Issuer {
 #[async_trait]
 impl TokenSource for Issuer {
     async fn fetch(&self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        let connection = self.0.connection.lock().unwrap().take();
+        if let Some(connected) = connection {
+            connected.notified().await;
+        }
+        if !ask.may_begin() {
+            return Err(FetchError::new(Fault::Refused, "began too late"));
+        }
         self.arrive(&ask);
         let mut held = self.0.held.subscribe();
         held.wait_for(|held| !held).await.unwrap();
