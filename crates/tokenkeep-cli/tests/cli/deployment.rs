@@ -25,6 +25,7 @@ async fn the_manifests_are_right_and_name_what_is_there() {
         &manifests["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
         &manifests["Service"]["spec"]["selector"],
         &pod["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
+        &pod["spec"]["topologySpreadConstraints"][1]["labelSelector"]["matchLabels"],
     ] {
         assert_eq!(selector, labels);
     }
