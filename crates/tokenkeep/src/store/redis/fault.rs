@@ -137,10 +137,12 @@ const CODES: [(&str, &str, bool, Then); 18] = [
 ];
 
 /// Parts of what servers say without a code.
-const TEXTS: [(&str, &str); 6] = [
+const TEXTS: [(&str, &str); 7] = [
     ("ACL failure in script", FORBIDDEN),
     ("The user executing the script can't", FORBIDDEN),
     ("max number of clients", "the server has as many connections as it allows (maxclients)"),
+    // What remains of NOPERM when the client makes its connection.
+    ("has no permissions to run", FORBIDDEN),
     ("DB index is out of range", "the server has no database of this number"),
     ("SELECT is not allowed", "a cluster has no databases but 0"),
     (
@@ -153,7 +155,7 @@ const TEXTS: [(&str, &str); 6] = [
 const LATER_FORM: &str = "LATERFORM";
 pub(super) const WRITTEN_LATER: &str = "what is there was written by a later tokenkeep; use that";
 const FORBIDDEN: &str = "the user may not do it; give it the rights that docs/stores.md lists (ACL SETUSER), on the keys and \
-                         the channel of this prefix";
+                         the channel of this prefix, and +select for another database than 0";
 const WRONG_PASSWORD: &str = "the server does not know this user with this password";
 const REFUSED: &str = "the connection was refused; look whether the server runs there";
 const NO_ANSWER: &str = "the server did not answer in time";

@@ -98,6 +98,20 @@ async fn a_user_without_the_channel_has_a_store_without_notices_and_without_conf
 
 #[tokio::test]
 #[ignore = "needs redis: run ./test"]
+async fn another_database_wants_one_more_right_and_says_which() {
+    let redis = Redis::start(&[]);
+    let url = format!("{}/2", url_of_user(&redis));
+    allow(&redis, &RIGHTS);
+    let error = try_open(&url).await.unwrap_err();
+    assert!(error.what.contains("+select") && !error.to_string().contains("planted-pass"), "{error}");
+    allow(&redis, &[&RIGHTS as &[&str], &["+select"]].concat());
+    save(&open(&url).await, "graph", 1).await;
+    let documented = include_str!("../../../../../docs/stores.md");
+    assert!(documented.contains("`+select`"), "docs/stores.md does not say it");
+}
+
+#[tokio::test]
+#[ignore = "needs redis: run ./test"]
 async fn what_a_user_may_not_do_is_an_error_and_changes_nothing() {
     let redis = Redis::start(&[]);
     for (missing, rights) in [
