@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokenkeep::Clock as _;
 use tokenkeep::clock::SystemClock;
-use tokenkeep_test_servers::Postgres;
+use tokenkeep_test_servers::{Postgres, Redis};
 
 use crate::world::{Ended, World};
 
@@ -241,6 +241,49 @@ async fn companies_of_a_postgresql_table_keep_their_tokens_in_another_database()
     assert!(denied.failure(7).contains("permission denied") && !denied.stderr.contains("hunter2"), "{denied:?}");
     server.sql(&old, "GRANT SELECT ON vendor.tokens TO reader");
     assert_eq!(import(&world, 0, &args).await["kept"], 55);
+}
+
+#[tokio::test]
+#[ignore = "needs redis: run ./test"]
+async fn what_each_system_has_kept_goes_into_redis_too() {
+    let world = World::start().await;
+    let server = Redis::start(&[("appendonly", "yes")]);
+    std::fs::write(world.path("seal.key"), "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=").unwrap();
+    let config = world.usual_config().replace("sqlite:tokens.db", &server.url());
+    world.write_config(&format!("seal_keys = [{{ file = 'seal.key' }}]\n{config}"));
+    let end = with_offset(now() + Duration::from_mins(9), 2);
+    std::fs::write(world.path("graph_token.json"), token_file("planted-old-graph", 600)).unwrap();
+    let rows = format!("service,access_token,expires_at\npeople,planted-old-people,{end}\n");
+    std::fs::write(world.path("old.csv"), rows).unwrap();
+    sqlite(
+        &world,
+        &format!(
+            "CREATE TABLE tokens (company_id TEXT, token TEXT, expires_at TEXT);
+             INSERT INTO tokens VALUES ('calendar', 'planted-old-calendar', '{end}');
+             CREATE VIEW named AS SELECT company_id AS service, token AS access_token, expires_at FROM tokens;"
+        ),
+    )
+    .await;
+    for args in
+        [&["verteil", "graph_token.json"] as &[&str], &["whodis", "old.csv"], &["whodis", "old.db", "--table", "named"]]
+    {
+        assert_eq!(import(&world, 0, args).await["imported"], 1, "{args:?}");
+        assert_eq!(import(&world, 0, args).await["kept"], 1, "{args:?}");
+    }
+    had_for_nothing(
+        &world,
+        &[("graph", "planted-old-graph"), ("people", "planted-old-people"), ("calendar", "planted-old-calendar")],
+    )
+    .await;
+    let dump = server.cli(&["HGETALL", "{tokenkeep}:record:graph"]);
+    assert!(dump.contains("generation") && !dump.contains(PLANTED), "it is sealed: {dump}");
+    // Where the store is away nothing is said to be imported.
+    world.write_config(&format!(
+        "seal_keys = [{{ file = 'seal.key' }}]\n{}",
+        world.usual_config().replace("sqlite:tokens.db", "redis://:hunter2@127.0.0.1:1")
+    ));
+    let failed = world.run(&["import", "whodis", "old.csv"]).await;
+    assert!(failed.code == Some(7) && !failed.stderr.contains("hunter2"), "{failed:?}");
 }
 
 /// Imports, and gives what is printed as JSON.
