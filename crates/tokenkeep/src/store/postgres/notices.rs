@@ -106,7 +106,9 @@ impl Shared {
         };
         // One connection beside the others. The crate's listener wants a pool to take it from.
         let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-        let pool = pool.acquire_timeout(self.connections.url().connect_timeout).connect_lazy_with(options);
+        // Nothing is slow before it has failed: what the log says of a server that starts, it says once, and not the pool.
+        let patience = self.connections.url().connect_timeout;
+        let pool = pool.acquire_timeout(patience).acquire_slow_threshold(patience).connect_lazy_with(options);
         let listening = async {
             match PgListener::connect_with(&pool).await {
                 Ok(mut listener) => {
