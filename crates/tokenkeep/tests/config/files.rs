@@ -41,6 +41,8 @@ error: `store` is not the URL of a store
         ("postgres://me:hunter2@db", "names no database"),
         ("postgres://:hunter2@db/keep", "names no user"),
         ("postgres://me:hunter2@db:port/keep", "is not a URL"),
+        ("postgres://me:hunter2/in@db/keep", "%2F for a slash"),
+        ("postgres://me:hunter2@one:1,two:2/keep", "with one host"),
         ("postgres://me:hunter2@one,two/keep", "names one host"),
         ("postgres://me:hunter2@db/keep?sslcert=me.pem", "sslcert and sslkey go together"),
         ("postgres://me:hunter2@db/keep?max_connections=0", "from 1 to 1000"),

@@ -88,7 +88,7 @@ fn of_server(error: &dyn DatabaseError) -> Fault {
         "42501" => (FaultKind::Other, format!("{} (see docs/stores.md for the rights it needs)", error.message())),
         "42P01" | "3F000" => (
             FaultKind::NoTables,
-            "the tables are not there, or were dropped; they are made when the store is opened".into(),
+            "the tables are not there, or were dropped; they are made when the store is opened, if its user may".into(),
         ),
         "42703" => (FaultKind::Other, "the tables were changed by hand: a column is not there".into()),
         "25006" => (

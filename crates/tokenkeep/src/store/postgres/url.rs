@@ -93,7 +93,8 @@ impl PostgresUrl {
     /// assert!(error.starts_with("postgres: behind the question mark can stand schema, sslmode, sslrootcert"));
     /// ```
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|_| format!("postgres: is not a URL; {FORM}"))?;
+        let url =
+            Url::parse(text).map_err(|_| format!("postgres: is not a URL; {FORM}, with one host, and {ENCODED}"))?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(format!("postgres: is another URL; {FORM}"));
         }
@@ -271,6 +272,7 @@ fn seconds(name: &str, text: &str) -> Result<Duration, String> {
 }
 
 const FORM: &str = "write postgres://USER:PASSWORD@HOST/DATABASE";
+const ENCODED: &str = "what is special in a password percent-encoded, e.g. %2F for a slash and %40 for an @";
 const OPTIONS: [&str; 9] = [
     "schema",
     "sslmode",
