@@ -24,6 +24,17 @@ async fn store_sql_prints_what_makes_the_tables_and_connects_to_nothing() {
 }
 
 #[tokio::test]
+async fn who_makes_the_tables_needs_no_configuration() {
+    let world = World::without_config().await;
+    let printed = world.run(&["store", "sql", "--schema", "billing"]).await;
+    assert!(printed.data().contains("CREATE TABLE \"billing\".records"), "{printed:?}");
+    for name in ["x\"; DROP TABLE y; --", "a&sslmode=disable", ""] {
+        let refused = world.run(&["store", "sql", "--schema", name]).await;
+        assert!(refused.failure(2).contains("schema") && refused.stdout.is_empty(), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_store_on_a_server_without_keys_is_refused_before_anything_is_asked() {
     let world = World::start().await;
     for url in ["postgres://me:hunter2@127.0.0.1:1/tokens", "redis://:hunter2@127.0.0.1:1"] {
