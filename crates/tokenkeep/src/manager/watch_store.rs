@@ -50,7 +50,9 @@ async fn look(shared: &Arc<Shared>, seen: &mut Seen) {
     let Some(mut until) = seen.until else {
         let newest = shared.store.newest_version().await;
         shared.note_store(StoreTask::Read, &newest);
-        seen.until = newest.ok();
+        // However often this is tried, each key is looked up once.
+        let Ok(newest) = newest else { return };
+        seen.until = Some(newest);
         // What changed before is looked up for each key that is here.
         shared.slots.for_each(|slot| seen.open.push((slot.key().clone(), NEWER_THAN_ALL)));
         return;

@@ -144,6 +144,23 @@ async fn a_store_that_was_replaced_by_an_older_one_is_worked_with() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_was_not_there_at_the_start_is_read_once_for_each_key_when_it_is() {
+    let world = world(HOUR).await;
+    world.store.set(Trouble::Gone);
+    world.manager.start();
+    for account in 1..=10 {
+        world.manager.token(&format!("graph:{account}")).await.unwrap();
+    }
+    pass(MINUTE * 10).await;
+    let before = world.store.loads();
+    world.store.set(Trouble::None);
+    pass(SECOND * 20).await;
+    let loads = world.store.loads() - before;
+    assert!(loads < 100, "{loads} records were read for 10 keys");
+    assert_eq!(world.manager.store_trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_flight_whose_lease_is_never_sure_spends_nothing_and_gives_up() {
     let world = rotating_world(MINUTE).await;
     world.get().await.unwrap();
