@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::slot::Slot;
+use super::record::Stored;
+use super::slot::{Slot, State};
 use super::{Shared, StoreTask};
 use crate::event::Event;
 use crate::key::Key;
@@ -93,7 +94,7 @@ pub(super) async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: V
             return true;
         }
         // A flight reads the record itself, but perhaps did so before the change.
-        if state.flight().is_some() {
+        if state.flight().is_some() && slot.live().is_none() {
             return false;
         }
     }
@@ -105,7 +106,16 @@ pub(super) async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: V
     };
     let now = shared.clock.now();
     let mut state = slot.lock();
-    if state.flight().is_some() || !Arc::ptr_eq(&provider, &slot.provider()) {
+    if !Arc::ptr_eq(&provider, &slot.provider()) {
+        return false;
+    }
+    if state.flight().is_some() {
+        // Its answer may take long, and until then callers are handed what is here.
+        let is_gone = withdraw_if_gone(shared, slot, &mut state, &stored);
+        drop(state);
+        if is_gone {
+            shared.emit(Event::Cleared { key: slot.key().clone() });
+        }
         return false;
     }
     // What another configuration wrote says nothing about this one's token.
@@ -125,14 +135,11 @@ pub(super) async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: V
                 expires_in: (!token.expires_at().is_never()).then(|| token.expires_at().remaining(now)),
             })
         }
-        None if generation > 0 && stored.record.generation >= generation => {
-            slot.withdraw(&mut state);
-            // Somebody may wait for the next one.
-            state.busy().kept |= provider.policy().refresh.is_always();
-            shared.wake_soon(slot, &mut state);
-            Some(Event::Cleared { key: slot.key().clone() })
+        Some(_) => None,
+        None => {
+            let is_gone = withdraw_if_gone(shared, slot, &mut state, &stored);
+            is_gone.then(|| Event::Cleared { key: slot.key().clone() })
         }
-        Some(_) | None => None,
     };
     state.version = stored.version.0;
     if stored.record.failure.is_some() || state.failure().is_some() {
@@ -144,6 +151,20 @@ pub(super) async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: V
     if let Some(event) = event {
         shared.emit(event);
     }
+    true
+}
+
+/// Takes the present token away if what is stored, and was not known, is that it was cleared or rejected; whether it was.
+pub(super) fn withdraw_if_gone(shared: &Arc<Shared>, slot: &Arc<Slot>, state: &mut State, stored: &Stored) -> bool {
+    let is_news = !stored.foreign && state.version < stored.version.0;
+    let is_gone = |live: &IssuedToken| stored.record.token.is_none() && stored.record.generation >= live.generation();
+    if !is_news || !slot.live().is_some_and(|live| is_gone(&live)) {
+        return false;
+    }
+    slot.withdraw(state);
+    // Somebody may wait for the next one.
+    state.busy().kept |= slot.provider().policy().refresh.is_always();
+    shared.wake_soon(slot, state);
     true
 }
 

@@ -420,6 +420,70 @@ async fn what_one_process_rejected_no_other_hands_out_however_long_the_issuer_ta
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_rejected_elsewhere_while_a_request_is_under_way_is_not_handed_out_meanwhile() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    let other = world.another_process().await;
+    let first = world.get().await.unwrap();
+    other.token("graph").await.unwrap();
+    pass(SECOND * 2).await;
+    world.issuer.hold();
+    let graph = world.graph();
+    let (next, ()) = tokio::join!(graph.refresh(), async {
+        world.issuer.arrival(2).await;
+        other.handle("graph").unwrap().reject(&first);
+        pass(SECOND * 2).await;
+        assert!(world.graph().current().is_none(), "a token that was rejected two seconds ago");
+        world.issuer.let_go();
+    });
+    assert_eq!(next.unwrap().generation(), 2);
+    assert_eq!(world.get().await.unwrap().generation(), 2);
+    assert_eq!(world.issuer.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_rejected_elsewhere_stays_gone_though_the_next_request_fails() {
+    let world = world(HOUR).await;
+    let other = world.another_process().await;
+    let first = world.get().await.unwrap();
+    other.token("graph").await.unwrap();
+    pass(MINUTE * 50).await;
+    other.handle("graph").unwrap().reject(&first);
+    settle().await;
+    world.issuer.fail(Fault::Unavailable);
+    // It is due here, so the record is read by a flight before anybody looks for changes.
+    world.manager.start();
+    world.issuer.arrival(2).await;
+    pass(SECOND * 2).await;
+    assert!(world.graph().current().is_none(), "a token that was rejected two seconds ago");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_rejected_elsewhere_stays_gone_though_the_failure_after_it_is_read_first() {
+    let world = world(HOUR).await;
+    let other_issuer = Issuer::new(HOUR);
+    let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
+    let first = world.get().await.unwrap();
+    other.token("graph").await.unwrap();
+    pass(MINUTE * 50).await;
+    other_issuer.hold();
+    other_issuer.fail(Fault::Refused);
+    let theirs = other.handle("graph").unwrap();
+    theirs.reject(&first);
+    let (failed, ()) = tokio::join!(theirs.token(), async {
+        other_issuer.arrival(1).await;
+        // It is due here, and waits for the lease.
+        world.manager.start();
+        pass(Duration::from_millis(500)).await;
+        other_issuer.let_go();
+    });
+    failed.unwrap_err();
+    pass(SECOND * 2).await;
+    assert_eq!(world.issuer.count(), 1, "the failure holds for both");
+    assert!(world.graph().current().is_none(), "a token that was rejected two seconds ago");
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_another_program_locks_the_store_no_refresh_token_is_spent() {
     let world = rotating_world(MINUTE).await;
     world.get().await.unwrap();

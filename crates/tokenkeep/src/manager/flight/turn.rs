@@ -14,7 +14,7 @@ use crate::expiry::{Gate, Phase, classify};
 use crate::manager::record::Stored;
 use crate::manager::slot::FlightResult;
 use crate::manager::sync::time;
-use crate::manager::{StoreTask, declined, lost_flight};
+use crate::manager::{StoreTask, declined, lost_flight, watch_store};
 use crate::source::turn::Turn;
 use crate::source::{Fault, FetchError, Keep};
 use crate::store::{LeaseOutcome, Record, StoreError};
@@ -157,9 +157,10 @@ impl Flight {
     }
 
     /// Whether what the store holds ends this flight without a request: with a token that serves, or with a failure in
-    /// force.
+    /// force. A token that was cleared or rejected elsewhere is not handed out from here on, whatever this flight brings.
     pub(super) fn consider(&self, stored: Option<&Stored>) -> Option<FlightResult> {
         let stored = stored?;
+        self.give_up_what_is_gone(stored);
         let now = self.shared.clock.now();
         let mut state = self.slot.lock();
         if !self.is_current() {
@@ -182,9 +183,19 @@ impl Flight {
         if self.start.trigger == Trigger::ByHand || Gate::after(Some(failure), now) == Gate::Open {
             return None;
         }
+        // It is not noted as known here: the record may say more than that.
         state.busy().failure = Some(failure.clone());
-        state.version = stored.version.0;
         Some(Err(declined(self.slot.key(), failure, now)))
+    }
+
+    fn give_up_what_is_gone(&self, stored: &Stored) {
+        let is_gone = {
+            let mut state = self.slot.lock();
+            self.is_current() && watch_store::withdraw_if_gone(&self.shared, &self.slot, &mut state, stored)
+        };
+        if is_gone {
+            self.shared.emit(Event::Cleared { key: self.slot.key().clone() });
+        }
     }
 }
 
