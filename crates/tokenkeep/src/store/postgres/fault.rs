@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use sqlx::error::DatabaseError;
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 /// Why it was not done.
 #[derive(Debug)]
@@ -112,9 +112,18 @@ fn of_server(error: &dyn DatabaseError) -> Fault {
         _ if code.starts_with("08") => (FaultKind::Lost, "the connection was lost".into()),
         // A pooler's words are about its own configuration and its servers.
         _ if is_of_a_pooler(error) => (FaultKind::Lost, format!("the pooler says '{}'", error.message())),
+        _ if is_last_word(error) => {
+            (FaultKind::Lost, format!("the server ended the connection (code {code}); its log says why"))
+        }
         _ => (FaultKind::Other, format!("the server refused it (code {code}); its log says why")),
     };
     Fault { what, kind }
+}
+
+/// Whether the connection is over with it, e.g. because the server lets none be idle for so long.
+fn is_last_word(error: &dyn DatabaseError) -> bool {
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 /// Servers say which of their source files an error is from.

@@ -27,6 +27,19 @@ async fn connections_that_were_ended_are_not_noticed() {
 
 #[tokio::test]
 #[ignore = "needs postgres: run ./test"]
+async fn connections_that_were_idle_for_too_long_are_not_noticed() {
+    let place = Place::new();
+    place.sql(&format!("ALTER DATABASE {} SET idle_session_timeout = '100ms'", place.database));
+    let (store, graph) = (place.open().await, key("graph"));
+    save(&store, "graph").await;
+    for _ in 0..3 {
+        until_none_is_connected(&place);
+        assert!(store.load(&graph).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs postgres: run ./test"]
 async fn a_server_that_is_gone_is_said_and_found_again() {
     let server = Postgres::start(&[]);
     let (store, graph) = (open(&server.url("postgres")).await.unwrap(), key("graph"));
@@ -114,6 +127,16 @@ async fn too_many_connections_are_a_trouble_that_passes() {
     while let Err(error) = open(&text).await {
         tries += 1;
         assert!(tries < 100, "{error}");
+    }
+}
+
+fn until_none_is_connected(place: &Place) {
+    let connected =
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tokenkeep' AND datname = current_database()";
+    let mut looks = 0;
+    while place.sql(connected) != "0" {
+        looks += 1;
+        assert!(looks < 1_000, "the server ends no connection");
     }
 }
 
