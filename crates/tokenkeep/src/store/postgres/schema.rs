@@ -65,25 +65,30 @@ async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), Faul
     let has = |column: &str| found.try_get::<bool, _>(column);
     // Asked for before it is made, since whether it is there is not what the right to make it depends on.
     if !has("has_schema")? {
-        transaction.execute(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).await.map_err(no_right)?;
+        transaction.execute(AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""))).await.map_err(not_made)?;
     }
     let mut version = 0;
     if has("has_state")? {
         let state = sqlx::raw_sql(AssertSqlSafe(in_schema(STATE, schema))).fetch_optional(&mut *transaction).await?;
         version = inspect(state.as_ref())?;
     }
+    // Whoever wants to read waits behind one that waits to change: no longer than they can bear.
+    transaction.execute(AssertSqlSafe(format!("SET LOCAL lock_timeout = '{PATIENCE_MS}ms'"))).await?;
     for migration in MIGRATIONS.iter().skip(version) {
         sqlx::raw_sql(AssertSqlSafe(in_schema(migration, schema)))
             .execute(&mut *transaction)
             .await
-            .map_err(no_right)?;
+            .map_err(not_made)?;
     }
     transaction.commit().await?;
     Ok(())
 }
 
-fn no_right(error: sqlx::Error) -> Fault {
+fn not_made(error: sqlx::Error) -> Fault {
     match Fault::from(error) {
+        Fault { kind: FaultKind::Busy, .. } => Fault::busy(
+            "the tables have to be changed, and somebody is reading them for long, e.g. a backup; it is tried again",
+        ),
         Fault { what, kind } if what.contains("permission denied") || what.contains("must be owner") => Fault {
             what: format!(
                 "the user may not make the tables: {what}; have them made by one who may, from what `tokenkeep store sql` \
@@ -116,3 +121,6 @@ pub(super) const KNOWN: u32 = 2;
 /// Locks migrations of any schema of a database against each other.
 const LOCK: i64 = 0x746f_6b65_6e6b_6565;
 const MIGRATION_SECONDS: u64 = 60;
+/// How long a migration waits for others to let go of a table, while all who come after wait for it: well below the
+/// shortest time that a manager gives a call.
+const PATIENCE_MS: u64 = 500;

@@ -68,6 +68,33 @@ async fn tables_that_do_not_say_what_is_due_are_changed_while_programs_that_do_n
     assert_eq!(place.sql("SELECT count(*) FROM tokenkeep.records WHERE due_at IS NULL"), "1");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres: run ./test"]
+async fn whoever_changes_the_tables_while_a_backup_reads_them_does_not_make_the_others_wait_for_its_end() {
+    let place = Place::new();
+    let running = place.open().await;
+    save(&running, "graph").await;
+    place.sql("ALTER TABLE tokenkeep.records DROP COLUMN due_at; UPDATE tokenkeep.state SET schema = 1");
+    let waits_for = |mode: &str, is_granted: bool| {
+        let locks = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'tokenkeep.records'::regclass";
+        place.sql(&format!("{locks} AND mode = '{mode}' AND granted = {is_granted}")) == "t"
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| place.sql(LONG_READ));
+        while !waits_for("AccessShareLock", true) {}
+        let (url, handle) = (place.url.clone(), tokio::runtime::Handle::current());
+        let starting = handle.spawn(async move { open(&url).await.map(drop) });
+        while !waits_for("AccessExclusiveLock", false) && !starting.is_finished() {}
+        let found = tokio::task::block_in_place(|| handle.block_on(running.load(&key("graph"))));
+        let started = tokio::task::block_in_place(|| handle.block_on(starting)).unwrap();
+        place.sql("INSERT INTO tokenkeep.credentials (key, json, saved_at) VALUES ('enough', '{}', now())");
+        assert!(found.expect("who reads waits for the backup").is_some());
+        assert!(started.unwrap_err().busy, "what passes is tried again");
+    });
+    place.open().await;
+    assert_eq!(place.sql("SELECT schema FROM tokenkeep.state"), "2");
+}
+
 #[tokio::test]
 #[ignore = "needs postgres: run ./test"]
 async fn where_a_later_version_needs_more_an_older_one_writes_nothing_and_says_so() {
@@ -139,3 +166,12 @@ async fn a_store_whose_tables_were_dropped_knows_it() {
 }
 
 const HOLD: Duration = Duration::from_mins(1);
+
+/// Reads all records, as a backup does, and is not done before there are credentials.
+const LONG_READ: &str = "DO $$ BEGIN
+    PERFORM FROM tokenkeep.records;
+    FOR look IN 1..600 LOOP
+        EXIT WHEN EXISTS (SELECT FROM tokenkeep.credentials);
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+END $$";
