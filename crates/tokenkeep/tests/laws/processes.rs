@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokenkeep::source::{Fault, FetchError};
-use tokenkeep::store::{Holder, LeaseOutcome, Store as _};
+use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store as _};
 use tokenkeep::{Code, Key, Secret};
 use tokio::task::JoinSet;
 
@@ -481,6 +481,34 @@ async fn what_was_rejected_elsewhere_stays_gone_though_the_failure_after_it_is_r
     pass(SECOND * 2).await;
     assert_eq!(world.issuer.count(), 1, "the failure holds for both");
     assert!(world.graph().current().is_none(), "a token that was rejected two seconds ago");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_saved_late_does_not_take_the_place_of_a_newer_one() {
+    let world = rotating_world(HOUR).await;
+    world.get().await.unwrap();
+    pass(SECOND * 2).await;
+    world.issuer.hold();
+    let graph = world.graph();
+    let (late, ()) = tokio::join!(graph.refresh(), async {
+        world.issuer.arrival(2).await;
+        // The process stands still for days: others renew, and in the end throw out a token that is over.
+        world.store.end_lease("graph").await;
+        let key = Key::parse("graph").unwrap();
+        let stored = world.store.load(&key).await.unwrap().unwrap();
+        let newer = Record {
+            generation: 9,
+            token: None,
+            refresh_token: Some(Secret::new("the-newest-login")),
+            ..stored.record
+        };
+        let saved = world.store.save(&key, &newer, Some(stored.version)).await.unwrap();
+        assert_ne!(saved, SaveOutcome::Conflict);
+        world.issuer.let_go();
+    });
+    assert_eq!(late.unwrap().generation(), 10);
+    let login = world.store.record("graph").await.unwrap().refresh_token.unwrap();
+    assert_eq!(login.expose_secret(), "the-newest-login");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,11 +7,13 @@ use super::Flight;
 use super::request::Attempt;
 use crate::clock::Moment;
 use crate::event::Event;
+use crate::failure::FailureKind;
 use crate::fingerprint::Fingerprint;
 use crate::manager::record::Stored;
 use crate::manager::slot::Slot;
 use crate::manager::sync::time;
 use crate::manager::{Shared, StoreTask, watch_store};
+use crate::secret::Secret;
 use crate::source::Keep;
 use crate::store::{Record, SaveOutcome, StoreError, Version};
 use crate::token::IssuedToken;
@@ -57,6 +59,7 @@ impl Flight {
                             theirs.as_ref().filter(|theirs| theirs.record.generation >= record.generation)
                         {
                             record = record.with_generation(theirs.record.generation + 1);
+                            record.refresh_token = newest_login(&theirs.record).or(record.refresh_token);
                         }
                         expected = theirs.map(|theirs| theirs.version);
                     }
@@ -301,6 +304,13 @@ pub(in crate::manager) async fn forget_rejected(shared: Arc<Shared>, slot: Arc<S
     if let Some(busy) = slot.lock().busy_if_any() {
         busy.rejected = false;
     }
+}
+
+/// The login that was used after one's own: whoever has counted as far has had a token since, though it is gone. One that
+/// was refused is none.
+fn newest_login(theirs: &Record) -> Option<Secret> {
+    let is_refused = theirs.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::LoginRequired);
+    theirs.refresh_token.clone().filter(|_| !is_refused)
 }
 
 /// The longest wait between two attempts to save.
