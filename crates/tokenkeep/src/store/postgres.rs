@@ -376,7 +376,9 @@ struct Unreadable {
 }
 
 fn error(label: &str, fault: Fault) -> StoreError {
-    StoreError { store: label.into(), what: fault.what, busy: fault.kind == FaultKind::Busy }
+    // A failover passes, and others use what is there meanwhile.
+    let busy = matches!(fault.kind, FaultKind::Busy | FaultKind::ReadOnly);
+    StoreError { store: label.into(), what: fault.what, busy }
 }
 
 fn millis(duration: Duration) -> i64 {

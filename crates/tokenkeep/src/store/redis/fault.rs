@@ -97,7 +97,7 @@ const CODES: [(&str, &str, bool, Then); 18] = [
     (
         "READONLY",
         "the server is a replica, and cannot be written to; name the master, or the Sentinels that know it",
-        false,
+        true,
         Then::LookElsewhere,
     ),
     ("LOADING", "the server has just started, and is still reading what it has on its disk", true, Then::Stay),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokenkeep::store::{SaveOutcome, Store as _};
+use tokenkeep::store::{Holder, SaveOutcome, Store as _};
 use tokenkeep_test_servers::{Link, Postgres, Relay};
 use tokio::time::timeout;
 
@@ -99,7 +99,9 @@ async fn a_standby_is_read_and_says_why_it_is_not_written() {
     assert_eq!(store.load(&key("graph")).await.unwrap().unwrap().version, version);
     assert_eq!(store.newest_version().await.unwrap(), version);
     let error = store.save(&key("graph"), &record(2), Some(version)).await.unwrap_err();
-    assert!(error.what.contains("it is a standby") && !error.busy, "{error}");
+    assert!(error.what.contains("it is a standby"), "{error}");
+    let error = store.acquire_lease(&key("graph"), &Holder::unique(), Duration::from_mins(1)).await.unwrap_err();
+    assert!(error.busy, "{error}: nobody may use a login without a lease while a failover lasts");
     // It takes over.
     standby.sql("postgres", "SELECT pg_promote()");
     assert!(matches!(store.save(&key("graph"), &record(2), Some(version)).await.unwrap(), SaveOutcome::Saved(_)));
