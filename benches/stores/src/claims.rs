@@ -1,9 +1,5 @@
 //! What it costs to claim due keys in a database where a million are stored, and by which plan they are found.
 //!
-//! ```text
-//! cargo run --release --locked --manifest-path benches/claims/Cargo.toml [KEYS]
-//! ```
-//!
 //! It starts a server from the system's packages on a throwaway folder, fills it by `generate_series`, and claims by the
 //! store itself; the server says how (`auto_explain`). One round trip, the read of one record, stands beside it.
 
@@ -16,9 +12,9 @@ use tokenkeep::clock::SystemClock;
 use tokenkeep::store::{PostgresStore, PostgresUrl, Store};
 use tokenkeep_test_servers::Postgres;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    let keys = std::env::args().nth(1).map_or(Ok(MILLION), |keys| keys.parse()).context("KEYS is a number")?;
+pub(crate) async fn run(keys: usize) -> Result<()> {
+    // Of the least part that is due, each call claims a batch.
+    ensure!(keys / 100 >= BATCH * CALLS, "KEYS is at least {}", 100 * BATCH * CALLS);
     let server = Postgres::start(&[
         ("shared_preload_libraries", "auto_explain"),
         ("auto_explain.log_analyze", "on"),
@@ -95,7 +91,7 @@ fn key(number: usize) -> Result<Key> {
     Key::parse(&format!("vendor:{number}")).map_err(anyhow::Error::msg)
 }
 
-const MILLION: usize = 1_000_000;
+pub(crate) const MILLION: usize = 1_000_000;
 const BATCH: usize = 100;
 const CALLS: usize = 21;
 
