@@ -89,6 +89,22 @@ async fn a_login_under_way_with_old_credentials_does_not_become_the_token() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_saved_is_given_up_when_another_process_has_other_credentials() {
+    let world = stored_world().await;
+    let other = manager_with(&world.clock, &world.store, &world.issuer, stored()).await;
+    world.manager.set_credentials("graph:1", credentials("one")).await.unwrap();
+    world.manager.token("graph:1").await.unwrap();
+    pass(SECOND * 2).await;
+    world.store.set(Trouble::NoSaves);
+    assert_eq!(world.manager.handle("graph:1").unwrap().refresh().await.unwrap().generation(), 2);
+    world.store.set(Trouble::None);
+    other.set_credentials("graph:1", credentials("two")).await.unwrap();
+    pass(MINUTE).await;
+    world.manager.token("graph:1").await.unwrap();
+    assert_eq!(passwords(&world), ["one", "one", "two"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn new_credentials_overcome_a_refusal_at_once() {
     let world = stored_world().await;
     world.manager.set_credentials("graph:1", credentials("wrong")).await.unwrap();

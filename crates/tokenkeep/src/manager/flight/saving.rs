@@ -191,7 +191,11 @@ impl Flight {
 pub(in crate::manager) async fn save_again(shared: &Arc<Shared>, slot: &Arc<Slot>) -> bool {
     let Some(record) = slot.lock().unsaved().cloned() else { return true };
     let Ok(theirs) = shared.read(slot, &slot.provider()).await else { return false };
-    let overtaken = theirs.as_ref().is_some_and(|theirs| theirs.record.generation >= record.generation);
+    // What was obtained with other credentials is nobody's any more, and another login is not given up.
+    let is_of_others = theirs
+        .as_ref()
+        .is_some_and(|theirs| theirs.other_login || !theirs.record.fingerprint.is_same_login(&record.fingerprint));
+    let overtaken = is_of_others || theirs.as_ref().is_some_and(|theirs| theirs.record.generation >= record.generation);
     let mut version = None;
     if overtaken {
         // Nobody here tries again.
@@ -214,6 +218,9 @@ pub(in crate::manager) async fn save_again(shared: &Arc<Shared>, slot: &Arc<Slot
             return false;
         }
         state.busy().unsaved = None;
+        if is_of_others && slot.live().is_some_and(|live| live.generation() <= record.generation) {
+            slot.withdraw(&mut state);
+        }
         state.settle(slot.live().as_deref());
     }
     if overtaken {
