@@ -96,7 +96,7 @@ impl Flight {
     /// Takes the lease; while another process has it, looks whether that one has brought what is wanted.
     pub(super) async fn take_turn(&mut self) -> Result<Result<Option<Stored>, FlightResult>, StoreError> {
         let meters = Arc::clone(&self.provider.meters);
-        let mut wait = None;
+        let (mut wait, mut pause) = (None, FIRST_POLL);
         loop {
             (self.leased, self.turn) = (false, None);
             let begun = self.shared.clock.now();
@@ -122,7 +122,8 @@ impl Flight {
                 if self.leased {
                     return Ok(Ok(stored));
                 }
-                time::sleep(POLL.mul_f32(0.5 + fastrand::f32() / 2.0)).await;
+                time::sleep(pause.mul_f32(0.5 + fastrand::f32() / 2.0)).await;
+                pause = (pause * 2).min(POLL);
                 looks -= 1;
                 if looks == 0 {
                     break;
@@ -199,7 +200,9 @@ impl Flight {
     }
 }
 
-/// How often, at least, a flight looks whether another process has brought the token.
+/// The first pause before a flight looks whether another process has brought the token: many issuers answer that soon.
+const FIRST_POLL: Duration = Duration::from_millis(5);
+/// How often, at least, it looks from then on.
 const POLL: Duration = Duration::from_millis(50);
 /// Looks between two tries to take a lease that somebody has: reading disturbs nobody, taking one writes.
 const LOOKS_PER_TRY: u32 = 5;
