@@ -5,6 +5,7 @@
 mod api;
 mod control;
 mod faults;
+mod program;
 mod requests;
 mod rotation;
 mod tokens;
