@@ -48,7 +48,9 @@ impl Failure {
             Self::NoConfig(places) => no_config(places),
             Self::Problems(problems) => {
                 output::talk(&problems.render(Color::Always));
-                output::next("mend the file; `tokenkeep config check` says whether it is right then");
+                output::next(
+                    "mend the file or set its variables; `tokenkeep config check` says whether it is right then",
+                );
             }
             Self::Reported(_) | Self::Answered(_) | Self::Ended(_) | Self::OutputClosed => {}
         }

@@ -71,7 +71,7 @@ mod variables;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Where records are kept; `None` if the file leaves it to the caller.
+    /// Where records are kept, in memory if `memory_only` says so; `None` if the file leaves it to the caller.
     pub store: Option<StoreUrl>,
     /// The keys that seal what is kept there: the first seals, all open. Empty if the store is to make its own.
     pub seal_keys: Vec<SealKey>,
@@ -204,7 +204,8 @@ async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
         // A program may have keys from somewhere else.
         text.report(Finding::warning(SERVERS_NEED_KEYS).help(MAKE_A_KEY));
     }
-    let store = store.map(|(url, _)| url);
+    let memory_only = top.flag("memory_only") == Some(true);
+    let store = if memory_only { Some(StoreUrl::Memory) } else { store.map(|(url, _)| url) };
     let server = top.table("server");
     let providers = top.table("providers").map(Table::into_tables).unwrap_or_default();
     top.finish(|_| None);

@@ -9,7 +9,7 @@ async fn one_report_has_every_fault_of_a_file_at_its_line_and_no_secret() {
     let checked = world.run(&["config", "check"]).await;
     assert_eq!(checked.failure(2), format!("{REPORT}\n\n./tokenkeep.toml: 10 errors, 1 warning\n"));
     let got = world.run(&["get", "graph"]).await;
-    let next = "next: mend the file; `tokenkeep config check` says whether it is right then";
+    let next = "next: mend the file or set its variables; `tokenkeep config check` says whether it is right then";
     assert_eq!(got.failure(2), format!("{REPORT}\n{next}\n"));
     assert!(FILE.contains("hunter2") && !REPORT.contains("hunter2"));
 }

@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 use super::interpolate::interpolate;
 use super::problem::Finding;
 use super::suggest;
-use crate::environment::Environment;
+use crate::environment::{Environment, yes_or_no};
 
 /// What every reader needs, and where it notes what is wrong.
 pub(super) struct Context<'d> {
@@ -141,7 +141,7 @@ impl<'d> Table<'d> {
     }
 
     pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
-        self.take(name)?.flag()
+        self.take(name)?.switch()
     }
 
     pub(super) fn table(&mut self, name: &'static str) -> Option<Self> {
@@ -271,6 +271,21 @@ impl<'d> Field<'d> {
         Some((self.context.program(&program.value), words.map(|word| word.value).collect()))
     }
 
+    /// True or false, also by a variable.
+    pub(super) fn switch(&self) -> Option<bool> {
+        let DeValue::String(raw) = self.value else { return self.flag() };
+        if !raw.contains("${") {
+            return self.flag();
+        }
+        let text = self.text()?;
+        let switch = yes_or_no(&text.value);
+        if switch.is_none() {
+            text.report(Finding::error(format!("the variable for `{}` is neither true nor false", self.name)));
+        }
+        switch
+    }
+
+    /// True or false, as it stands there.
     pub(super) fn flag(&self) -> Option<bool> {
         match self.value {
             DeValue::Boolean(flag) => Some(*flag),

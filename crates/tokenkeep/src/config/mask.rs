@@ -279,7 +279,7 @@ const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "f
 const URLS: [&str; 3] = ["api_base", "store", "token_url"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 30] = [
+const SHOWN_OPTIONS: [&str; 31] = [
     "accounts",
     "api_base",
     "budget",
@@ -300,6 +300,7 @@ const SHOWN_OPTIONS: [&str; 30] = [
     "listen",
     "max_connections",
     "max_failures",
+    "memory_only",
     "refresh",
     "refresh_before",
     "reject_on",

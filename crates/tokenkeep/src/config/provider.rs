@@ -1,6 +1,7 @@
 //! A table `[providers.NAME]` and the [`Provider`] it stands for.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use toml::de::DeValue;
@@ -35,10 +36,12 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
     let policy = if asks { policy(&mut table) } else { Policy::default() };
     let budget = if asks { table.text("budget").and_then(|text| budget(&text)) } else { None };
     let transport = transport(&mut table);
+    let is_written = table.has("api_base");
     let api = api(&mut table, transport);
-    let grant = grant(grant_name, &mut table, transport, accounts, api.base.as_ref()).await;
+    let base = Base { url: api.base.as_ref(), is_written };
+    let grant = grant(grant_name, &mut table, transport, accounts, base).await;
     let (fallbacks, max_failures) =
-        if asks { fallbacks(&mut table, name.name, accounts, api.base.as_ref()).await } else { Default::default() };
+        if asks { fallbacks(&mut table, name.name, accounts, base).await } else { Default::default() };
     finish(table, grant_name, accounts);
     checked.ok()?;
     let mut provider = Provider::new(name.name, grant?).ok()?.with_policy(policy).with_api(api);
@@ -53,20 +56,42 @@ pub(super) async fn read(name: Field<'_>, mut table: Table<'_>) -> Option<Provid
 /// none is wrong in any case.
 fn read_without_grant(mut table: Table<'_>) {
     let transport = transport(&mut table);
-    api(&mut table, transport);
+    let is_written = table.has("api_base");
+    let api = api(&mut table, transport);
+    let base = Base { url: api.base.as_ref(), is_written };
     policy(&mut table);
     table.text("budget").and_then(|text| budget(&text));
-    token_url(table.text("token_url"), transport);
+    token_url(table.text("token_url"), transport, base);
     for option in GRANT_OPTIONS.into_iter().chain(PROVIDER_OPTIONS) {
         table.ask(option);
     }
     table.finish(|_| None);
 }
 
-fn token_url(text: Option<Text<'_>>, transport: Transport) -> Option<TokenUrl> {
+/// What a path is added to.
+#[derive(Clone, Copy)]
+struct Base<'a> {
+    url: Option<&'a ApiBase>,
+    /// Whether there is an `api_base`, be it wrong.
+    is_written: bool,
+}
+
+/// A URL, or a path below `api_base`: one that is put behind a variable instead could make another host of the two.
+fn token_url(text: Option<Text<'_>>, transport: Transport, base: Base<'_>) -> Option<TokenUrl> {
     let text = text?;
-    let url = TokenUrl::parse(&text.value, transport);
-    url.map_err(|error| text.report(Finding::error(format!("`token_url` {error}")))).ok()
+    let report = |error: &dyn Display| text.report(Finding::error(format!("`token_url` {error}")));
+    if !text.value.starts_with('/') {
+        let url = TokenUrl::parse(&text.value, transport);
+        return url.map_err(|error| report(&error)).ok();
+    }
+    let Some(base) = base.url else {
+        if !base.is_written {
+            report(&"is a path, and there is no `api_base` that it could be added to");
+        }
+        return None;
+    };
+    let url = base.join(&text.value).map_err(|error| report(&error)).ok()?;
+    TokenUrl::parse(url.as_str(), transport).map_err(|error| report(&error)).ok()
 }
 
 /// Reports what is left over, each with why it is out of place.
@@ -100,7 +125,7 @@ async fn fallbacks(
     table: &mut Table<'_>,
     provider: &str,
     accounts: Accounts,
-    api_base: Option<&ApiBase>,
+    base: Base<'_>,
 ) -> (Vec<Grant>, Option<u32>) {
     let max_failures = table.take("max_failures");
     let Some(field) = table.take("fallback") else {
@@ -113,12 +138,12 @@ async fn fallbacks(
     let mut fallbacks = Vec::new();
     let title = format!("[[providers.{}.fallback]]", provider.escape_debug());
     for table in field.tables(&title).unwrap_or_default() {
-        fallbacks.extend(fallback(table, accounts, api_base).await);
+        fallbacks.extend(fallback(table, accounts, base).await);
     }
     (fallbacks, max_failures.and_then(|field| field.number(1..=MAX_MAX_FAILURES)))
 }
 
-async fn fallback(mut table: Table<'_>, accounts: Accounts, api_base: Option<&ApiBase>) -> Option<Grant> {
+async fn fallback(mut table: Table<'_>, accounts: Accounts, base: Base<'_>) -> Option<Grant> {
     let field = table.require("grant");
     let chosen = field.as_ref().and_then(|field| Some((field, field.choice(&GRANTS)?)));
     let Some((field, name)) = chosen else {
@@ -138,7 +163,7 @@ async fn fallback(mut table: Table<'_>, accounts: Accounts, api_base: Option<&Ap
         login::check_fallback(&table);
     }
     let transport = transport(&mut table);
-    let grant = grant(name, &mut table, transport, accounts, api_base).await;
+    let grant = grant(name, &mut table, transport, accounts, base).await;
     finish(table, name, accounts);
     grant
 }
@@ -229,12 +254,12 @@ async fn grant(
     table: &mut Table<'_>,
     transport: Transport,
     accounts: Accounts,
-    api_base: Option<&ApiBase>,
+    base: Base<'_>,
 ) -> Option<Grant> {
     Some(match name {
-        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table, transport).await?),
+        GrantName::ClientCredentials => Grant::ClientCredentials(endpoint(table, transport, base).await?),
         GrantName::Password => {
-            let endpoint = endpoint(table, transport).await;
+            let endpoint = endpoint(table, transport, base).await;
             if accounts == Accounts::Stored {
                 return Some(Grant::Password { endpoint: endpoint?, owner: None });
             }
@@ -244,7 +269,7 @@ async fn grant(
             Grant::Password { endpoint: endpoint?, owner: Some(owner) }
         }
         GrantName::RefreshToken => {
-            let endpoint = endpoint(table, transport).await;
+            let endpoint = endpoint(table, transport, base).await;
             let seed = secret(table, "refresh_token").await;
             Grant::RefreshToken { endpoint: endpoint?, seed: seed? }
         }
@@ -253,12 +278,12 @@ async fn grant(
             let (program, args) = table.require("command")?.command()?;
             Grant::Command { program, args }
         }
-        GrantName::Login => Grant::Login(Box::new(login::read(table, transport, accounts, api_base).await?)),
+        GrantName::Login => Grant::Login(Box::new(login::read(table, transport, accounts, base.url).await?)),
     })
 }
 
-async fn endpoint(table: &mut Table<'_>, transport: Transport) -> Option<TokenEndpointSettings> {
-    let token_url = token_url(table.require_text("token_url"), transport);
+async fn endpoint(table: &mut Table<'_>, transport: Transport, base: Base<'_>) -> Option<TokenEndpointSettings> {
+    let token_url = token_url(table.require_text("token_url"), transport, base);
     let client_id = table.require_text("client_id");
     let secret_field = table.take("client_secret");
     let client_auth = client_auth(table, secret_field.as_ref());

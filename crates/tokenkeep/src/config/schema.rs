@@ -38,6 +38,8 @@ pub fn schema() -> Value {
             json!({ "type": "array", "minItems": 1, "items": secret_ref() }),
             "Keys of 32 bytes in base64 for what is stored: the first seals, all open.",
         ),
+        option("memory_only", flag(), "Tokens are kept in memory and nowhere else, whatever store says.")
+            .default(false),
         option("providers", providers(), "The ways to get tokens, each under its name."),
         option("server", server(), "How tokens are served over HTTP."),
     ]);
@@ -81,7 +83,7 @@ fn provider_options() -> Vec<OptionSchema> {
         option("refresh_before", duration_ref(), "A token with less left than this is renewed in the background."),
         option("refresh", refresh(), "Which tokens are renewed before their end.").default("ahead"),
         option("lifetime", duration_ref(), "The life of a token whose issuer states none.").default("5m"),
-        option("jwt_expiry", json!({ "type": "boolean" }), "A token that is a JWT says its end itself.").default(false),
+        option("jwt_expiry", flag(), "A token that is a JWT says its end itself.").default(false),
         option("expected_life", duration_ref(), "The life that tokens should have; another is warned of."),
         option("timeout", duration_ref(), "For one request, at most 25 s.").default("10s"),
         option("budget", text(&["10/1m"]), "Requests that the issuer allows in a time, of all processes together."),
@@ -100,10 +102,15 @@ fn way_options(grants: &[&str]) -> Vec<OptionSchema> {
     let auths = ClientAuth::ALL.map(ClientAuth::as_str);
     let every_grant = [
         option("grant", one_of(grants), "How a token is asked for.").required(),
-        option("insecure", json!({ "type": "boolean" }), "Allows http to any host.").default(false),
+        option("insecure", flag(), "Allows http to any host.").default(false),
     ];
     let endpoint = [
-        option("token_url", url(), "The token endpoint: https, or http on a loopback host.").required(),
+        option(
+            "token_url",
+            url_or_path(),
+            "The token endpoint, or its path below api_base: https, or http on a loopback host.",
+        )
+        .required(),
         option("client_id", text(&[]), "The registered client.").required(),
         option("client_secret", secret_ref(), "The client's secret; a public client has none."),
         option("client_auth", one_of(&auths), "How the client proves itself; without a secret it does not."),
@@ -217,8 +224,7 @@ fn server() -> Value {
     table(&[
         option("listen", listen, "Ports, those with TLS as https://, and sockets.").default(json!(["127.0.0.1:8640"])),
         option("tls", tls, "The certificate of the addresses that begin with https://; taken over when it changes."),
-        option("insecure", json!({ "type": "boolean" }), "Allows addresses beyond loopback without TLS.")
-            .default(false),
+        option("insecure", flag(), "Allows addresses beyond loopback without TLS.").default(false),
         option("keys", json!({ "type": "array", "items": keys }), "Who may ask, and for what."),
         option("default_provider", text(&[]), "The provider whose accounts callers name without it."),
         option("requests", text(&["100/1s"]), "Requests that one caller may make in a time."),
@@ -312,8 +318,16 @@ impl OptionSchema {
     }
 }
 
+fn flag() -> Value {
+    json!({ "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": REFERENCE }] })
+}
+
 fn url() -> Value {
     json!({ "type": "string", "pattern": or_reference("^https?://") })
+}
+
+fn url_or_path() -> Value {
+    json!({ "type": "string", "pattern": or_reference("^https?://|^/[^/]") })
 }
 
 pub(super) fn text(examples: &[&str]) -> Value {

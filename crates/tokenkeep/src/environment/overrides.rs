@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Environment;
+use super::{Environment, yes_or_no};
 use crate::error::{Code, Error};
 use crate::expiry::{MIN_EVERY, Policy, Refresh};
 
@@ -75,14 +75,6 @@ impl Reader<'_> {
 fn minutes(text: &str) -> Option<Duration> {
     let seconds = text.parse::<f64>().ok()? * 60.0;
     Duration::try_from_secs_f64(seconds).ok().filter(|interval| *interval >= MIN_EVERY)
-}
-
-fn yes_or_no(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" | "on" => Some(true),
-        "false" | "0" | "no" | "off" => Some(false),
-        _ => None,
-    }
 }
 
 const INTERVAL: &str = "TOKEN_REFRESH_INTERVAL_MINUTES";

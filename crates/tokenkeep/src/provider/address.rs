@@ -27,8 +27,11 @@ impl TokenUrl {
     /// assert_eq!(error.to_string(), "must not hold a name or password; use client_id and client_secret");
     /// ```
     pub fn parse(text: &str, transport: Transport) -> Result<Self, InvalidUrl> {
-        let url = Url::parse(text)
-            .map_err(|_| InvalidUrl("is not a URL; write e.g. https://login.example.com/oauth2/token"))?;
+        let url = Url::parse(text).map_err(|_| {
+            InvalidUrl(
+                "is not a URL; write e.g. https://login.example.com/oauth2/token, or /oauth2/token below api_base",
+            )
+        })?;
         check_transport(&url, transport)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidUrl("must not hold a name or password; use client_id and client_secret"));

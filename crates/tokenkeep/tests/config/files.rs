@@ -22,6 +22,17 @@ async fn a_relative_store_is_taken_from_the_folder_of_the_file() {
 }
 
 #[tokio::test]
+async fn in_memory_only_the_store_is_memory_whatever_it_was() {
+    for (text, expected) in [
+        ("memory_only = true\nstore = 'file:tokens'", StoreUrl::Memory),
+        ("memory_only = true", StoreUrl::Memory),
+        ("memory_only = false\nstore = 'file:tokens'", StoreUrl::File("/etc/keep/tokens".into())),
+    ] {
+        assert_eq!(config(text).await.store, Some(expected), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_is_none_is_told_without_its_password() {
     let shown = report("store = 'etcd://me:hunter2@db/keep'").await;
     assert_eq!(

@@ -292,3 +292,32 @@ async fn a_provider_that_is_called_as_a_route_of_the_server_is_doubted() {
     let config = config("[providers.statistics]\ngrant = 'static'\ntoken = { env = 'SET' }\n").await;
     assert!(config.warnings.is_empty());
 }
+
+#[tokio::test]
+async fn a_token_url_may_be_a_path_below_the_api_and_leads_to_no_other_host() {
+    let source =
+        |api: &str, path: &str| provider(&format!("client_id = 'me'\napi_base = '{api}'\ntoken_url = '{path}'"));
+    for (api, path, expected) in [
+        ("https://a.example", "/oauth2/token", "https://a.example/oauth2/token"),
+        ("https://a.example/", "/oauth2/token", "https://a.example/oauth2/token"),
+        ("https://a.example/v1", "/token?tenant=7", "https://a.example/v1/token?tenant=7"),
+        ("https://a.example", "https://b.example/token", "https://b.example/token"),
+    ] {
+        let config = config(&source(api, path)).await;
+        let Grant::ClientCredentials(endpoint) = &config.providers[0].grant else { panic!() };
+        assert_eq!(endpoint.token_url.as_url().as_str(), expected);
+    }
+    for (api, path, wrong) in [
+        ("https://a.example", "//b.example/token", "`token_url` starts with '//', which names another host"),
+        ("https://a.example/v1", "/../token", "`token_url` leads away from api_base"),
+        ("https://a.example", "/token#hunter2", "`token_url` has a space, a control character"),
+        ("https://a.example", "oauth2/token", "`token_url` is not a URL"),
+        ("http://a.example", "/token", "`api_base` would send secrets unencrypted"),
+    ] {
+        let problems = faults(&source(api, path)).await;
+        let messages: Vec<_> = problems.iter().map(tokenkeep::config::Problem::message).collect();
+        assert!(matches!(&messages[..], [message] if message.starts_with(wrong)), "{messages:?}");
+    }
+    let alone = report(&provider("client_id = 'me'\ntoken_url = '/token'")).await;
+    assert!(alone.contains("`token_url` is a path, and there is no `api_base` that it could be added to"), "{alone}");
+}

@@ -41,6 +41,27 @@ async fn with_none_of_several_variables_set_all_are_named() {
 }
 
 #[tokio::test]
+async fn true_or_false_may_stand_in_a_variable() {
+    let source = "memory_only = '${OFF:-false}'\nstore = 'file:/tokens'";
+    for (value, is_on) in [("true", true), ("True", true), ("1", true), ("on", true), ("", false), ("FALSE", false)] {
+        let config = parse_with(source, &[("OFF", value)]).await.unwrap();
+        assert_eq!(config.store == Some(StoreUrl::Memory), is_on, "{value}");
+    }
+    let wrong = parse_with(source, &[("OFF", "hunter2")]).await.unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        "\
+error: the variable for `memory_only` is neither true nor false
+ --> keep.toml:1:15
+  |
+1 | memory_only = '${OFF:-false}'
+  |               ^^^^^^^^^^^^^^^"
+    );
+    let text = faults("memory_only = 'true'").await;
+    assert!(text.to_string().contains("`memory_only` must be true or false, not a string"), "{text}");
+}
+
+#[tokio::test]
 async fn a_secret_may_stand_in_any_of_several_variables() {
     let source = "[providers.x]\ngrant = 'static'\ntoken = { env = ['A', 'B'] }";
     for variables in [&[("A", "hunter2")][..], &[("B", "hunter2")], &[("A", "hunter2"), ("B", "hunter2")]] {
