@@ -10,8 +10,8 @@ pub struct StatsAnswer {
     pub total_cached: usize,
     /// Good, and not yet to be renewed.
     pub valid_tokens: usize,
-    /// Over, or refused by the resource server.
+    /// Over or too near to its end to be handed out, or refused by the resource server.
     pub expired_tokens: usize,
-    /// Alive, and to be renewed.
+    /// Good, and to be renewed.
     pub expiring_soon: usize,
 }

@@ -171,6 +171,7 @@ pub(crate) fn line(app: &App, who: &Who, action: &'static str, key: Option<&Key>
         Outcome::HandedOut(generation) => Some(generation),
         Outcome::Done | Outcome::Failed(_) | Outcome::CallerLeft => None,
     };
+    let asked = |key| Some(app.metrics.token_requests(key)).filter(|asked| *asked > 0);
     info!(
         target: "tokenkeep::audit",
         caller = caller.as_ref().map(Caller::name),
@@ -179,6 +180,7 @@ pub(crate) fn line(app: &App, who: &Who, action: &'static str, key: Option<&Key>
         key = key.map(Key::as_str),
         outcome = outcome.as_str(),
         generation,
+        requests = generation.and(key).and_then(asked),
         request_id = request_id.as_str(),
         "audit"
     );

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::failure::FailureKind;
 use crate::key::Key;
@@ -150,7 +150,7 @@ impl Event {
                 let (expected_s, life_s) = (expected.as_secs(), life.as_secs());
                 warn!(%key, expected_s, life_s, "the new token has an unusual life");
             }
-            Self::Expired { key, generation } => debug!(%key, generation, "the token is over and is renewed"),
+            Self::Expired { key, generation } => info!(%key, generation, "the token is over and is renewed"),
             Self::Failed { key, kind, what, count, retry_in } => {
                 let retry_in_s = seconds(*retry_in);
                 warn!(%key, kind = kind.as_str(), error = what, attempts = count, retry_in_s, "no new token");

@@ -100,9 +100,9 @@ pub struct Stats {
     pub total_cached: usize,
     /// Good, and not yet to be renewed.
     pub valid_tokens: usize,
-    /// Over, or refused by the resource server.
+    /// Over or too near to its end to be handed out, or refused by the resource server.
     pub expired_tokens: usize,
-    /// Alive, and to be renewed.
+    /// Good, and to be renewed.
     pub expiring_soon: usize,
 }
 
@@ -127,10 +127,12 @@ impl Stats {
         for status in statuses.into_iter().filter(|status| status.has_token) {
             let counted = match status.state {
                 KeyState::Fresh => &mut stats.valid_tokens,
-                KeyState::Due | KeyState::Expiring => &mut stats.expiring_soon,
-                KeyState::Expired | KeyState::BackingOff | KeyState::Refused | KeyState::LoginRequired => {
-                    &mut stats.expired_tokens
-                }
+                KeyState::Due => &mut stats.expiring_soon,
+                KeyState::Expiring
+                | KeyState::Expired
+                | KeyState::BackingOff
+                | KeyState::Refused
+                | KeyState::LoginRequired => &mut stats.expired_tokens,
                 KeyState::Absent => continue,
             };
             *counted += 1;

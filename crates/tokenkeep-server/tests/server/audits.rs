@@ -20,6 +20,7 @@ async fn each_hand_out_leaves_one_line_with_who_what_and_outcome() {
         "key=\"reports\"",
         "outcome=\"ok\"",
         "generation=1",
+        "requests=1",
         "request_id=\"audit-of-a-hand-out\"",
     ] {
         assert!(line.contains(said), "{said} is not in {line}");

@@ -50,6 +50,8 @@ async fn each_token_that_is_kept_is_counted_once() {
     world.manager.token("graph:good").await.unwrap();
     world.issuer.set_expiry(Expiry::In(MINUTE * 10));
     world.manager.token("graph:soon").await.unwrap();
+    world.issuer.set_expiry(Expiry::In(MINUTE * 9 + SECOND * 15));
+    world.manager.token("graph:too-late").await.unwrap();
     world.issuer.set_expiry(Expiry::In(MINUTE));
     world.manager.token("graph:over").await.unwrap();
     world.manager.token("graph:failing").await.unwrap();
@@ -61,9 +63,9 @@ async fn each_token_that_is_kept_is_counted_once() {
     for manager in [&world.manager, &other] {
         let stats = manager.stats(None).await.unwrap();
         let counts = (stats.total_cached, stats.valid_tokens, stats.expiring_soon, stats.expired_tokens);
-        assert_eq!(counts, (4, 1, 1, 2));
+        assert_eq!(counts, (5, 1, 1, 3), "a token within its buffer counts as expired");
     }
-    assert_eq!(world.manager.stats(Some("graph")).await.unwrap().total_cached, 4);
+    assert_eq!(world.manager.stats(Some("graph")).await.unwrap().total_cached, 5);
     assert_eq!(world.manager.stats(Some("other")).await.unwrap_err().code(), Code::UnknownKey);
 }
 
