@@ -405,10 +405,8 @@ fn seconds_in(line: &str) -> u64 {
 /// Whether a text is in any file below a folder.
 fn holds(folder: &Path, text: &str) -> bool {
     let mut entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.any(|path| match path.is_dir() {
-        true => holds(&path, text),
-        false => fs::read(&path).unwrap().windows(text.len()).any(|part| part == text.as_bytes()),
-    })
+    let in_file = |path: &Path| fs::read(path).unwrap().windows(text.len()).any(|part| part == text.as_bytes());
+    entries.any(|path| if path.is_dir() { holds(&path, text) } else { in_file(&path) })
 }
 
 /// Whom the system knows as nobody.

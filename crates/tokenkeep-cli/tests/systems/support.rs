@@ -133,7 +133,8 @@ impl Server {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut server = Self { child, url: String::new(), http, log, _reading: reading };
         let line = server.says("listening on http").await;
-        server.url = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
+        let addresses = line.strip_prefix("listening on ").unwrap();
+        server.url = addresses.split(',').map(str::to_owned).next().unwrap();
         server
     }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{Example, SERVE};
 
-/// V1: OAuth2 at `VERTEIL_API_BASE_URL` and `/oauth2/token`, as the account `VERTEIL_USERNAME` with `VERTEIL_PASSWORD`.
+/// V1: OAuth 2 at `VERTEIL_API_BASE_URL` and `/oauth2/token`, as the account `VERTEIL_USERNAME` with `VERTEIL_PASSWORD`.
 #[tokio::test]
 async fn the_account_gets_its_token_at_the_base_url_and_the_default_path() {
     let mut example = verteil(LIFE).await;
@@ -79,7 +79,9 @@ async fn all_variables_that_are_missing_are_listed_at_once() {
         let errors: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
         assert_eq!(errors, required.map(|name| format!("error: the environment variable `{name}` {missing}")));
         assert!(ended.stderr.contains("\nnext: mend the file or set its variables"), "{}", ended.stderr);
-        required.iter().for_each(|name| example.set(name, ""));
+        for name in required {
+            example.set(name, "");
+        }
     }
 }
 
@@ -187,8 +189,8 @@ async fn a_token_counts_as_expired_the_buffer_before_its_end_everywhere() {
         let status = server.json("/tokens/verteil/status").await;
         let is_good = ["fresh", "due"].contains(&status["state"].as_str().unwrap());
         assert_eq!(is_good, !is_expired, "{case}: {status}");
-        let stats = server.json("/tokens/stats").await;
-        assert_eq!(stats["expired_tokens"], u64::from(is_expired), "{case}: {stats}");
+        let counts = server.json("/tokens/stats").await;
+        assert_eq!(counts["expired_tokens"], u64::from(is_expired), "{case}: {counts}");
         assert_eq!(example.requests(), 0, "{case}");
 
         let (code, _) = server.ask(Method::GET, "/tokens/verteil").await;
@@ -311,9 +313,9 @@ async fn the_lines_for_grant_password_do_what_the_page_says() {
     let others = shipped
         .lines()
         .filter(|line| !["grant =", "client_id =", "client_secret ="].iter().any(|option| line.starts_with(option)));
-    let others = others.map(|line| format!("{line}\n")).collect::<String>();
+    let others = others.collect::<Vec<_>>().join("\n");
     example.config = example.path("tokenkeep.toml");
-    fs::write(&example.config, format!("{others}{lines}")).unwrap();
+    fs::write(&example.config, format!("{others}\n{lines}")).unwrap();
     example.set("VERTEIL_USERNAME", "clerk");
     example.set("VERTEIL_CLIENT_ID", "desk");
     assert!(example.printed(&["get", "verteil"]).await.starts_with("sbx_desk_"));
