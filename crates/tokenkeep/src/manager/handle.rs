@@ -542,15 +542,20 @@ enum Step {
 
 impl Shared {
     /// Whether a caller who is turned away may have the store looked at first: a manager that was not started does not
-    /// notice by itself that another process has overcome the failure.
+    /// notice by itself that another process has overcome the failure, and one that was knows nothing of what was stored
+    /// before anybody asked it for this key.
     fn may_look(&self, state: &mut State, now: Moment) -> bool {
+        let is_unseen = state.version == 0 && state.failure().is_none();
+        let notices = self.scheduler.is_running();
         let busy = state.busy();
-        let looked = busy.looked_at.is_some_and(|looked| now.since(looked) < LOOK_INTERVAL);
-        if self.scheduler.is_running() || looked {
-            return false;
+        let may = match busy.looked_at {
+            None => is_unseen || !notices,
+            Some(looked) => !notices && now.since(looked) >= LOOK_INTERVAL,
+        };
+        if may {
+            busy.looked_at = Some(now);
         }
-        busy.looked_at = Some(now);
-        true
+        may
     }
 
     fn answer(&self, slot: &Slot, state: &State, live: &Arc<IssuedToken>, now: Moment) -> Answer {

@@ -81,6 +81,23 @@ async fn callers_with_a_good_token_notice_nothing_of_a_spent_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_started_process_that_may_ask_nobody_hands_out_what_others_have_obtained() {
+    let world = world_of(Issuer::new(HOUR), limited()).await;
+    let other = manager_with(&world.clock, &world.store, &world.issuer, limited()).await;
+    other.start();
+    for account in 0..10 {
+        world.manager.token(&format!("graph:{account}")).await.unwrap();
+    }
+    let told = other.token("graph:10").await.unwrap_err();
+    assert!(told.to_string().contains("budget"), "{told}");
+    for account in 0..10 {
+        assert_eq!(other.token(&format!("graph:{account}")).await.unwrap().generation(), 1);
+    }
+    assert_eq!(world.issuer.count(), 10);
+    other.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refresh_by_hand_does_not_pass_over_the_budget() {
     let settings = limited().with_budget(Budget::parse("2/1m").unwrap());
     let world = world_of(Issuer::new(HOUR), settings).await;
