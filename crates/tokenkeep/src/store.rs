@@ -38,6 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::budget::{Budget, Spending};
+use crate::clock::Moment;
 use crate::credentials::Credentials;
 use crate::key::Key;
 
@@ -78,6 +79,7 @@ pub use sqlite::SqliteStore;
 /// | `changed` | being asked earlier than that |
 /// | `claim_due` | `refresh = always` shared among processes; without it each process keeps all such keys in memory |
 /// | `page` | statuses of keys that are not in memory, clean-up, `refresh = always` after a start |
+/// | `page_ended` | clean-up that looks at nothing but what is over |
 /// | those of credentials | [`Accounts::Stored`](crate::Accounts::Stored); together, or none of them |
 /// | `spend` | budgets over processes and restarts; without it each process counts for itself, and says so |
 ///
@@ -185,6 +187,36 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # }
     /// ```
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError>;
+
+    /// As [`page`](Self::page), but of those records alone whose token has ended by this moment on the wall clock, found
+    /// without a look at the others. Whoever goes by it looks at the record too.
+    ///
+    /// `None`, which is the default: this store has no index of what ends when.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/store.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::{Clock, store::Store};
+    /// # let (store, clock) = memory();
+    ///
+    /// let page = match store.page_ended(clock.now(), None, 100).await? {
+    ///     Some(page) => page,
+    ///     None => store.page(None, 100).await?, // all of them
+    /// };
+    /// # assert!(page.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    async fn page_ended(
+        &self,
+        by: Moment,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Option<Vec<(Key, Versioned)>>, StoreError> {
+        let _ = (by, after, limit);
+        Ok(None)
+    }
 
     /// Records that [`page`](Self::page) leaves out because they cannot be read: what they are called there, and why.
     ///

@@ -85,10 +85,10 @@ impl Shared {
         let mut removed = 0;
         let mut after: Option<Key> = None;
         loop {
-            let page = self.store.page(after.as_ref(), PAGE).await;
+            let now = self.clock.now();
+            let page = self.page_to_clean_up(after.as_ref(), now).await;
             self.note_store(StoreTask::Read, &page);
             let page = page?;
-            let now = self.clock.now();
             for (key, stored) in &page {
                 if !is_long_over(&stored.record, now) {
                     self.keep_dated(key, stored, now).await?;
@@ -103,6 +103,16 @@ impl Shared {
         }
         self.emit(Event::CleanedUp { removed });
         Ok(removed)
+    }
+
+    /// What is over if the store can tell; else, and where records are to be dated, all.
+    async fn page_to_clean_up(&self, after: Option<&Key>, now: Moment) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        if !self.providers.load().values().any(|provider| self.is_claimed(provider))
+            && let Some(page) = self.store.page_ended(now.minus(CLEANUP_GRACE), after, PAGE).await?
+        {
+            return Ok(page);
+        }
+        self.store.page(after, PAGE).await
     }
 
     /// What other versions of this program write does not say when it is due.

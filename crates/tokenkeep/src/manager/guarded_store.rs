@@ -114,6 +114,15 @@ impl Store for GuardedStore {
         guarded!(self.page(after, limit))
     }
 
+    async fn page_ended(
+        &self,
+        by: Moment,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Option<Vec<(Key, Versioned)>>, StoreError> {
+        guarded!(self.page_ended(by, after, limit))
+    }
+
     async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
         guarded!(self.unreadable())
     }

@@ -191,10 +191,11 @@ fn index(kind: FailureKind) -> usize {
 }
 
 /// The methods of a store that are measured, in the order of the contract.
-const OPERATIONS: [&str; 17] = [
+const OPERATIONS: [&str; 18] = [
     "load",
     "save",
     "page",
+    "page_ended",
     "unreadable",
     "changes",
     "newest_version",

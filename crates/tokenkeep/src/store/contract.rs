@@ -333,6 +333,7 @@ pub const LAWS: &[Law] = laws![
     records::versions_grow_over_all_keys,
     records::a_write_is_seen_by_another_handle_at_once,
     records::pages_are_ordered_complete_and_without_repeats_while_others_write,
+    records::an_index_of_ends_gives_what_has_ended_and_nothing_else,
     records::changes_name_each_changed_key_once_with_its_newest_version,
     records::a_dropped_save_is_done_or_not_done,
     records::records_outlive_closing,

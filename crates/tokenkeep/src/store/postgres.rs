@@ -30,7 +30,7 @@ use self::notices::{CHANNEL, Notices};
 use self::sql::Value::{Null, Number, Text, Time};
 use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
 use crate::budget::{Budget, Spending};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
 use crate::key::Key;
 
@@ -141,6 +141,38 @@ impl PostgresStore {
         })
     }
 
+    /// A page of what a statement finds: behind the key `$1`, at most `$2` of them, and ended by `$3` if it asks for that.
+    async fn page_of(
+        &self,
+        statement: &str,
+        after: Option<&Key>,
+        limit: usize,
+        by: Option<Moment>,
+    ) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        let mut page = Vec::new();
+        let mut after = after.map_or("", Key::as_str).to_owned();
+        // Rows that are left out are made up for: a page that is not full is the last one.
+        while page.len() < limit {
+            let wanted = limit - page.len();
+            let by = by.map(|by| Time(Some(by.wall_ms)));
+            let values: Vec<_> = [Text(&after), Number(count(wanted))].into_iter().chain(by).collect();
+            let rows = self.rows(statement, &values).await?;
+            for row in &rows {
+                after = self.column(row, "key")?;
+                match self.decode(row)? {
+                    Ok(found) => page.push(found),
+                    Err(Unreadable { name, why }) => {
+                        tracing::warn!(store = %self.label, key = name, why, "a record cannot be read and is left out");
+                    }
+                }
+            }
+            if rows.len() < wanted {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
     /// What was found of one's own write after an answer was lost.
     async fn saved_before(&self, key: &Key, record: &str) -> Result<SaveOutcome, StoreError> {
         let rows = self.rows(SAVED_BEFORE, &[Text(key.as_str()), Text(record)]).await?;
@@ -201,26 +233,16 @@ impl Store for PostgresStore {
     }
 
     async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
-        let mut page = Vec::new();
-        let mut after = after.map_or("", Key::as_str).to_owned();
-        // Rows that are left out are made up for: a page that is not full is the last one.
-        while page.len() < limit {
-            let wanted = limit - page.len();
-            let rows = self.rows(PAGE, &[Text(&after), Number(count(wanted))]).await?;
-            for row in &rows {
-                after = self.column(row, "key")?;
-                match self.decode(row)? {
-                    Ok(found) => page.push(found),
-                    Err(Unreadable { name, why }) => {
-                        tracing::warn!(store = %self.label, key = name, why, "a record cannot be read and is left out");
-                    }
-                }
-            }
-            if rows.len() < wanted {
-                break;
-            }
-        }
-        Ok(page)
+        self.page_of(PAGE, after, limit, None).await
+    }
+
+    async fn page_ended(
+        &self,
+        by: Moment,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Option<Vec<(Key, Versioned)>>, StoreError> {
+        self.page_of(PAGE_ENDED, after, limit, Some(by)).await.map(Some)
     }
 
     async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
@@ -431,6 +453,9 @@ const SAVE_OVER: &str = "
 const SAVED_BEFORE: &str = "SELECT version FROM tokenkeep.records WHERE key = $1 AND record = $2";
 
 const PAGE: &str = "SELECT key, version, record FROM tokenkeep.records WHERE key > $1 ORDER BY key LIMIT $2";
+
+const PAGE_ENDED: &str = "
+    SELECT key, version, record FROM tokenkeep.records WHERE key > $1 AND expires_at <= $3 ORDER BY key LIMIT $2";
 
 const CHANGES: &str = "SELECT key, version FROM tokenkeep.records WHERE version > $1 ORDER BY version LIMIT $2";
 

@@ -117,6 +117,15 @@ impl Store for ReopeningStore {
         delegate!(self.page(after, limit))
     }
 
+    async fn page_ended(
+        &self,
+        by: Moment,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Option<Vec<(Key, Versioned)>>, StoreError> {
+        delegate!(self.page_ended(by, after, limit))
+    }
+
     async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {
         delegate!(self.unreadable())
     }

@@ -20,6 +20,7 @@ use async_trait::async_trait;
 
 use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
 use crate::budget::{Budget, Spending};
+use crate::clock::Moment;
 use crate::credentials::Credentials;
 use crate::failure::Failure;
 use crate::key::Key;
@@ -115,6 +116,17 @@ impl SealedStore {
         with_texts(record, |field, text| self.keys.open(key, field, text))
     }
 
+    /// Those of a page that can be opened.
+    fn opened_page(&self, found: Vec<(Key, Versioned)>) -> impl Iterator<Item = (Key, Versioned)> {
+        found.into_iter().filter_map(|(key, Versioned { version, record })| match self.opened(&key, &record) {
+            Ok(record) => Some((key, Versioned { version, record })),
+            Err(why) => {
+                tracing::warn!(store = %self.label(), %key, %why, "a record cannot be opened and is left out");
+                None
+            }
+        })
+    }
+
     fn sealed(&self, key: &Key, record: &Record) -> Result<Record, StoreError> {
         with_texts(record, |field, text| self.keys.seal(key, field, text).map(Secret::new))
             .map_err(|error| self.error(error.to_string()))
@@ -161,16 +173,27 @@ impl Store for SealedStore {
             let found = self.inner.page(after.as_ref(), limit - page.len()).await?;
             let Some((last, _)) = found.last() else { break };
             after = Some(last.clone());
-            for (key, Versioned { version, record }) in found {
-                match self.opened(&key, &record) {
-                    Ok(record) => page.push((key, Versioned { version, record })),
-                    Err(why) => {
-                        tracing::warn!(store = %self.label(), %key, %why, "a record cannot be opened and is left out");
-                    }
-                }
-            }
+            page.extend(self.opened_page(found));
         }
         Ok(page)
+    }
+
+    async fn page_ended(
+        &self,
+        by: Moment,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Option<Vec<(Key, Versioned)>>, StoreError> {
+        let mut page = Vec::new();
+        let mut after = after.cloned();
+        while page.len() < limit {
+            let found = self.inner.page_ended(by, after.as_ref(), limit - page.len()).await?;
+            let Some(found) = found else { return Ok(None) };
+            let Some((last, _)) = found.last() else { break };
+            after = Some(last.clone());
+            page.extend(self.opened_page(found));
+        }
+        Ok(Some(page))
     }
 
     async fn unreadable(&self) -> Result<Vec<(String, String)>, StoreError> {

@@ -191,6 +191,29 @@ pub(super) async fn pages_are_ordered_complete_and_without_repeats_while_others_
     assert!(reader.page(None, 0).await.given().is_empty());
 }
 
+pub(super) async fn an_index_of_ends_gives_what_has_ended_and_nothing_else(fixture: &dyn StoreFixture) {
+    let store = fixture.open().await;
+    let end = record(1).token.map_or(Moment::NEVER, |token| token.expires_at());
+    let Some(none) = store.page_ended(end, None, 10).await.given() else { return };
+    assert!(none.is_empty());
+    for (name, token) in [("graph:1", true), ("graph:2", true), ("graph:3", false), ("graph:4", true)] {
+        let one = record(1);
+        let one = Record { token: one.token.filter(|_| token), ..one };
+        let saved = store.save(&key(name), &one, None).await.given();
+        assert!(matches!(saved, SaveOutcome::Saved(_)), "{saved:?}");
+    }
+    let names = async |by: Moment, after: Option<&str>, limit: usize| {
+        let after = after.map(key);
+        let page = store.page_ended(by, after.as_ref(), limit).await.given().unwrap_or_default();
+        page.into_iter().map(|(key, _)| key.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(end, None, 10).await, ["graph:1", "graph:2", "graph:4"]);
+    assert_eq!(names(end, None, 2).await, ["graph:1", "graph:2"]);
+    assert_eq!(names(end, Some("graph:2"), 2).await, ["graph:4"]);
+    assert!(names(end.minus(Duration::from_secs(1)), None, 10).await.is_empty());
+    assert!(names(end, None, 0).await.is_empty());
+}
+
 pub(super) async fn changes_name_each_changed_key_once_with_its_newest_version(fixture: &dyn StoreFixture) {
     let (ours, theirs) = (fixture.open().await, fixture.open().await);
     // The first two of them by version are neither the first two nor the last two by key.

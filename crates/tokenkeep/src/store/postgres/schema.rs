@@ -115,9 +115,10 @@ fn inspect(state: Option<&PgRow>) -> Result<usize, Fault> {
 const STATE: &str = "SELECT schema::bigint AS schema, needs::bigint AS needs FROM tokenkeep.state";
 
 /// Each brings the tables from the schema that is its index to the next, which it writes down itself.
-const MIGRATIONS: [&str; KNOWN as usize] = [include_str!("0001_init.sql"), include_str!("0002_due.sql")];
+const MIGRATIONS: [&str; KNOWN as usize] =
+    [include_str!("0001_init.sql"), include_str!("0002_due.sql"), include_str!("0003_expiry.sql")];
 /// The schema that this program knows, as statements compare it.
-pub(super) const KNOWN: u32 = 2;
+pub(super) const KNOWN: u32 = 3;
 /// Locks migrations of any schema of a database against each other.
 const LOCK: i64 = 0x746f_6b65_6e6b_6565;
 const MIGRATION_SECONDS: u64 = 60;

@@ -19,14 +19,14 @@ async fn beside_a_later_version_that_only_adds_an_older_one_goes_on() {
         "ALTER TABLE tokenkeep.records ADD COLUMN later text NOT NULL DEFAULT 'x';
          ALTER TABLE tokenkeep.state ADD COLUMN later text;
          CREATE INDEX later ON tokenkeep.records (later);
-         UPDATE tokenkeep.state SET schema = 3",
+         UPDATE tokenkeep.state SET schema = 4",
     );
     for store in [running, place.open().await] {
         let found = store.load(&key("graph")).await.unwrap().unwrap();
         let saved = store.save(&key("graph"), &record(2), Some(found.version)).await.unwrap();
         assert!(matches!(saved, SaveOutcome::Saved(saved) if saved > version));
     }
-    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "3|1");
+    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "4|1");
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn tables_that_do_not_say_what_is_due_are_changed_while_programs_that_do_n
         record(1).expose_json().as_str()
     ));
     let store = place.open().await;
-    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "2|1");
+    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "3|1");
     let found = store.load(&key("graph")).await.unwrap().unwrap();
     assert_eq!((found.record.generation, found.record.due_at), (1, None));
     assert_eq!(store.claim_due(10, HOLD).await.unwrap(), Some(vec![]));
@@ -101,8 +101,8 @@ async fn where_a_later_version_needs_more_an_older_one_writes_nothing_and_says_s
     let place = Place::new();
     let running = place.open().await;
     let version = save(&running, "graph").await;
-    place.sql("UPDATE tokenkeep.state SET schema = 3, needs = 3");
-    let what = "schema 3 must be known, and this one knows up to 2";
+    place.sql("UPDATE tokenkeep.state SET schema = 4, needs = 4");
+    let what = "schema 4 must be known, and this one knows up to 3";
     for error in [
         running.save(&key("graph"), &record(2), Some(version)).await.unwrap_err(),
         running.save(&key("another"), &record(2), None).await.unwrap_err(),
@@ -112,7 +112,7 @@ async fn where_a_later_version_needs_more_an_older_one_writes_nothing_and_says_s
         assert!(error.what.contains(what) && !error.busy, "{error}");
     }
     assert_eq!(place.sql("SELECT key, generation FROM tokenkeep.records"), "graph|1");
-    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "3|3");
+    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "4|4");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
