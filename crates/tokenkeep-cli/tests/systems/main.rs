@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
 
+mod bluestakes;
 mod persistence;
 mod support;
 mod verteil;
