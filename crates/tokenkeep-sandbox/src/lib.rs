@@ -9,7 +9,7 @@
 //! ```text
 //! POST /oauth2/token ─┐                ┌─▶ issuer: clients, users, tokens, rotation
 //! POST /login         ├─▶ fault? ──────┤
-//! ANY  /api/…         ┘                └─▶ traffic: counters, log of arrivals
+//! ANY  /api/…, /llm/… ┘                └─▶ traffic: counters, log of arrivals
 //!                        ▲
 //! /sandbox/… ────────────┘
 //! ```

@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod control;
+mod llm;
 mod login;
 mod odd_body;
 mod token;
@@ -26,6 +27,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api", any(api::api))
         .route("/api/", any(api::api))
         .route("/api/{*path}", any(api::api))
+        .route("/llm/v1/chat/completions", post(llm::chat))
         .route("/", get(control::help))
         .route("/sandbox", get(control::help))
         .route("/sandbox/counters", get(control::counters))

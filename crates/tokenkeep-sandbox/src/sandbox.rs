@@ -68,6 +68,12 @@ impl Sandbox {
         format!("{}/api", self.shared.url)
     }
 
+    /// The base of a language model that is protected as the API is, and counted with it; clients of `OpenAI` add
+    /// `/v1/chat/completions`. It says as many words as `max_tokens`, a streamed one every 50 ms.
+    pub fn llm_url(&self) -> String {
+        format!("{}/llm", self.shared.url)
+    }
+
     /// Sets the fault for token requests of all clients that have none of their own.
     pub fn set_fault(&self, fault: impl Into<FaultRule>) {
         self.shared.change_faults(|faults| faults.everywhere = Some(fault.into()));

@@ -15,7 +15,7 @@ use crate::{
     clock,
     counters::{UNKNOWN_CLIENT, VENDOR},
     issuer::Verdict,
-    refusal::Refusal,
+    refusal::{Refusal, Refused},
     traffic::Shared,
 };
 
@@ -37,6 +37,14 @@ pub(crate) async fn api(State(shared): State<Arc<Shared>>, request: Request) -> 
 }
 
 fn work(shared: &Shared, headers: &HeaderMap, mut object: Map<String, Value>) -> Worked {
+    let client = admit(shared, headers)?;
+    object.insert("served".to_owned(), shared.counters_of(&client).api_served.into());
+    object.insert("client".to_owned(), client.into());
+    Ok(Good { object, token_member: None })
+}
+
+/// Looks at the token of a request, and counts it; the client whose it is.
+pub(super) fn admit(shared: &Shared, headers: &HeaderMap) -> Result<String, Refused> {
     let verdict = presented_verdict(shared, headers);
     let (client, served, expired) = match verdict {
         Verdict::Live { client } => (client, true, false),
@@ -52,9 +60,7 @@ fn work(shared: &Shared, headers: &HeaderMap, mut object: Map<String, Value>) ->
     if !served {
         return Err(Refusal::InvalidToken.because("the token is absent, unknown, revoked or expired"));
     }
-    object.insert("served".to_owned(), shared.counters_of(&client).api_served.into());
-    object.insert("client".to_owned(), client.into());
-    Ok(Good { object, token_member: None })
+    Ok(client)
 }
 
 /// The verdict on what `Authorization` holds: a Bearer token (RFC 6750 section 2.1), or a vendor

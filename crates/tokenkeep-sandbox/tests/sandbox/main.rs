@@ -6,6 +6,7 @@ mod api;
 mod control;
 mod faults;
 mod program;
+mod llm;
 mod requests;
 mod rotation;
 mod tokens;
