@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Moment;
-use crate::expiry::{Gate, Phase, Policy, clamped_buffer, classify, missed_life, renewal};
+use crate::expiry::{Gate, Phase, Policy, Refresh, clamped_buffer, classify, missed_life, renewal};
 use crate::failure::{Failure, FailureKind};
 use crate::key::Key;
 use crate::token::IssuedToken;
@@ -363,7 +363,8 @@ impl Facts<'_> {
         let state = state(phase, gate, self.failure);
         let alive = self.token.filter(|token| !token.expires_at().is_reached(self.now));
         let ends = alive.filter(|token| !token.expires_at().is_never());
-        let renewal = alive.map(|token| renewal(token, self.policy)).filter(|renewal| !renewal.is_never());
+        let ahead = alive.filter(|_| self.policy.refresh != Refresh::OnDemand);
+        let renewal = ahead.map(|token| renewal(token, self.policy)).filter(|renewal| !renewal.is_never());
         let refresh_in = renewal.map(|renewal| renewal.remaining(self.now));
         let reason = self.reason(state, ends);
         let mut warnings = self.warnings;

@@ -65,6 +65,7 @@ async fn on_demand_a_token_is_renewed_when_it_can_no_longer_be_handed_out() {
         pass(MINUTE).await;
     }
     assert_eq!(world.issuer.count(), 1);
+    assert_eq!(world.graph().status().await.refresh_in, None, "it is not renewed by itself");
     pass(SECOND * 31).await;
     assert_eq!(world.get().await.unwrap().generation(), 2);
 }
