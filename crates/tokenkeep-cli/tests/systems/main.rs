@@ -5,5 +5,6 @@
 
 mod bluestakes;
 mod persistence;
+mod revos;
 mod support;
 mod verteil;

@@ -5,8 +5,8 @@
 mod api;
 mod control;
 mod faults;
-mod program;
 mod llm;
+mod program;
 mod requests;
 mod rotation;
 mod tokens;
