@@ -106,7 +106,7 @@ start_broker() {
 wait_for() {
     local tries
     for ((tries = 0; tries < 200; tries++)); do
-        grep -q "$1" "$2" && return
+        [[ -f $2 ]] && grep -q "$1" "$2" && return
         sleep 0.1
     done
     cat "$2" >&2
@@ -123,7 +123,7 @@ member() {
 }
 
 logins() {
-    curl -sf "$SANDBOX_URL/sandbox/counters" | grep -o '"vendor":{"token_requests":[0-9]*' | grep -o '[0-9]*$'
+    curl -sf "$SANDBOX_URL/sandbox/counters" | sed -n '/"token_requests"/{s/[^0-9]//gp;q}'
 }
 
 say() { printf '\n-- %s\n' "$1"; }

@@ -26,7 +26,7 @@ async fn of_40_simultaneous_first_opens_all_succeed() {
     }
     opens.join_all().await;
     assert_eq!(place.open().await.page(None, 100).await.unwrap().len(), 40);
-    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "2|1");
+    assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "3|1");
 }
 
 #[tokio::test]
