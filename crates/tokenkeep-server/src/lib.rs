@@ -33,6 +33,7 @@ mod audit;
 mod body;
 mod browser;
 mod caller;
+mod connect;
 mod front;
 mod hand_out;
 mod key_in_path;

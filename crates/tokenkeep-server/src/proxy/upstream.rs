@@ -8,27 +8,22 @@
 mod tests;
 
 use std::error::Error as _;
-use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::OnceLock;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::BoxError;
 use h2::Reason;
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Builder, Client, Error, ResponseFuture};
 use hyper_util::rt::TokioTimer;
 use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokenkeep::Key;
-use tower_service::Service;
 
 use super::upload::{Attempt, Sender, Upload};
+use crate::connect::{Bounded, KEEP_ALIVE, TookTooLong, tcp, trusting};
 use crate::problem::Problem;
 use crate::server::Limits;
 use crate::tasks::Tasks;
@@ -86,7 +81,7 @@ impl Upstream {
             return Ok(self.plain.request(request));
         }
         let client = self.secure.get_or_init(|| {
-            let connector = Bounded { connector: tls()?, limit: self.connect_timeout };
+            let connector = Bounded { connector: secured(trusting()?), limit: self.connect_timeout };
             Ok(self.builder.build(connector))
         });
         match client {
@@ -191,77 +186,13 @@ fn builder(tasks: Tasks) -> Builder {
     builder
 }
 
-fn tcp() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_keepalive(Some(KEEP_ALIVE));
-    connector
-}
-
-/// Trusts what the engine trusts when it asks issuers: the certificate authorities of the system.
-fn tls() -> Result<HttpsConnector<HttpConnector>, String> {
-    let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .and_then(rustls::ConfigBuilder::with_platform_verifier)
-        .map_err(|error| error.to_string())?
-        .with_no_client_auth();
-    Ok(secured(config))
-}
-
 fn secured(config: ClientConfig) -> HttpsConnector<HttpConnector> {
     HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_all_versions().wrap_connector(tcp())
 }
 
-/// A connector that ends in time: name, connection and handshake together.
-#[derive(Clone)]
-struct Bounded<C> {
-    connector: C,
-    limit: Duration,
-}
-
-impl<C> Service<Uri> for Bounded<C>
-where
-    C: Service<Uri>,
-    C::Future: Send + 'static,
-    C::Response: Send,
-    C::Error: Into<BoxError>,
-{
-    type Response = C::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = tokio::time::timeout(self.limit, self.connector.call(uri));
-        Box::pin(async move {
-            match connecting.await {
-                Ok(connected) => connected.map_err(Into::into),
-                Err(_) => Err(TookTooLong.into()),
-            }
-        })
-    }
-}
-
-#[derive(Debug)]
-struct TookTooLong;
-
-impl fmt::Display for TookTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("took too long")
-    }
-}
-
-impl std::error::Error for TookTooLong {}
-
 /// Idle connections are not kept as long as load balancers do, which close them without a word.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 const MAX_IDLE: usize = 256;
-/// How often a connection is asked whether it is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// What an API may send ahead of a caller that reads, in bytes; and of all callers on a connection.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024 * 1024;
