@@ -173,7 +173,7 @@ pub(crate) fn seconds_up(duration: Duration) -> u64 {
 }
 
 /// RFC 3339 in UTC with whole seconds, rounded down.
-fn time(time: SystemTime) -> Option<String> {
+pub(crate) fn time(time: SystemTime) -> Option<String> {
     let seconds = Timestamp::try_from(time).ok()?.as_millisecond().div_euclid(1000);
     Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use http::request::Parts;
-use tokenkeep::config::{Action, ServerSettings};
+use tokenkeep::config::{Action, ServerSettings, WebhookSettings};
 use tokenkeep::{Code, Error, Key, TokenHandle, TokenManager};
 use tokenkeep_api::ProblemCode;
 use tokio::sync::watch;
@@ -31,6 +31,7 @@ pub(crate) struct App {
     pub(crate) health: Health,
     access: ArcSwap<Access>,
     changes: watch::Sender<()>,
+    webhooks: watch::Sender<Arc<[WebhookSettings]>>,
 }
 
 /// Who may ask for what; another one after a change of the configuration.
@@ -53,6 +54,7 @@ impl App {
             health: Health::default(),
             access: ArcSwap::from_pointee(Access::new(settings, None)),
             changes: watch::Sender::new(()),
+            webhooks: watch::Sender::new(settings.webhooks.clone().into()),
         }
     }
 
@@ -73,6 +75,16 @@ impl App {
     /// Tells of each change of who may ask.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// Takes over who is told of trouble from now on.
+    pub(crate) fn take_over_webhooks(&self, settings: &ServerSettings) {
+        self.webhooks.send_replace(settings.webhooks.clone().into());
+    }
+
+    /// Who is told of trouble, now and after each reload.
+    pub(crate) fn webhooks(&self) -> watch::Receiver<Arc<[WebhookSettings]>> {
+        self.webhooks.subscribe()
     }
 
     /// The handle of the key that a request names, for a caller who may do this with it.

@@ -47,6 +47,7 @@ mod routes;
 mod sight;
 mod stopwatch;
 mod sums;
+mod webhooks;
 
 pub mod answer;
 mod problem;

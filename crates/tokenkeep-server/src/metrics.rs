@@ -7,6 +7,7 @@ mod hand_outs;
 mod http;
 pub(crate) mod names;
 mod text;
+mod webhooks;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -20,12 +21,14 @@ use tokenkeep::{Key, Status, TokenManager};
 use self::hand_outs::{HandOuts, MAX_SHOWN};
 use self::http::Http;
 use self::text::{Page, Samples};
+use self::webhooks::Webhooks;
 use crate::answer;
 use crate::caller::Caller;
 use crate::places::Places;
 use crate::sight::{self, sees_whole};
 
 pub(crate) use self::hand_outs::HandOut;
+pub(crate) use self::webhooks::{Waiting, WebhookCounts};
 
 /// What the server counts.
 pub(crate) struct Metrics {
@@ -33,6 +36,7 @@ pub(crate) struct Metrics {
     http: Http,
     hand_outs: HandOuts,
     listeners: OnceLock<Vec<Room>>,
+    webhooks: Webhooks,
 }
 
 /// Somebody who asks for a token; counted when it is dropped, by what came of it until then.
@@ -63,6 +67,7 @@ impl Metrics {
             http: Http::default(),
             hand_outs: HandOuts::default(),
             listeners: OnceLock::new(),
+            webhooks: Webhooks::default(),
         }
     }
 
@@ -90,6 +95,11 @@ impl Metrics {
     /// Whether the settings name this key.
     pub(crate) fn names(&self, key: &Key) -> bool {
         self.hand_outs.names(key)
+    }
+
+    /// Where messages to webhooks at this host are counted.
+    pub(crate) fn webhook(&self, host: &str) -> Arc<WebhookCounts> {
+        self.webhooks.of(host)
     }
 
     /// How many have asked for a key's token.
@@ -122,6 +132,7 @@ impl Metrics {
         write_keys(&mut page, &statuses(manager, caller, named.as_ref()));
         write_providers(&mut page, &providers);
         if sees_all {
+            self.webhooks.write(&mut page);
             let is_failing = manager.store_trouble().is_some();
             page.family(&names::STORE_FAILING, |samples| samples.add(&[], u8::from(is_failing)));
             page.family(&names::STORE_DURATION, |samples| {

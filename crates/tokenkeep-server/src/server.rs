@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokenkeep::TokenManager;
 use tokenkeep::config::{Listen, ListenRefusal, ServerSettings};
+use tokenkeep::{Event, TokenManager};
+use tokio::sync::broadcast;
 use tokio_util::sync::DropGuard;
 use tracing::{error, info, warn};
 
@@ -22,10 +23,12 @@ use crate::tasks::Tasks;
 use crate::tls::Tls;
 #[cfg(unix)]
 use crate::unix_socket::SocketPlace;
+use crate::webhooks::Webhooks;
 
 /// A server whose addresses are taken and that does not answer yet.
 pub struct Server {
     app: Arc<App>,
+    events: broadcast::Receiver<Event>,
     listeners: Vec<Listener>,
     tls: Option<Arc<Tls>>,
     limits: Limits,
@@ -43,9 +46,10 @@ pub struct ServerControl {
 }
 
 impl ServerControl {
-    /// Takes over who may ask, and for what. Where it listens stays as it is; so settings without callers are not taken
+    /// Takes over who may ask, and for what, and who is told of trouble. Where it listens stays as it is; so settings without callers are not taken
     /// over while other machines can reach one of its addresses, and the log says so.
     pub fn reload(&self, settings: &ServerSettings) {
+        self.app.take_over_webhooks(settings);
         let refused = |address: &&Listen| settings.permit(address) == Err(ListenRefusal::NoKeys);
         if let Some(address) = self.addresses.iter().find(refused) {
             let (refusal, help) = (ListenRefusal::NoKeys, ListenRefusal::NoKeys.help());
@@ -97,6 +101,11 @@ pub struct Limits {
     pub api_timeout: Duration,
     /// How long a write of an answer may be stuck because the client does not read.
     pub write_timeout: Duration,
+    /// How long a webhook may take to be connected to and to answer.
+    pub webhook_timeout: Duration,
+    /// How long after the first attempt that failed a webhook is tried again; after each further one it is four times as
+    /// long.
+    pub webhook_pause: Duration,
     /// How many connections of one listener are served at once. Those without a request give way to new ones, then those
     /// that have waited for their clients for a while; when there are none, new ones wait in the system's queue.
     pub max_connections: usize,
@@ -114,6 +123,8 @@ impl Default for Limits {
             // Language models think for minutes before they say a word.
             api_timeout: Duration::from_mins(5),
             write_timeout: Duration::from_secs(30),
+            webhook_timeout: Duration::from_secs(10),
+            webhook_pause: Duration::from_secs(2),
             max_connections: 1024,
             max_connections_per_address: 1024 / SHARE,
         }
@@ -167,8 +178,9 @@ impl Server {
 
     fn of(listeners: Vec<Listener>, tls: Option<Arc<Tls>>, settings: &ServerSettings, manager: TokenManager) -> Self {
         let (tasks, cut_when_dropped) = Tasks::new();
+        let events = manager.events();
         let app = Arc::new(App::new(manager, settings, tasks.stopping().clone()));
-        Self { app, listeners, tls, limits: Limits::of(settings), tasks, cut_when_dropped }
+        Self { app, events, listeners, tls, limits: Limits::of(settings), tasks, cut_when_dropped }
     }
 
     /// What changes its settings while it runs.
@@ -199,11 +211,12 @@ impl Server {
     /// Dropping the future cuts everything soon.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         self.app.access().callers.log_if_open(&self.local_addrs().cloned().collect::<Vec<_>>());
-        let Self { app, listeners, tls, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
+        let Self { app, events, listeners, tls, limits, tasks, cut_when_dropped: _cut_when_dropped } = self;
         if let Some(tls) = tls {
             let stopping = tasks.stopping().clone();
             tasks.spawn(stopping.run_until_cancelled_owned(tls.follow()));
         }
+        tasks.spawn(Webhooks::new(&app, events, &tasks, &limits).run());
         let proxy = Arc::new(Proxy::new(tasks.clone(), &limits));
         let mut rooms = Vec::with_capacity(listeners.len());
         for listener in listeners {

@@ -27,6 +27,7 @@ pub use self::problem::{Color, Problem, Problems, Severity};
 pub use self::schema::schema;
 pub use self::server::{InvalidListen, Listen, ListenRefusal, TlsSettings};
 use self::syntax::Syntax;
+pub use self::webhook::{InvalidWebhook, WebhookEvent, WebhookSecret, WebhookSettings, WebhookUrl};
 use crate::budget::Budget;
 use crate::environment::Environment;
 use crate::provider::Provider;
@@ -48,6 +49,7 @@ mod server;
 mod suggest;
 mod syntax;
 mod variables;
+mod webhook;
 
 /// What a configuration file says.
 ///
@@ -112,6 +114,8 @@ pub struct ServerSettings {
     pub requests: Option<Budget>,
     /// How many connections a listener serves at once; `None` leaves it to the server.
     pub max_connections: Option<usize>,
+    /// Who is told when credentials are refused: the tables `[[server.webhooks]]`.
+    pub webhooks: Vec<WebhookSettings>,
 }
 
 /// Reads a configuration file. Relative paths in it are taken from its folder.
@@ -210,9 +214,14 @@ async fn read(document: &DeTable<'_>, context: &Context<'_>) -> Config {
     let providers = top.table("providers").map(Table::into_tables).unwrap_or_default();
     top.finish(|_| None);
     let names: Vec<_> = providers.iter().map(|(field, _)| field.name).collect();
-    let server = server.map(|table| server::read(table, &names)).unwrap_or_default();
     let providers = join_all(providers.into_iter().map(|(name, table)| provider::read(name, table)));
-    let (seal_keys, providers) = tokio::join!(seal_keys::read(seal_keys), providers);
+    let server = async {
+        match server {
+            Some(table) => server::read(table, &names).await,
+            None => ServerSettings::default(),
+        }
+    };
+    let (seal_keys, server, providers) = tokio::join!(seal_keys::read(seal_keys), server, providers);
     Config { store, seal_keys, providers: providers.into_iter().flatten().collect(), server, warnings: Vec::new() }
 }
 

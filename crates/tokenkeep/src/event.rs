@@ -1,6 +1,6 @@
 //! What happened to a token, as it happens: for logs, metrics, and whoever listens.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
@@ -76,6 +76,8 @@ pub enum Event {
         what: String,
         /// How many attempts in a row have failed.
         count: u32,
+        /// When the first of them was made; `None` if that was at no time that the system can express.
+        since: Option<SystemTime>,
         /// When it is asked again; `None`: not by itself.
         retry_in: Option<Duration>,
     },
@@ -151,7 +153,7 @@ impl Event {
                 warn!(%key, expected_s, life_s, "the new token has an unusual life");
             }
             Self::Expired { key, generation } => info!(%key, generation, "the token is over and is renewed"),
-            Self::Failed { key, kind, what, count, retry_in } => {
+            Self::Failed { key, kind, what, count, since: _, retry_in } => {
                 let retry_in_s = seconds(*retry_in);
                 warn!(%key, kind = kind.as_str(), error = what, attempts = count, retry_in_s, "no new token");
             }

@@ -66,6 +66,7 @@ async fn the_example_has_every_option_of_the_schema() {
         ("/properties/server", &example["server"]),
         ("/properties/server/properties/keys/items", &example["server"]["keys"]),
         ("/properties/server/properties/tls", &example["server"]["tls"]),
+        ("/properties/server/properties/webhooks/items", &example["server"]["webhooks"]),
     ] {
         let tables = shown.as_array().cloned().unwrap_or_else(|| vec![shown.clone()]);
         let shown: BTreeSet<_> = tables.iter().flat_map(|table| names(table.as_object().unwrap().keys())).collect();
@@ -123,13 +124,15 @@ async fn what_an_editor_can_see_to_be_wrong_is_invalid_by_the_schema() {
         ("[[server.keys]]\nname = 'a'\ntokens = ['*']\nsha256 = 'short'", "/server/keys/0/sha256"),
         ("[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['a b']", "/server/keys/0/tokens/0"),
         ("[[server.keys]]\nname = 'a'\nuid = 1\ntokens = ['*']\nallow = ['all']", "/server/keys/0/allow/0"),
+        ("[[server.webhooks]]\nurl = 'alerts.example.com'", "/server/webhooks/0/url"),
+        ("[[server.webhooks]]\nurl = 'https://a.example'\nevents = ['all']", "/server/webhooks/0/events/0"),
     ] {
         assert_eq!(wrong(&validator, config), [place], "{config}");
     }
 }
 
 /// Every table of the schema, and the beginning of a file whose next line is in that table.
-const TABLES: [(&str, &str); 19] = [
+const TABLES: [(&str, &str); 20] = [
     ("", ""),
     ("/$defs/provider", "[providers.x]"),
     ("/$defs/fallback", "[providers.x]\ngrant = 'command'\ncommand = ['a']\n[[providers.x.fallback]]"),
@@ -173,6 +176,7 @@ const TABLES: [(&str, &str); 19] = [
     ("/properties/server", "[server]"),
     ("/properties/server/properties/keys/items", "[[server.keys]]"),
     ("/properties/server/properties/tls", "[server.tls]"),
+    ("/properties/server/properties/webhooks/items", "[[server.webhooks]]"),
 ];
 
 /// What the reader says of the last table of a file.

@@ -63,6 +63,10 @@ families! {
     BUDGET = Gauge "tokenkeep_budget_requests": "Requests that a provider's issuer allows in a window.";
     BUDGET_LEFT = Gauge "tokenkeep_budget_left_requests": "Requests of them that are left, as far as this process knows.";
 
+    WEBHOOK_MESSAGES = Counter "tokenkeep_webhook_messages_total":
+        "Messages to webhooks, by host and by result: delivered, given_up, or dropped.";
+    WEBHOOK_WAITING = Gauge "tokenkeep_webhook_messages_waiting": "Messages that wait for a webhook, by host.";
+
     STORE_FAILING = Gauge "tokenkeep_store_failing": "1 while the store, or a record in it, cannot be used.";
     STORE_DURATION = Histogram "tokenkeep_store_operation_duration_seconds":
         "How long the store took, by operation.";

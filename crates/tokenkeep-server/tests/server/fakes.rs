@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokenkeep::fingerprint::Fingerprint;
-use tokenkeep::source::{Ask, FetchError, Fetched, TokenSource};
+use tokenkeep::source::{Ask, Fault, FetchError, Fetched, TokenSource};
 use tokenkeep::store::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
 use tokenkeep::{Clock, Key, Moment, Secret};
 
@@ -76,6 +76,25 @@ impl TokenSource for Counting {
 
     fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of([("source", "counting")])
+    }
+}
+
+/// Refuses every account.
+#[derive(Debug)]
+pub(crate) struct Refusing;
+
+#[async_trait]
+impl TokenSource for Refusing {
+    async fn fetch(&self, _ask: Ask<'_>) -> Result<Fetched, FetchError> {
+        Err(FetchError::new(Fault::Refused, "refusing.example does not know this account"))
+    }
+
+    fn issuer(&self) -> &'static str {
+        "refusing.example"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([("source", "refusing")])
     }
 }
 

@@ -38,4 +38,5 @@ mod tokens;
 mod watch;
 mod watch_ends;
 mod watcher;
+mod webhooks;
 mod world;

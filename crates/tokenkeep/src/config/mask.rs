@@ -289,6 +289,7 @@ const SHOWN_OPTIONS: [&str; 31] = [
     "client_id",
     "default_provider",
     "env",
+    "events",
     "every",
     "expected_life",
     "expiry_buffer",

@@ -9,6 +9,7 @@ use super::caller::Action;
 use super::login::schema as login;
 use super::provider::{GRANTS, GrantName, MAX_MAX_FAILURES, REFRESH, RESERVED};
 use super::server::MAX_MAX_CONNECTIONS;
+use super::webhook::WebhookEvent;
 use crate::provider::ClientAuth;
 
 /// The JSON Schema of a configuration file.
@@ -204,7 +205,7 @@ fn server() -> Value {
         option("sha256", hash, "The hex SHA-256 of its API key."),
         option("uid", json!({ "type": "integer", "minimum": 0 }), "The user whose processes it is, on unix sockets."),
         option("certificate", text(&["billing.internal"]), "A name in its client certificate."),
-        option("tokens", json!({ "type": "array", "minItems": 1, "items": pattern }), "The keys that it may see.")
+        option("tokens", json!({ "type": "array", "minItems": 1, "items": &pattern }), "The keys that it may see.")
             .required(),
         option(
             "allow",
@@ -213,6 +214,15 @@ fn server() -> Value {
         )
         .default(json!(Action::DEFAULT.map(Action::as_str))),
         option("requests", text(&["100/1s"]), "Requests that it may make in a time, in place of those of [server]."),
+    ]);
+    let events = WebhookEvent::ALL.map(|(word, _)| word);
+    let webhooks = table(&[
+        option("url", url(), "Where messages are sent: https, or http on a loopback host.").required(),
+        option("secret", secret_ref(), "What they are signed with: whsec_ and the base64 of 24 to 64 bytes."),
+        option("events", json!({ "type": "array", "minItems": 1, "items": one_of(&events) }), "What it is told of.")
+            .default(json!(events)),
+        option("keys", json!({ "type": "array", "minItems": 1, "items": pattern }), "The keys that it is told of.")
+            .default(json!(["*"])),
     ]);
     let listen = json!({ "type": "array", "minItems": 1, "items": address });
     let tls = table(&[
@@ -229,6 +239,7 @@ fn server() -> Value {
         option("default_provider", text(&[]), "The provider whose accounts callers name without it."),
         option("requests", text(&["100/1s"]), "Requests that one caller may make in a time."),
         option("max_connections", connections, "Connections that one listener serves at once.").default(1024),
+        option("webhooks", json!({ "type": "array", "items": webhooks }), "Who is told when credentials are refused."),
     ])
 }
 

@@ -3,6 +3,7 @@
 mod keys;
 mod listen;
 mod tls;
+mod webhooks;
 
 pub use self::listen::{InvalidListen, Listen, ListenRefusal};
 pub use self::tls::TlsSettings;
@@ -12,7 +13,7 @@ use super::{ServerSettings, suggest};
 use crate::budget::Budget;
 
 /// Reads the table `[server]` of a file with these providers.
-pub(super) fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
+pub(super) async fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
     let addresses = table.take("listen").and_then(|field| listen::read(&field)).unwrap_or_default();
     let (has_keys, tls_field) = (table.has("keys"), table.take("tls"));
     let tls = tls_field.as_ref().and_then(tls::read);
@@ -26,7 +27,8 @@ pub(super) fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
         keys::refuse(&field);
     }
     let max_connections = table.take("max_connections").and_then(|field| field.number(1..=MAX_MAX_CONNECTIONS));
-    let settings = ServerSettings {
+    let webhooks_field = table.take("webhooks");
+    let mut settings = ServerSettings {
         listen: addresses.iter().map(|(_, address)| address.clone()).collect(),
         callers: table.take("keys").map(|field| keys::read(&field, &around)).unwrap_or_default(),
         default_provider: table.text("default_provider").and_then(|text| provider(&text, providers)),
@@ -34,6 +36,7 @@ pub(super) fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
         insecure: table.flag("insecure").unwrap_or(false),
         requests: table.take("requests").and_then(|field| requests(&field)),
         max_connections: max_connections.and_then(|number| usize::try_from(number).ok()),
+        webhooks: Vec::new(),
     };
     table.finish(|_| None);
     listen::judge(&addresses, &settings, has_keys, tls_field.is_some());
@@ -42,6 +45,9 @@ pub(super) fn read(mut table: Table<'_>, providers: &[&str]) -> ServerSettings {
     {
         let text = "no address in `listen` begins with https://, so `tls` counts only for sockets that systemd passes";
         field.report_name(Finding::warning(text).help("write e.g. listen = [\"https://127.0.0.1:8443\"]"));
+    }
+    if let Some(field) = webhooks_field {
+        settings.webhooks = webhooks::read(&field, providers).await;
     }
     settings
 }

@@ -9,6 +9,7 @@ mod providers;
 mod reports;
 mod secrets;
 mod variables;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

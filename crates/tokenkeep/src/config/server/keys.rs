@@ -116,10 +116,11 @@ fn taken() -> Finding {
     Finding::error("another caller has the same").help("each table is one caller: put its patterns together")
 }
 
-fn patterns(field: &Field<'_>, providers: &[&str]) -> Option<Vec<KeyPattern>> {
+/// Patterns of keys, at least one.
+pub(super) fn patterns(field: &Field<'_>, providers: &[&str]) -> Option<Vec<KeyPattern>> {
     let texts = field.each_text()?;
     if texts.is_empty() {
-        field.report(Finding::error("`tokens` is empty").help(PATTERN_FORMS));
+        field.report(Finding::error(format!("`{}` is empty", field.name)).help(PATTERN_FORMS));
         return None;
     }
     texts.iter().map(|text| text.as_ref().and_then(|text| pattern(text, providers))).collect()

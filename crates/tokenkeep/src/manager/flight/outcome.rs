@@ -74,6 +74,7 @@ impl Flight {
             kind: failure.kind,
             what: failure.what.clone(),
             count: failure.count,
+            since: failure.since.to_system_time(),
             retry_in: (!failure.retry_at.is_never()).then(|| failure.retry_at.remaining(now)),
         });
         declined(self.slot.key(), &failure, now)
