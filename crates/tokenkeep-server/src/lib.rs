@@ -34,6 +34,7 @@ mod body;
 mod browser;
 mod caller;
 mod connect;
+mod dashboard;
 mod front;
 mod hand_out;
 mod key_in_path;

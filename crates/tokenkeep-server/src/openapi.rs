@@ -22,7 +22,7 @@ mod protocols;
 mod tokens;
 
 pub use self::page::openapi_page;
-pub(crate) use self::page::page_policy;
+pub(crate) use self::page::{page_policy, policy};
 
 /// The description of the API, OpenAPI 3.1 in JSON.
 pub const OPENAPI: &str = include_str!("../../../docs/openapi.json");

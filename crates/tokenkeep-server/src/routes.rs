@@ -4,6 +4,7 @@ mod auth;
 mod cleanup;
 mod clear;
 mod credentials;
+mod dashboard;
 mod debug_token;
 mod description;
 mod health;
@@ -24,7 +25,8 @@ use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
-use http::header::CACHE_CONTROL;
+use http::HeaderName;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 
 use crate::app::App;
 use crate::audit;
@@ -81,6 +83,8 @@ pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &
         .route("/livez", get_and_head(health::livez))
         .route("/readyz", get_and_head(health::readyz))
         .route("/health", get_and_head(health::health))
+        // Whoever opens it in a browser has no way to send a key with that request. It shows nothing by itself.
+        .route("/dashboard", get_and_head(dashboard::dashboard))
         .layer(front(open));
     of_callers
         .merge(of_everybody)
@@ -127,4 +131,15 @@ fn only(allow: &'static str) -> MethodRouter<Arc<App>> {
 /// An answer that nobody may keep: it holds a token, or is true only now.
 fn no_store(body: impl IntoResponse) -> Response {
     ([(CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+/// A page for people, with what a browser may do with it.
+fn page(html: &'static str, policy: &'static str) -> Response {
+    let headers: [(HeaderName, &str); 4] = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, policy),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    no_store((headers, html))
 }

@@ -44,6 +44,13 @@ pub(super) fn operations() -> Vec<Operation> {
             .query("key", Form::Key, KEY)
             .answers(200, "What is known.", &debug_token())
             .problems(&[Code::UnknownKey]),
+        of(Subject::Health, "/dashboard", "getDashboard", "How keys, callers and issuers are doing, as a page")
+            .about(
+                "One page that loads nothing from anywhere. Its script asks the routes above as the caller whose key is \
+                 typed into it, and shows what that caller may see.",
+            )
+            .access(Open)
+            .answers_text("The page.", "text/html", "<!doctype html>…"),
         of(Subject::Description, "/openapi.json", "getDescription", "This description, as OpenAPI 3.1")
             .answers(200, "The description.", &json!({"openapi": "3.1.0"}) as &Value),
         of(Subject::Description, "/docs", "getDocs", "This description, as a page")

@@ -27,6 +27,16 @@ pub(crate) fn page_policy() -> &'static str {
     &PAGE.policy
 }
 
+/// Lets a page have this style and this script and nothing else, and ask the server that it comes from only.
+pub(crate) fn policy(style: &str, script: &str) -> String {
+    format!(
+        "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'",
+        hash(style),
+        hash(script)
+    )
+}
+
 struct Page {
     html: String,
     policy: String,
@@ -35,15 +45,7 @@ struct Page {
 static PAGE: LazyLock<Page> = LazyLock::new(|| {
     // A test compares the file with the code, so it is JSON.
     let document = serde_json::from_str(OPENAPI).unwrap_or_default();
-    Page {
-        html: html(&document),
-        policy: format!(
-            "default-src 'none'; style-src '{}'; script-src '{}'; connect-src 'self'; img-src data:; base-uri 'none'; \
-             form-action 'none'; frame-ancestors 'none'",
-            hash(STYLE),
-            hash(SCRIPT)
-        ),
-    }
+    Page { html: html(&document), policy: policy(STYLE, SCRIPT) }
 });
 
 fn html(document: &Value) -> String {

@@ -11,6 +11,7 @@ mod certificates;
 mod client_certificates;
 mod client;
 mod connections;
+mod dashboard;
 mod described;
 mod fakes;
 mod forward_auth;
