@@ -95,7 +95,9 @@ async fn what_stands_behind_a_hash_in_the_example_is_right_too() {
     std::fs::write(world.path("server.key"), signed.signing_key.serialize_pem()).unwrap();
     let mut check = world.command(&["config", "check"]);
     check.env("GRAPH_CLIENT_SECRET", "1").env("VENDOR_PASSWORD", "2").env("BILLING_API_KEY", "3");
-    check.env("TOKENKEEP_SEAL_KEY", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=");
+    for name in ["TOKENKEEP_SEAL_KEY", "TOKENKEEP_WEBHOOK_SECRET"] {
+        check.env(name, "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=");
+    }
     let checked = ended(check).await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
 }
