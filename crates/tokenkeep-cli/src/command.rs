@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod credentials;
 mod dev;
+mod doctor;
 mod exec;
 mod get;
 mod import;
@@ -68,6 +69,7 @@ enum Command {
     Store(store::StoreArgs),
     Key(key::KeyArgs),
     Serve(serve::ServeArgs),
+    Doctor(doctor::DoctorArgs),
     Dev(dev::DevArgs),
     Completions(completions::CompletionsArgs),
     Openapi(openapi::OpenapiArgs),
@@ -122,6 +124,7 @@ impl Cli {
                 let log_end = logging::init_in_background(default, args.log_format);
                 block_on(Builder::new_multi_thread(), serve::run(global, args, passed, log_end.log()))
             }
+            Command::Doctor(args) => one_shot(doctor::run(global, args)),
             Command::Dev(args) => {
                 // The account that it prints says what a log would say.
                 logging::init("error", LogFormat::Text);
@@ -152,6 +155,7 @@ impl Command {
             | Self::Store(_)
             | Self::Key(_)
             | Self::Serve(_)
+            | Self::Doctor(_)
             | Self::Dev(_)
             | Self::Openapi(_)
             | Self::Completions(_)
@@ -176,7 +180,8 @@ fn block_on<T>(mut builder: Builder, action: impl Future<Output = Result<T, Fail
 }
 
 /// The commands that ask no broker.
-const ALONE: [&str; 9] = ["import", "config", "store", "key", "serve", "dev", "openapi", "completions", "man"];
+const ALONE: [&str; 10] =
+    ["import", "config", "store", "key", "serve", "doctor", "dev", "openapi", "completions", "man"];
 const SERVER_HELP: &str =
     "Have a running `tokenkeep serve` do it: http://…, https://… or unix:/path [default: $TOKENKEEP_SERVER]";
 const AFTER_HELP: &str = "\
@@ -212,6 +217,7 @@ Exit codes:
   0         done
   1         a fault of tokenkeep
   2         wrong arguments or configuration
+  3         doctor: something is not well
   4         no such provider or account
   5         a person must log in again
   6         the issuer refuses: fix configuration or credentials

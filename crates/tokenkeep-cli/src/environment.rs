@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::tz::TimeZone;
 use tokenkeep::environment::{Environment as _, ProcessEnvironment};
 
 /// A variable that is set and not empty.
@@ -20,4 +21,9 @@ pub(crate) fn xdg_folder(name: &str, below_home: &str) -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
     let home = || path("HOME").filter(absolute).map(|home| home.join(below_home));
     path(name).filter(absolute).or_else(home)
+}
+
+/// The time zone of this machine: that of `TZ`, else the system's.
+pub(crate) fn time_zone() -> TimeZone {
+    TimeZone::system()
 }

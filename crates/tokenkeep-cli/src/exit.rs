@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     Problems(Problems),
     /// The report has been printed already.
     Reported(Code),
+    /// Something was found that is not well; what, has been printed.
+    Unwell,
     /// An API answered with the status of an error; its answer has been printed.
     Answered(u16),
     /// A signal asked for it.
@@ -52,16 +54,18 @@ impl Failure {
                     "mend the file or set its variables; `tokenkeep config check` says whether it is right then",
                 );
             }
-            Self::Reported(_) | Self::Answered(_) | Self::Ended(_) | Self::OutputClosed => {}
+            Self::Reported(_) | Self::Unwell | Self::Answered(_) | Self::Ended(_) | Self::OutputClosed => {}
         }
     }
 
-    /// See [`Code::TABLE`]. An API's errors are no errors of tokenkeep and have codes beside it.
+    /// See [`Code::TABLE`]. An API's errors are no errors of tokenkeep, nor is what `doctor` finds, and have codes
+    /// beside it.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Error(error) => error.code().exit_code(),
             Self::NoConfig(_) | Self::Problems(_) => Code::InvalidRequest.exit_code(),
             Self::Reported(code) => code.exit_code(),
+            Self::Unwell => 3,
             Self::Answered(..500) => 10,
             Self::Answered(_) => 11,
             Self::Ended(signal) => signal.exit_code(),

@@ -15,6 +15,7 @@ mod context;
 mod duration;
 mod environment;
 mod exit;
+mod foreign;
 mod input;
 mod logging;
 mod oneshot;

@@ -103,6 +103,7 @@ pub mod store;
 mod manager;
 mod subscriber;
 pub mod status;
+pub mod diagnosis;
 pub mod event;
 pub mod measurements;
 pub mod error;

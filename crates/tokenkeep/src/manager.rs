@@ -12,6 +12,7 @@ mod build;
 mod claims;
 mod cleanup;
 mod demand;
+mod diagnose;
 mod flight;
 mod guarded_store;
 mod handle;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module of `tokenkeep` may name of the others, and why no more. Comments may point anywhere.
-const MODULES: [(&str, &[&str], &str); 22] = [
+const MODULES: [(&str, &[&str], &str); 23] = [
     ("secret", &[], "is a text and nothing else"),
     ("credentials", &["expiry", "secret"], "is a set of secrets, with the life that goes with them"),
     ("budget", &["clock"], "is a number of requests in a time"),
@@ -45,6 +45,7 @@ const MODULES: [(&str, &[&str], &str); 22] = [
         "goes from a file to providers, a store's URL and its keys; it opens and asks nothing",
     ),
     ("status", &["clock", "expiry", "failure", "key", "token"], "is what an operator may know, made from facts"),
+    ("diagnosis", &["error", "status"], "is a status with what somebody who looks for a fault asks beside it"),
     ("subscriber", &["clock", "token"], "hands on tokens"),
     (
         "manager",
@@ -53,6 +54,7 @@ const MODULES: [(&str, &[&str], &str); 22] = [
             "clock",
             "config",
             "credentials",
+            "diagnosis",
             "environment",
             "error",
             "event",

@@ -1,24 +1,17 @@
 //! `tokenkeep import FORMAT SOURCE`: tokens that another system has obtained.
 
-mod columns;
-mod database;
-mod expiry;
 mod report;
-mod source;
-mod spreadsheet;
-mod token_files;
 
 use std::collections::HashSet;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokenkeep::{Code, Error, Imported, Key, TokenManager};
 
-use self::columns::Wanted;
 use self::report::{Done, Outcome};
-use self::source::Found;
 use super::GlobalArgs;
 use crate::context::Context;
 use crate::exit::{self, Failure};
+use crate::foreign::{Format, Found, Names, PlaceArgs};
 use crate::output;
 use crate::signals::Signals;
 
@@ -37,24 +30,8 @@ pub(super) struct ImportArgs {
                   PostgreSQL database"
     )]
     source: String,
-    /// The provider whose tokens they are: of a file its token, else names of accounts stand in the key column
-    #[arg(long, value_name = "NAME")]
-    provider: Option<String>,
-    /// The column that says whose a token is
-    #[arg(long, value_name = "COL")]
-    key: Option<String>,
-    /// The column of the tokens
-    #[arg(long, value_name = "COL")]
-    token: Option<String>,
-    /// The column that says when they end: a time, in UTC if it names no offset, or Unix seconds
-    #[arg(long, value_name = "COL")]
-    expires: Option<String>,
-    /// The column of the refresh tokens
-    #[arg(long, value_name = "COL")]
-    refresh_token: Option<String>,
-    /// The table, with its schema before a dot if it is in another one [default: tokens]
-    #[arg(long, value_name = "TABLE")]
-    table: Option<String>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Say what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -63,25 +40,15 @@ pub(super) struct ImportArgs {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[value(help = "JSON files that are called PROVIDER_token.json, as docs/stores.md shows them")]
-    Verteil,
-    #[value(help = "A table with the columns service, access_token and expires_at")]
-    Whodis,
-    #[value(help = "A table with the columns company_id, token and expires_at, of the accounts of one provider")]
-    Bluestakes,
-}
-
 pub(super) async fn run(global: &GlobalArgs, args: ImportArgs) -> Result<(), Failure> {
     let mut signals = Signals::install()?;
     let context = signals.or(Context::load(global)).await??;
     context.config.warnings.iter().for_each(|warning| output::warning(&warning.to_string()));
-    let found = signals.or(args.read()).await??;
+    let found = signals.or(args.format.read(&args.source, &args.place)).await??;
     let manager = signals.or(context.manager()).await??;
     let mut done = Vec::with_capacity(found.len());
-    let names = Names { manager: &manager, provider: args.provider(&context) };
-    let imported = signals.or(import(&names, found, args.dry_run, &mut done)).await;
+    let names = Names::new(&manager, &context, args.format, &args.place);
+    let imported = signals.or(import(&manager, &names, found, args.dry_run, &mut done)).await;
     // What is under way is finished.
     let stopped = signals.finish(manager.close(), output::talk).await?;
     if args.json {
@@ -99,80 +66,14 @@ pub(super) async fn run(global: &GlobalArgs, args: ImportArgs) -> Result<(), Fai
     report::verdict(&done)
 }
 
-impl ImportArgs {
-    async fn read(&self) -> Result<Vec<Found>, Failure> {
-        match self.format {
-            Format::Verteil => {
-                let columns = [&self.key, &self.token, &self.expires, &self.refresh_token, &self.table];
-                if columns.into_iter().any(Option::is_some) {
-                    return Err(Failure::usage("token files have no tables and columns", "leave out what names them"));
-                }
-                token_files::read(&self.source, self.provider.as_deref()).await
-            }
-            Format::Whodis | Format::Bluestakes => source::read(&self.source, &self.wanted()?).await,
-        }
-    }
-
-    /// The columns that are named, or else have the names of the format.
-    fn wanted(&self) -> Result<Wanted, Failure> {
-        let (key, token) = match self.format {
-            Format::Verteil | Format::Whodis => ("service", "access_token"),
-            Format::Bluestakes => ("company_id", "token"),
-        };
-        let name = |given: &Option<String>, usual: &str| given.clone().unwrap_or_else(|| usual.to_owned());
-        let wanted = Wanted {
-            table: self.table.clone(),
-            key: name(&self.key, key),
-            token: name(&self.token, token),
-            expires: name(&self.expires, "expires_at"),
-            refresh_token: self.refresh_token.clone(),
-        };
-        // Names are shown.
-        if wanted.key == wanted.token || Some(&wanted.key) == wanted.refresh_token.as_ref() {
-            return Err(Failure::usage("one column cannot be name and token", "name two with --key and --token"));
-        }
-        Ok(wanted)
-    }
-
-    /// Whose accounts names are that are no keys.
-    fn provider(&self, context: &Context) -> Option<Whose> {
-        let configured = context.config.server.default_provider.clone();
-        match (self.format, &self.provider) {
-            // The files say it.
-            (Format::Verteil, _) => None,
-            (Format::Whodis | Format::Bluestakes, Some(name)) => Some(Whose::All(name.clone())),
-            (Format::Whodis, None) => configured.map(Whose::Bare),
-            (Format::Bluestakes, None) => Some(Whose::All(configured.unwrap_or_else(|| "bluestakes".to_owned()))),
-        }
-    }
-}
-
-/// Which names are those of accounts, and of which provider.
-enum Whose {
-    All(String),
-    /// Those that are no provider and name none.
-    Bare(String),
-}
-
-struct Names<'a> {
-    manager: &'a TokenManager,
-    provider: Option<Whose>,
-}
-
-impl Names<'_> {
-    fn key(&self, name: &str) -> String {
-        match &self.provider {
-            Some(Whose::All(provider)) => format!("{provider}:{name}"),
-            Some(Whose::Bare(provider)) if !name.contains(':') && !self.manager.has_provider(name) => {
-                format!("{provider}:{name}")
-            }
-            Some(Whose::Bare(_)) | None => name.to_owned(),
-        }
-    }
-}
-
 /// Imports one after the other; a store that does not work ends it.
-async fn import(names: &Names<'_>, mut found: Vec<Found>, dry_run: bool, done: &mut Vec<Done>) -> Result<(), Failure> {
+async fn import(
+    manager: &TokenManager,
+    names: &Names<'_>,
+    mut found: Vec<Found>,
+    dry_run: bool,
+    done: &mut Vec<Done>,
+) -> Result<(), Failure> {
     // Of several of one name the one that ends last.
     found.sort_by_cached_key(|found| std::cmp::Reverse(found.token.as_ref().ok().map(|token| token.expires_at)));
     let mut seen = HashSet::new();
@@ -185,14 +86,11 @@ async fn import(names: &Names<'_>, mut found: Vec<Found>, dry_run: bool, done: &
             Err(why) => Outcome::Unfit(why),
             Ok(_) if !seen.insert(key.clone()) => Outcome::Kept("another one of this name ends no earlier"),
             Ok(token) => {
-                let imported = if dry_run {
-                    names.manager.would_import(&key, &token).await
-                } else {
-                    names.manager.import(&key, token).await
-                };
+                let imported =
+                    if dry_run { manager.would_import(&key, &token).await } else { manager.import(&key, token).await };
                 match imported {
                     Ok(imported) => of(imported),
-                    Err(error) if names.manager.is_store_failing() => return Err(error.into()),
+                    Err(error) if manager.is_store_failing() => return Err(error.into()),
                     Err(error) => of_error(&error),
                 }
             }

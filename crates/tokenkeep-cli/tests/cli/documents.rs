@@ -59,14 +59,21 @@ async fn each_member_of_what_is_printed_is_documented() {
     let reseal = world.run(&["store", "reseal", "--json"]).await;
     let reseal: Value = serde_json::from_str(&reseal.stdout).unwrap();
     let counts = world.run(&["stats", "--json"]).await.json();
+    let doctor = world.run(&["doctor", "graph", "--json"]).await.json();
+    let graph = doctor["tokens"][0].clone();
+    let parts = ["get", "clock"].map(|part| ("### doctor", graph[part].clone()));
     let cases = [
         ("### get", get),
         ("### status", status),
+        ("### doctor", graph["ways"].clone()),
+        ("### doctor", graph["ways"]["raw"].clone()),
+        ("### doctor", doctor),
+        ("### doctor", graph),
         ("### credentials", tried),
         ("### store", reseal),
         ("### stats", counts),
     ];
-    for (heading, json) in cases {
+    for (heading, json) in cases.into_iter().chain(parts) {
         let section = section(heading);
         for member in json.as_object().unwrap().keys() {
             let is_there = [format!("`{member}`"), format!("\"{member}\"")].iter().any(|name| section.contains(name));

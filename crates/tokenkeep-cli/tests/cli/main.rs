@@ -8,6 +8,7 @@ mod credentials;
 mod deployment;
 mod described;
 mod dev;
+mod doctor;
 mod documents;
 mod ends;
 mod exec;

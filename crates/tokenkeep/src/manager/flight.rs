@@ -132,6 +132,14 @@ impl Shared {
 
     /// What the store holds of a key, in the terms of this provider.
     pub(super) async fn read(&self, slot: &Slot, provider: &ProviderRuntime) -> Result<Option<Stored>, StoreError> {
+        Ok(match self.look(slot, provider).await? {
+            Some(Seen { stored, is_unclaimed: true }) => Some(self.claim(slot, stored).await),
+            seen => seen.map(|seen| seen.stored),
+        })
+    }
+
+    /// The same for somebody who looks on: nothing is written.
+    pub(super) async fn look(&self, slot: &Slot, provider: &ProviderRuntime) -> Result<Option<Seen>, StoreError> {
         let loaded = self.store.load(slot.key()).await;
         self.note_read(slot.key(), Part::Record, &loaded).await;
         let Some(versioned) = loaded? else { return Ok(None) };
@@ -142,8 +150,9 @@ impl Shared {
         let now = self.clock.now();
         let stored = normalized(versioned, provider, Some(&identity.fingerprint), &*self.clock, now);
         // A login of another configuration is not for this one to drop.
-        let claims = unclaimed && stored.record.token.is_some() && stored.record.refresh_token.is_some() == had_login;
-        Ok(Some(if claims { self.claim(slot, stored).await } else { stored }))
+        let is_unclaimed =
+            unclaimed && stored.record.token.is_some() && stored.record.refresh_token.is_some() == had_login;
+        Ok(Some(Seen { stored, is_unclaimed }))
     }
 
     /// Writes down that a token which another program left is this configuration's, so that it is no other's later.
@@ -154,6 +163,13 @@ impl Shared {
             Ok(SaveOutcome::Conflict) | Err(_) => stored,
         }
     }
+}
+
+/// What a look into the store shows.
+pub(super) struct Seen {
+    pub(super) stored: Stored,
+    /// Its token was left by another program, and nobody has written down yet whose it is.
+    is_unclaimed: bool,
 }
 
 /// Ends a flight for all who wait, also when it panics.

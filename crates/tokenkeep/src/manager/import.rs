@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::account::store_fails;
+use super::account::{Identity, store_fails};
+use super::provider::ProviderRuntime;
 use super::record::{Stored, is_token_type};
 use super::slot::Slot;
 use super::{Shared, StoreTask, TokenManager, lost_flight, watch_store};
@@ -122,7 +123,7 @@ impl TokenManager {
 
 impl Shared {
     /// The slot of a key whose tokens can be imported, and this one at all.
-    fn slot_to_import(self: &Arc<Self>, key: &str, token: &ForeignToken) -> Result<Arc<Slot>, Error> {
+    pub(super) fn slot_to_import(self: &Arc<Self>, key: &str, token: &ForeignToken) -> Result<Arc<Slot>, Error> {
         let slot = self.slot(key)?;
         let invalid = |what: &str, next: &str| {
             Err(Error::new(Code::InvalidRequest, what).with_key(slot.key()).with_next(next.to_owned()))
@@ -178,24 +179,13 @@ impl Shared {
         let stored = self.read(slot, &provider).await.map_err(|_| failed(slot))?;
         let identity = self.identity(slot.key(), &provider).await.map_err(|_| failed(slot))?;
         let now = self.clock.now();
-        let end = at(token.expires_at, now);
-        let generation = match judge(stored.as_ref(), end) {
+        let generation = match judge(stored.as_ref(), at(token.expires_at, now)) {
             Verdict::Save(generation) => generation,
             Verdict::Leave(left) => return Ok(Look::Leave(left)),
         };
-        let of_account = || identity.credentials.as_ref().and_then(Credentials::lifetime);
-        let usual = provider.policy().expected_life.or_else(of_account).unwrap_or(provider.policy().lifetime);
-        let sent = sent_at(token.issued_at.map(|issued| at(issued, now)), end, usual, now);
-        let (life, jitter) = (end.since(sent), fastrand::f32());
-        let kind = provider.share(TokenKind { token_type: token.token_type.clone(), scope: None });
-        let issued = IssuedToken::new(token.access_token.clone(), kind, generation, sent, end).with_windows(windows(
-            life,
-            None,
-            jitter,
-            provider.policy(),
-        ));
+        let (issued, jitter) = issued(&provider, &identity, token, generation, now);
         let is_good = issued.serves(now);
-        if is_good && !is_plausible_life(life) {
+        if let Some(life) = issued.life().filter(|life| is_good && !is_plausible_life(*life)) {
             return Err(absurd(slot, life));
         }
         if !is_good && token.refresh_token.is_none() {
@@ -215,6 +205,36 @@ impl Shared {
         };
         Ok(Look::Save(Box::new(record), stored.map(|stored| stored.version)))
     }
+
+    /// A token as it would be issued for a key, and its draw; whether it is good or absurd is not looked at.
+    pub(super) async fn as_imported(
+        &self,
+        slot: &Slot,
+        token: &ForeignToken,
+        generation: u64,
+    ) -> Result<(IssuedToken, f32), Error> {
+        let provider = slot.provider();
+        let identity = self.identity(slot.key(), &provider).await.map_err(|_| failed(slot))?;
+        Ok(issued(&provider, &identity, token, generation, self.clock.now()))
+    }
+}
+
+/// A token of another program as one that its issuer gave, and its draw.
+fn issued(
+    provider: &ProviderRuntime,
+    identity: &Identity,
+    token: &ForeignToken,
+    generation: u64,
+    now: Moment,
+) -> (IssuedToken, f32) {
+    let of_account = || identity.credentials.as_ref().and_then(Credentials::lifetime);
+    let usual = provider.policy().expected_life.or_else(of_account).unwrap_or(provider.policy().lifetime);
+    let end = at(token.expires_at, now);
+    let sent = sent_at(token.issued_at.map(|issued| at(issued, now)), end, usual, now);
+    let (life, jitter) = (end.since(sent), fastrand::f32());
+    let kind = provider.share(TokenKind { token_type: token.token_type.clone(), scope: None });
+    let issued = IssuedToken::new(token.access_token.clone(), kind, generation, sent, end);
+    (issued.with_windows(windows(life, None, jitter, provider.policy())), jitter)
 }
 
 /// Decides about a token that ends then.

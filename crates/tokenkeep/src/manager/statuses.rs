@@ -101,6 +101,7 @@ impl Shared {
     }
 
     /// The status of a key from what is in memory and what is stored; what is in memory is newer.
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime, facts are of any")]
     fn status_of(
         &self,
         key: &Key,
@@ -109,6 +110,19 @@ impl Shared {
         stored: Option<&Stored>,
         obstacle: Option<Obstacle>,
     ) -> Status {
+        self.facts_of(key, provider, slot, stored, obstacle, |facts| facts.into_status())
+    }
+
+    /// What a status is made from.
+    pub(super) fn facts_of<T>(
+        &self,
+        key: &Key,
+        provider: &ProviderRuntime,
+        slot: Option<&Slot>,
+        stored: Option<&Stored>,
+        obstacle: Option<Obstacle>,
+        make: impl FnOnce(Facts<'_>) -> T,
+    ) -> T {
         let now = self.clock.now();
         let state = slot.map(Slot::lock);
         let obsolete = state.as_ref().map_or(0, |state| state.obsolete());
@@ -130,7 +144,7 @@ impl Shared {
             now,
             warnings: self.warnings(key, provider, state.as_deref(), now),
         };
-        facts.into_status()
+        make(facts)
     }
 
     /// Reads on until there are enough or no more: stored keys whose provider is not configured have no status.
@@ -290,7 +304,7 @@ struct Stretch {
 }
 
 /// Whether what is in memory says nothing of a key's token.
-fn is_cold(slot: &Slot) -> bool {
+pub(super) fn is_cold(slot: &Slot) -> bool {
     slot.live().is_none() && slot.lock().failure().is_none()
 }
 

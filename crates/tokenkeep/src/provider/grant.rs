@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+#[cfg(feature = "grants")]
+use url::Url;
+
 #[cfg(feature = "config")]
 use super::LoginSettings;
 #[cfg(feature = "grants")]
@@ -90,6 +93,20 @@ impl Grant {
 }
 
 impl Grant {
+    /// The root of the host that it asks last; `None` if it asks none, or each account another.
+    #[cfg(feature = "grants")]
+    pub(crate) fn origin(&self) -> Option<Url> {
+        let address = match self {
+            Self::ClientCredentials(endpoint)
+            | Self::Password { endpoint, .. }
+            | Self::RefreshToken { endpoint, .. } => endpoint.token_url.as_url().clone(),
+            #[cfg(feature = "config")]
+            Self::Login(settings) => settings.recipe.login.request.url.origin()?,
+            Self::Static { .. } | Self::Command { .. } => return None,
+        };
+        address.join("/").ok()
+    }
+
     /// The names of credentials without which it cannot log in.
     pub(crate) fn needed_credentials(&self) -> Vec<&str> {
         let configured = match self {

@@ -73,6 +73,13 @@ impl HttpClient {
         self.send(Method::POST, url, headers, form.as_bytes(), turn).await
     }
 
+    /// The time that a host tells, if it does, whatever it thinks of the request, which holds no more than an address.
+    pub(super) async fn date_at(&self, origin: &Url) -> Result<Option<SystemTime>, String> {
+        let request = self.client_for(origin)?.head(origin.clone());
+        let response = request.send().await.map_err(|error| describe(&error))?;
+        Ok(date(response.headers()))
+    }
+
     /// Sends a request, unless the turn is over when its first byte would be sent: connecting takes time, and nobody can
     /// take a request back. The error is that of [`Self::post_form`].
     pub(super) async fn send(

@@ -1,6 +1,11 @@
 //! From a grant to the source that asks by it.
 
 use std::sync::Arc;
+#[cfg(feature = "grants")]
+use std::time::SystemTime;
+
+#[cfg(feature = "grants")]
+use url::Url;
 
 #[cfg(feature = "config")]
 use super::login::Login;
@@ -32,6 +37,12 @@ impl Maker {
             #[cfg(feature = "grants")]
             http: HttpClient::new(Arc::clone(clock)),
         }
+    }
+
+    /// The time that a host tells, if it does. The error says what happened, to be read after the host's name.
+    #[cfg(feature = "grants")]
+    pub(crate) async fn date_at(&self, origin: &Url) -> Result<Option<SystemTime>, String> {
+        self.http.date_at(origin).await
     }
 
     /// The source that asks by a grant.

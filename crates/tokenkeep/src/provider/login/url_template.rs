@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use url::Url;
+
 use super::template::{Segment, Template};
 use crate::provider::{InvalidUrl, TokenUrl, Transport};
 
@@ -98,6 +100,14 @@ impl UrlTemplate {
     /// The host with `*` for a name in it, and its port if it names one: what messages show.
     pub(crate) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Scheme, host and port, if no account chooses a part of them.
+    pub(crate) fn origin(&self) -> Option<Url> {
+        match self.template.segments().first()? {
+            Segment::Text(text) if self.origin == 1 => Url::parse(&text[..end_of_host(text, true)]).ok(),
+            Segment::Text(_) | Segment::Value(_) => None,
+        }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {

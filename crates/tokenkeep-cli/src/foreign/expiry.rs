@@ -9,30 +9,57 @@ use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
 
+/// The end of a token, and how it is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct End {
+    /// The moment.
+    pub(crate) at: SystemTime,
+    pub(crate) form: Form,
+}
+
+/// How a moment is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As a number, which no time zone can change.
+    Number(String),
+    /// As a time of day.
+    Time {
+        /// The whole text.
+        text: String,
+        /// What it says, whatever the offset is.
+        digits: DateTime,
+        /// `None` if it names none.
+        offset: Option<Offset>,
+    },
+}
+
 /// Reads the end of a token; the error says nothing of what was there.
-pub(super) fn parse(text: &str) -> Result<SystemTime, &'static str> {
+pub(super) fn parse(text: &str) -> Result<End, &'static str> {
     let text = text.trim();
     if text.is_empty() {
         return Err("it does not say when its token ends");
     }
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return of_seconds(text).ok_or(NO_TIME);
+        let at = of_seconds(text).ok_or(NO_TIME)?;
+        return Ok(End { at, form: Form::Number(text.to_owned()) });
     }
-    let text = text.strip_suffix(" UTC").unwrap_or(text);
-    let joined = match text.rsplit_once(' ') {
+    let named_utc = text.strip_suffix(" UTC");
+    let bare = named_utc.unwrap_or(text);
+    let joined = match bare.rsplit_once(' ') {
         Some((time, offset)) if offset.starts_with(['+', '-']) => format!("{time}{offset}"),
-        _ => text.to_owned(),
+        _ => bare.to_owned(),
     };
     let pieces = Pieces::parse(&joined).map_err(|_| NO_TIME)?;
     let time = pieces.time().ok_or("its end is a day without a time")?;
     let offset = match (pieces.to_numeric_offset(), pieces.time_zone_annotation()) {
-        (Some(offset), _) => offset,
-        (None, None) => Offset::UTC,
+        (Some(offset), _) => Some(offset),
+        (None, None) => named_utc.map(|_| Offset::UTC),
         // Which offset that is depends on the rules of a year.
         (None, Some(_)) => return Err("its end names a time zone and no offset"),
     };
-    let timestamp = offset.to_timestamp(DateTime::from_parts(pieces.date(), time)).map_err(|_| NO_TIME)?;
-    Ok(timestamp.into())
+    let digits = DateTime::from_parts(pieces.date(), time);
+    let timestamp = offset.unwrap_or(Offset::UTC).to_timestamp(digits).map_err(|_| NO_TIME)?;
+    Ok(End { at: timestamp.into(), form: Form::Time { text: text.to_owned(), digits, offset } })
 }
 
 fn of_seconds(text: &str) -> Option<SystemTime> {
@@ -66,9 +93,24 @@ mod tests {
             "1795262400",
             "1795262400.0",
         ] {
-            assert_eq!(parse(text), Ok(noon), "{text}");
+            assert_eq!(parse(text).unwrap().at, noon, "{text}");
         }
-        assert_eq!(parse("2026-11-21T12:00:00.25"), Ok(noon + Duration::from_millis(250)));
+        assert_eq!(parse("2026-11-21T12:00:00.25").unwrap().at, noon + Duration::from_millis(250));
+    }
+
+    #[test]
+    fn the_offset_that_was_written_down_is_kept_beside_the_moment() {
+        for (text, hours) in [
+            ("2026-11-21 14:00:00+02", Some(2)),
+            ("2026-11-21 14:00:00", None),
+            ("2026-11-21T14:00:00Z", Some(0)),
+            ("2026-11-21 14:00:00 UTC", Some(0)),
+        ] {
+            let form = parse(text).unwrap().form;
+            let digits = DateTime::constant(2026, 11, 21, 14, 0, 0, 0);
+            assert_eq!(form, Form::Time { text: text.into(), digits, offset: hours.map(Offset::constant) });
+        }
+        assert_eq!(parse("1795262400").unwrap().form, Form::Number("1795262400".into()));
     }
 
     #[test]

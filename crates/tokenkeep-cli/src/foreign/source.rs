@@ -10,14 +10,17 @@ use tokio::task::spawn_blocking;
 use zeroize::Zeroizing;
 
 use super::columns::Wanted;
+use super::expiry::Form;
 use super::{database, expiry, spreadsheet};
 use crate::exit::Failure;
 
 /// A token that was found, and what it is called there.
-pub(super) struct Found {
-    pub(super) name: String,
+pub(crate) struct Found {
+    pub(crate) name: String,
     /// Why it is of no use, otherwise.
-    pub(super) token: Result<ForeignToken, String>,
+    pub(crate) token: Result<ForeignToken, String>,
+    /// How its end is written down, where that is for people to read: in a table.
+    pub(crate) form: Option<Form>,
 }
 
 /// A row of a table, as texts.
@@ -46,18 +49,20 @@ pub(super) async fn read(source: &str, wanted: &Wanted) -> Result<Vec<Found>, Fa
 impl From<Row> for Found {
     fn from(row: Row) -> Self {
         let name = row.name.unwrap_or_default().trim().to_owned();
-        let token = match (name.is_empty(), row.token.filter(|token| !token.is_empty())) {
-            (true, _) => Err("it does not say whose it is".to_owned()),
-            (false, None) => Err("there is no token".to_owned()),
-            (false, Some(token)) => expiry::parse(&row.expires.unwrap_or_default()).map_err(str::to_owned).map(|end| {
-                let token = ForeignToken::new(Secret::new(token.as_str()), end);
-                match row.refresh_token.filter(|token| !token.is_empty()) {
+        let end = expiry::parse(&row.expires.unwrap_or_default());
+        let token = match (name.is_empty(), row.token.filter(|token| !token.is_empty()), &end) {
+            (true, ..) => Err("it does not say whose it is".to_owned()),
+            (false, None, _) => Err("there is no token".to_owned()),
+            (false, Some(_), Err(why)) => Err((*why).to_owned()),
+            (false, Some(token), Ok(end)) => {
+                let token = ForeignToken::new(Secret::new(token.as_str()), end.at);
+                Ok(match row.refresh_token.filter(|token| !token.is_empty()) {
                     Some(refresh_token) => token.with_refresh_token(Secret::new(refresh_token.as_str())),
                     None => token,
-                }
-            }),
+                })
+            }
         };
-        Self { name, token }
+        Self { name, token, form: end.ok().map(|end| end.form) }
     }
 }
 
@@ -75,7 +80,7 @@ impl Found {
             Ok((content, modified)) => FileStore::read_token(&content, modified).map_err(str::to_owned),
             Err(error) => Err(format!("it cannot be read: {error}")),
         };
-        Self { name, token }
+        Self { name, token, form: None }
     }
 }
 
