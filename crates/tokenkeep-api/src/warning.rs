@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WarningAnswer {
-    /// One word for programs: `refresh_failing`, `buffer_clamped`, `unusual_life`, `on_fallback`, `unsaved` or
-    /// `store_failing`; there may be more.
+    /// One word for programs: `refresh_failing`, `buffer_clamped`, `unusual_life`, `on_fallback`, `unsaved`,
+    /// `store_failing`, `frequent_failures` or `no_token_for_callers`; there may be more.
     pub code: String,
     /// One sentence for people.
     pub detail: String,

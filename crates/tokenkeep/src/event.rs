@@ -81,6 +81,20 @@ pub enum Event {
         /// When it is asked again; `None`: not by itself.
         retry_in: Option<Duration>,
     },
+    /// Attempts to obtain a token fail often, though others may bring one; said once until they fail less often.
+    FrequentFailures {
+        /// Whose token.
+        key: Key,
+        /// How long ago the first of the last three was.
+        within: Duration,
+    },
+    /// Callers went away without a token; said at most once a minute.
+    NoTokenForCallers {
+        /// Whose token.
+        key: Key,
+        /// How many have lately.
+        count: u64,
+    },
     /// A resource server refused a token.
     Rejected {
         /// Whose.
@@ -157,6 +171,10 @@ impl Event {
                 let retry_in_s = seconds(*retry_in);
                 warn!(%key, kind = kind.as_str(), error = what, attempts = count, retry_in_s, "no new token");
             }
+            Self::FrequentFailures { key, within } => {
+                warn!(%key, within_s = within.as_secs(), "obtaining a new token fails often");
+            }
+            Self::NoTokenForCallers { key, count } => warn!(%key, count, "callers found no token to use"),
             Self::Rejected { key, generation } => {
                 info!(%key, generation, "the resource server refused the token; it is renewed");
             }

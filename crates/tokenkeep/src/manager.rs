@@ -18,6 +18,7 @@ mod guarded_store;
 mod handle;
 mod import;
 mod keep_always;
+mod lately;
 mod meters;
 #[cfg(test)]
 mod model;

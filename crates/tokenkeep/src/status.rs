@@ -282,6 +282,20 @@ pub enum Warning {
         /// For how long.
         lasting: Duration,
     },
+    /// Attempts to obtain a token fail often, though others may bring one.
+    FrequentFailures {
+        /// So many, or more.
+        count: usize,
+        /// How long ago the first of them was.
+        within: Duration,
+    },
+    /// Callers went away without a token lately.
+    NoTokenForCallers {
+        /// How many.
+        count: u64,
+        /// How long ago the last of them was.
+        last: Duration,
+    },
     /// The token is not in the store yet, and would be lost if this process ended.
     Unsaved,
     /// The store does not do its work.
@@ -293,8 +307,16 @@ pub enum Warning {
 
 impl Warning {
     /// All that [`Warning::code`] can be.
-    pub const CODES: [&str; 6] =
-        ["refresh_failing", "buffer_clamped", "unusual_life", "on_fallback", "unsaved", "store_failing"];
+    pub const CODES: [&str; 8] = [
+        "refresh_failing",
+        "buffer_clamped",
+        "unusual_life",
+        "on_fallback",
+        "unsaved",
+        "store_failing",
+        "frequent_failures",
+        "no_token_for_callers",
+    ];
 
     /// One word for programs.
     ///
@@ -312,6 +334,8 @@ impl Warning {
             Self::OnFallback { .. } => Self::CODES[3],
             Self::Unsaved => Self::CODES[4],
             Self::StoreFailing { .. } => Self::CODES[5],
+            Self::FrequentFailures { .. } => Self::CODES[6],
+            Self::NoTokenForCallers { .. } => Self::CODES[7],
         }
     }
 }
@@ -333,6 +357,15 @@ impl std::fmt::Display for Warning {
                 "the issuer gives a life of {} s where {} s are expected",
                 life.as_secs_f32(),
                 expected.as_secs_f32()
+            ),
+            Self::FrequentFailures { count, within } => {
+                write!(f, "at least {count} attempts to obtain a token failed within the last {} s", within.as_secs())
+            }
+            Self::NoTokenForCallers { count, last } => write!(
+                f,
+                "{count} {} away without a token, the last one {} s ago",
+                if *count == 1 { "caller went" } else { "callers went" },
+                last.as_secs()
             ),
             Self::Unsaved => f.write_str("not saved yet: lost if this process ends now"),
             Self::OnFallback { what, lasting } => {

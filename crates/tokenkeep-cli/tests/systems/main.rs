@@ -9,3 +9,4 @@ mod persistence;
 mod revos;
 mod support;
 mod verteil;
+mod whodis;

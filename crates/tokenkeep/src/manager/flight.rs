@@ -192,7 +192,7 @@ impl Landing {
             let mut state = self.slot.lock();
             state.busy().flight = None;
             self.shared.schedule_next(&self.slot, &mut state);
-            state.settle(self.slot.live().as_deref());
+            state.settle(self.slot.live().as_deref(), self.shared.clock.now());
         }
         self.sender.send_replace(Some(result));
     }

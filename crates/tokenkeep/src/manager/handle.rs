@@ -434,12 +434,27 @@ impl TokenHandle {
 
     async fn obtain(&self, demand: Demand) -> Result<Answer, Error> {
         let waiting = self.wait_for(demand.min_valid);
-        time::timeout(demand.max_wait, waiting).await.unwrap_or_else(|_| {
+        let answer = time::timeout(demand.max_wait, waiting).await.unwrap_or_else(|_| {
             Err(Error::new(Code::Unavailable, format!("no token within {} s", demand.max_wait.as_secs_f32()))
                 .with_key(self.key())
                 .with_next("it goes on being obtained; try again, or allow a longer max_wait")
                 .with_retry_after(Duration::from_secs(1)))
-        })
+        });
+        if let Err(error) = &answer {
+            self.note_turned_away(error);
+        }
+        answer
+    }
+
+    /// Notes that a caller goes away without a token, unless it was wrong to ask.
+    fn note_turned_away(&self, error: &Error) {
+        if matches!(error.code(), Code::Unavailable | Code::Refused | Code::LoginRequired | Code::Internal) {
+            let now = self.shared.clock.now();
+            let said = self.slot.lock().lately_mut().note_turned_away(now);
+            if let Some(count) = said {
+                self.shared.emit(Event::NoTokenForCallers { key: self.key().clone(), count });
+            }
+        }
     }
 
     async fn wait_for(&self, min_valid: Duration) -> Result<Answer, Error> {

@@ -157,7 +157,7 @@ impl Shared {
             self.scheduler.put(slot, &mut state, seconds(now.plus(IDLE_LOOK)));
             return;
         }
-        state.settle(None);
+        state.settle(None, now);
         drop(state);
         if self.slots.remove_if_unshared(slot) {
             self.forget_trouble_of(slot.key());

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::lately::Lately;
 use super::provider::ProviderRuntime;
 use super::sync::{ArcSwap, ArcSwapOption, AtomicU32, Mutex, MutexGuard};
 use crate::clock::Moment;
@@ -61,6 +62,8 @@ pub(crate) struct Busy {
     pub(crate) saving: bool,
     /// The store knows it, and it is to be renewed whether anybody asks or not.
     pub(crate) kept: bool,
+    /// What went wrong, though it may be over.
+    pub(crate) lately: Option<Box<Lately>>,
     /// Whom to tell of new tokens.
     pub(crate) subscribers: Option<watch::Sender<Option<Token>>>,
 }
@@ -231,6 +234,15 @@ impl State {
         self.busy.as_ref()?.failure.as_ref()
     }
 
+    pub(crate) fn lately(&self) -> Option<&Lately> {
+        self.busy.as_ref()?.lately.as_deref()
+    }
+
+    /// The same to note something in.
+    pub(crate) fn lately_mut(&mut self) -> &mut Lately {
+        self.busy().lately.get_or_insert_default()
+    }
+
     pub(crate) fn asked_at(&self) -> Option<Moment> {
         self.busy.as_ref()?.asked_at
     }
@@ -273,12 +285,16 @@ impl State {
     }
 
     /// Gives back what is no longer needed.
-    pub(crate) fn settle(&mut self, live: Option<&IssuedToken>) {
+    pub(crate) fn settle(&mut self, live: Option<&IssuedToken>, now: Moment) {
         let Some(busy) = &mut self.busy else { return };
         if busy.subscribers.as_ref().is_some_and(|sender| sender.receiver_count() == 0) {
             busy.subscribers = None;
         }
+        if busy.lately.as_ref().is_some_and(|lately| lately.is_over(now)) {
+            busy.lately = None;
+        }
         let calm = busy.flight.is_none()
+            && busy.lately.is_none()
             && busy.failure.is_none()
             && busy.unsaved.is_none()
             && busy.subscribers.is_none()

@@ -142,7 +142,11 @@ impl Shared {
             failure: failure.as_ref(),
             obstacle,
             now,
-            warnings: self.warnings(key, provider, state.as_deref(), now),
+            warnings: {
+                let lately = state.as_deref().and_then(State::lately);
+                let lately = lately.into_iter().flat_map(|lately| lately.warnings(now));
+                self.warnings(key, provider, state.as_deref(), now).into_iter().chain(lately).collect()
+            },
         };
         make(facts)
     }

@@ -145,7 +145,7 @@ pub(super) async fn take_over(shared: &Arc<Shared>, slot: &Arc<Slot>, version: V
     if stored.record.failure.is_some() || state.failure().is_some() {
         state.busy().failure = stored.record.failure;
     }
-    state.settle(slot.live().as_deref());
+    state.settle(slot.live().as_deref(), shared.clock.now());
     shared.schedule_next(slot, &mut state);
     drop(state);
     if let Some(event) = event {

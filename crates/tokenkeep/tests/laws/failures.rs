@@ -1,7 +1,7 @@
 //! Promise 6: a failure is remembered and shared, and left again by itself.
 
 use tokenkeep::source::{Fault, FetchError};
-use tokenkeep::{Code, KeyState};
+use tokenkeep::{Code, Demand, Event, KeyState, Warning};
 
 use crate::support::*;
 
@@ -149,7 +149,31 @@ async fn one_success_ends_the_memory_of_failures() {
     world.get().await.unwrap();
     let status = world.graph().status().await;
     assert_eq!((status.state, status.consecutive_failures), (KeyState::Fresh, 0));
-    assert!(status.failure.is_none() && status.warnings.is_empty());
+    assert!(status.failure.is_none(), "{status:?}");
+    assert!(world.graph().get(Demand::default()).await.unwrap().warnings.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_that_come_and_go_are_told_and_so_are_callers_who_went_away() {
+    let world = world(MINUTE).await;
+    let mut events = world.manager.events();
+    let codes = async || -> Vec<_> { world.graph().status().await.warnings.iter().map(Warning::code).collect() };
+    for _ in 0..3 {
+        pass(MINUTE * 2).await;
+        world.issuer.fail(Fault::Unavailable);
+        world.get().await.unwrap_err();
+        world.issuer.reply(Reply::Token);
+        pass(MINUTE * 10).await;
+        world.get().await.unwrap();
+    }
+    assert_eq!(codes().await, ["frequent_failures", "no_token_for_callers"], "though there is a good token");
+    let events: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    let count = |is: fn(&Event) -> bool| events.iter().filter(|event| is(event)).count();
+    assert_eq!(count(|event| matches!(event, Event::FrequentFailures { .. })), 1, "{events:?}");
+    assert_eq!(count(|event| matches!(event, Event::NoTokenForCallers { .. })), 3, "{events:?}");
+    pass(HOUR).await;
+    world.get().await.unwrap();
+    assert!(codes().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,8 +21,8 @@ impl Clock {
         let unknown = |why: String| Self { difference: None, uncertainty: None, why: Some(why) };
         match clock {
             IssuerClock::Read { at_least_ms, at_most_ms } => Self {
-                difference: Some((at_least_ms + at_most_ms).div_euclid(2000)),
-                uncertainty: Some((at_most_ms - at_least_ms).div_euclid(2000) + 1),
+                difference: Some((at_least_ms + at_most_ms) / 2000),
+                uncertainty: Some((at_most_ms - at_least_ms) / 2000 + 1),
                 why: None,
             },
             IssuerClock::Unknown(why) => unknown((*why).to_owned()),
@@ -33,7 +33,9 @@ impl Clock {
 
     pub(super) fn in_words(&self) -> String {
         match (self.difference, self.uncertainty, &self.why) {
-            (Some(0), Some(uncertainty), _) => format!("as here, within {uncertainty} s"),
+            (Some(difference), Some(uncertainty), _) if difference.abs() <= uncertainty => {
+                format!("as here, within {} s", difference.abs() + uncertainty)
+            }
             (Some(difference), Some(uncertainty), _) => {
                 let side = if difference > 0 { "ahead" } else { "behind" };
                 format!("{} s {side}, give or take {uncertainty} s", difference.unsigned_abs())
@@ -66,7 +68,8 @@ mod tests {
     fn a_difference_is_told_with_how_sure_it_is() {
         let told = |at_least_ms, at_most_ms| Clock::of(&IssuerClock::Read { at_least_ms, at_most_ms }).in_words();
         assert_eq!(told(-400, 620), "as here, within 1 s");
+        assert_eq!(told(-3_000, 200), "as here, within 3 s");
         assert_eq!(told(7_199_700, 7_200_800), "7200 s ahead, give or take 1 s");
-        assert_eq!(told(-7_200_800, -7_199_700), "7201 s behind, give or take 1 s");
+        assert_eq!(told(-7_200_800, -7_199_700), "7200 s behind, give or take 1 s");
     }
 }

@@ -105,6 +105,9 @@ fn advice(warning: &Warning, diagnosis: &Diagnosis, place: Place) -> String {
         }
         Warning::OnFallback { .. } => format!("mend the first way to log in; `tokenkeep refresh {key}` tries it"),
         Warning::Unsaved => "see to the store before this process ends".to_owned(),
+        Warning::FrequentFailures { .. } | Warning::NoTokenForCallers { .. } => {
+            "look into the log for how it failed, and at the issuer; it is told for an hour".to_owned()
+        }
         Warning::StoreFailing { .. } => "see to the store; tokens go on from memory, where a server runs".to_owned(),
         _ => "see docs/cli.md".to_owned(),
     }

@@ -59,13 +59,14 @@ impl Flight {
     pub(super) fn remember(&self, fault: &FetchError, stored: Option<&Stored>) -> Error {
         let now = self.shared.clock.now();
         let failure = self.next_failure(fault, stored, now);
-        {
+        let frequent = {
             let mut state = self.slot.lock();
             if !self.is_current() {
                 return declined(self.slot.key(), &failure, now);
             }
             state.busy().failure = Some(failure.clone());
-        }
+            state.lately_mut().note_failure(now)
+        };
         if failure.kind == FailureKind::RateLimited && !self.provider.ways.has_fallback() {
             self.provider().hold_all(&failure, now);
         }
@@ -77,6 +78,9 @@ impl Flight {
             since: failure.since.to_system_time(),
             retry_in: (!failure.retry_at.is_never()).then(|| failure.retry_at.remaining(now)),
         });
+        if let Some(within) = frequent {
+            self.shared.emit(Event::FrequentFailures { key: self.slot.key().clone(), within });
+        }
         declined(self.slot.key(), &failure, now)
     }
 

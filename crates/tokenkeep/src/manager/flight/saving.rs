@@ -221,7 +221,7 @@ pub(in crate::manager) async fn save_again(shared: &Arc<Shared>, slot: &Arc<Slot
         if is_of_others && slot.live().is_some_and(|live| live.generation() <= record.generation) {
             slot.withdraw(&mut state);
         }
-        state.settle(slot.live().as_deref());
+        state.settle(slot.live().as_deref(), shared.clock.now());
     }
     if overtaken {
         watch_store::take_over(shared, slot, watch_store::NEWER_THAN_ALL).await;
