@@ -47,6 +47,7 @@ main() {
     curl -fsS -X POST -d '{"client":"graph","millis":1800000}' "$SANDBOX_URL/sandbox/life" >"$home/answer"
     sleep 2
     curl -fsS -X POST "$url/tokens/microsoft_graph/refresh" | grep -o '"code":"unusual_life","detail":"[^"]*"'
+    wait_for 'unusual life' "$log"
     grep -h 'unusual life' "$log" | cut -d' ' -f4-
     curl -fsS "$url/metrics" | grep 'warning="unusual_life"'
 
