@@ -279,7 +279,7 @@ const HIDDEN_TABLES: [&str; 8] = ["basic", "capture", "credentials", "extra", "f
 const URLS: [&str; 3] = ["api_base", "store", "token_url"];
 
 /// The options whose values are no secrets. What is missing here is hidden, so a new option is safe until it is added.
-const SHOWN_OPTIONS: [&str; 31] = [
+const SHOWN_OPTIONS: [&str; 32] = [
     "accounts",
     "api_base",
     "budget",
