@@ -54,7 +54,7 @@ field() {
 wait_for() {
     local tries
     for tries in {1..300}; do
-        grep -q "$1" "$2" && return
+        grep -qs "$1" "$2" && return
         sleep 0.1
     done
     cat "$2"

@@ -164,6 +164,12 @@ async fn another_account_at_the_next_start_gets_a_token_of_its_own() {
 /// V4: `OAUTH2_TOKEN_EXPIRY_BUFFER`, 60 s if it is not set, is how long before its end a token counts as expired.
 #[tokio::test]
 async fn a_token_counts_as_expired_the_buffer_before_its_end_everywhere() {
+    for name in ["verteil", "persistence"] {
+        counts_as_expired_the_buffer_before_its_end(name).await;
+    }
+}
+
+async fn counts_as_expired_the_buffer_before_its_end(name: &str) {
     for (buffer, left, is_expired) in [
         (None, 50, true),
         (None, 120, false),
@@ -173,8 +179,14 @@ async fn a_token_counts_as_expired_the_buffer_before_its_end_everywhere() {
         (Some("600"), 570, true),
         (Some("600"), 700, false),
     ] {
-        let case = format!("{buffer:?}, {left} s left");
-        let mut example = example("persistence", LIFE).await;
+        let case = format!("{name}, {buffer:?}, {left} s left");
+        let mut example = example(name, LIFE).await;
+        let shipped = fs::read_to_string(&example.config).unwrap();
+        if name == "verteil" {
+            // Only a file that is there already has a token whose end is near.
+            example.config = example.path("tokenkeep.toml");
+            fs::write(&example.config, format!("store = \"file:flight_app_tokens\"\n{shipped}")).unwrap();
+        }
         if let Some(buffer) = buffer {
             example.set("OAUTH2_TOKEN_EXPIRY_BUFFER", buffer);
         }
@@ -286,8 +298,14 @@ async fn every_step_of_a_token_s_life_is_in_the_log_and_no_secret() {
     tokens.push(server.token("verteil").await);
     let obtained = server.says("obtained a new token").await;
     assert!(obtained.contains("generation=2"), "{obtained}");
-    server.becomes("/tokens/verteil/status", |status| status["state"] == "expired").await;
-    tokens.push(server.token("verteil").await);
+    // One that has left memory meanwhile is not over but absent there, so it may take more than one.
+    for _ in 0..10 {
+        server.becomes("/tokens/verteil/status", |status| status["state"] == "expired").await;
+        tokens.push(server.token("verteil").await);
+        if server.log().iter().any(|line| line.contains("the token is over")) {
+            break;
+        }
+    }
     let expired = server.says("the token is over and is renewed").await;
     assert!(expired.contains("INFO") && expired.contains("generation="), "{expired}");
 
