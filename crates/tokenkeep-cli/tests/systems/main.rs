@@ -8,5 +8,6 @@ mod bluestakes_wishes;
 mod persistence;
 mod revos;
 mod support;
+mod table;
 mod verteil;
 mod whodis;
