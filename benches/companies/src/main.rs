@@ -80,8 +80,8 @@ async fn manager(clock: &Arc<PausedClock>, vendor: &Arc<Vendor>) -> Result<Token
 /// What the example says of an option, or what it has as the default of a variable. A whole reader of configurations would
 /// take longer to build than all the rest.
 fn shipped(option: &str) -> Result<&'static str> {
-    let lines = include_str!("../../../examples/bluestakes/tokenkeep.toml").lines();
-    let value = lines.filter_map(|line| line.strip_prefix(option)?.strip_prefix(" = \"")?.split('"').next()).next();
+    let mut lines = include_str!("../../../examples/bluestakes/tokenkeep.toml").lines();
+    let value = lines.find_map(|line| line.strip_prefix(option)?.strip_prefix(" = \"")?.split('"').next());
     let value = value.with_context(|| format!("the example does not say {option}"))?;
     Ok(value.strip_suffix('}').and_then(|variable| variable.split(":-").nth(1)).unwrap_or(value))
 }

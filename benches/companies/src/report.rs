@@ -40,7 +40,7 @@ pub(crate) fn table(tally: &Tally, vendor: &Vendor) -> String {
     row("all".into(), &|_| true);
 
     text.push_str("\n| callers who | p50 | p99 | p99.9 | longest |\n|---|---|---|---|---|\n");
-    let ways: [(&str, fn(Outcome) -> Option<Duration>); 3] = [
+    let ways: [(&str, Took); 3] = [
         ("found a token", |outcome| if let Outcome::Hit(took) = outcome { Some(took) } else { None }),
         ("waited for a login", |outcome| if let Outcome::Waited(took) = outcome { Some(took) } else { None }),
         ("were told to come back, until they had one", |outcome| {
@@ -71,6 +71,9 @@ pub(crate) fn table(tally: &Tally, vendor: &Vendor) -> String {
     .ok();
     text
 }
+
+/// How long a call took, if it went one way.
+type Took = fn(Outcome) -> Option<Duration>;
 
 #[expect(clippy::cast_precision_loss, reason = "a number of calls")]
 fn percent(part: usize, whole: usize) -> f64 {
