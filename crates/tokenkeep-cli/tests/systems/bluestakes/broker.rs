@@ -35,7 +35,8 @@ impl Broker {
         let client = Client { http, url: String::new() };
         let mut broker = Self { child, client, log, _reading: reading };
         let line = broker.hear(&["listening on http"]).await;
-        broker.client.url = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap().to_owned();
+        let url = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap();
+        broker.client.url.push_str(url);
         broker
     }
 

@@ -1,9 +1,9 @@
 //! What the old functions did, of one company and of none.
 
-use std::time::SystemTime;
-
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokenkeep::Clock as _;
+use tokenkeep::clock::SystemClock;
 use tokenkeep_sandbox::VENDOR;
 
 use super::vendor::{PASSWORD, USERNAME, Vendor, shipped};
@@ -38,7 +38,7 @@ async fn a_company_has_one_token_until_it_is_cleared() {
 #[tokio::test]
 async fn tokens_that_somebody_else_obtained_are_stored_with_their_end() {
     let vendor = Vendor::with_a_file().await;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemClock::new().now().wall_ms / 1_000;
     let rows = format!("company_id,token,expires_at\n7,of-the-old-system-7,{}\n8,of-8,{}\n", now + 3_000, now + 2_000);
     std::fs::write(vendor.home.path().join("tokens.csv"), rows).unwrap();
     let (code, _, said) = vendor.run("tokenkeep.toml", &["import", "bluestakes", "tokens.csv"]).await;

@@ -17,16 +17,16 @@ async fn tokens_are_counted_looked_at_cleaned_up_and_deleted() {
         client.give_credentials(company).await;
         client.token(company).await;
     }
-    let stats = json!({ "total_cached": 5, "valid_tokens": 3, "expired_tokens": 1, "expiring_soon": 1 });
-    assert_eq!(client.get("/tokens/stats").await, (200, stats));
+    let five = json!({ "total_cached": 5, "valid_tokens": 3, "expired_tokens": 1, "expiring_soon": 1 });
+    assert_eq!(client.get("/tokens/stats").await, (200, five));
 
     let (status, seen) = client.get("/tokens/1/status").await;
     assert_eq!((status, &seen["key"], &seen["state"]), (200, &json!("bluestakes:1"), &json!("fresh")));
     assert!(seen.get("access_token").is_none());
     assert_eq!(client.ask(Method::DELETE, "/tokens/1", None).await, (204, Value::Null));
     assert_eq!(client.post("/tokens/cleanup", None).await, (200, json!({ "removed": 0 })));
-    let stats = json!({ "total_cached": 4, "valid_tokens": 2, "expired_tokens": 1, "expiring_soon": 1 });
-    assert_eq!(client.get("/tokens/stats").await, (200, stats));
+    let four = json!({ "total_cached": 4, "valid_tokens": 2, "expired_tokens": 1, "expiring_soon": 1 });
+    assert_eq!(client.get("/tokens/stats").await, (200, four));
 }
 
 /// B4: `POST /tokens/credentials/{company_id}` stores, `POST /tokens/credentials/test` tries and stores nothing, both by

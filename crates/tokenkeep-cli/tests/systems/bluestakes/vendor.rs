@@ -25,7 +25,7 @@ pub(super) struct Vendor {
 }
 
 impl Vendor {
-    /// With a SQLite store.
+    /// With a store of `sqlite:`.
     pub(super) async fn with_a_file() -> Self {
         let home = TempDir::new().unwrap();
         let store = format!("sqlite:{}", home.path().join("bluestakes.db").display());
@@ -119,7 +119,7 @@ impl Vendor {
 
     /// How many logins the vendor was asked for.
     pub(super) fn logins(&self) -> u64 {
-        self.sandbox.counters_of(VENDOR).token_requests
+        self.sandbox.counters_of(VENDOR).by_grant.login
     }
 }
 
