@@ -126,10 +126,11 @@ async fn events_tell_a_tokens_life() {
             Event::Rejected { generation, .. } => format!("rejected {generation}"),
             Event::Cleared { .. } => "cleared".to_owned(),
             Event::Failed { count, .. } => format!("failed {count}"),
+            Event::NoTokenForCallers { count, .. } => format!("{count} turned away"),
             other => format!("{other:?}"),
         });
     }
-    assert_eq!(seen, ["obtained 1", "rejected 1", "obtained 2", "cleared", "failed 1"]);
+    assert_eq!(seen, ["obtained 1", "rejected 1", "obtained 2", "cleared", "failed 1", "1 turned away"]);
 }
 
 #[tokio::test(start_paused = true)]
