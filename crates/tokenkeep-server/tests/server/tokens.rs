@@ -225,7 +225,10 @@ async fn the_status_of_a_failing_key_says_why_and_since_when() {
                     "retry_in": 1,
                 },
                 "obstacle": null,
-                "warnings": [],
+                "warnings": [{
+                    "code": "no_token_for_callers",
+                    "detail": "1 caller went away without a token, the last one 0 s ago",
+                }],
             })
         )
     );

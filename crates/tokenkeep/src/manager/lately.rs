@@ -33,21 +33,17 @@ impl Lately {
 
     /// Notes that a caller went away without a token; how many have, if it is to be said now.
     pub(crate) fn note_turned_away(&mut self, now: Moment) -> Option<u64> {
-        match self.turned_away.as_mut().filter(|away| now.since(away.last) < LATELY) {
-            Some(away) => {
-                away.count = away.count.saturating_add(1);
-                away.last = now;
-                let is_due = now.since(away.said) >= BETWEEN_SAYINGS;
-                if is_due {
-                    away.said = now;
-                }
-                is_due.then_some(away.count)
-            }
-            None => {
-                self.turned_away = Some(TurnedAway { count: 1, last: now, said: now });
-                Some(1)
-            }
+        let Some(away) = self.turned_away.as_mut().filter(|away| now.since(away.last) < LATELY) else {
+            self.turned_away = Some(TurnedAway { count: 1, last: now, said: now });
+            return Some(1);
+        };
+        away.count = away.count.saturating_add(1);
+        away.last = now;
+        let is_due = now.since(away.said) >= BETWEEN_SAYINGS;
+        if is_due {
+            away.said = now;
         }
+        is_due.then_some(away.count)
     }
 
     /// What an operator is to know of it.

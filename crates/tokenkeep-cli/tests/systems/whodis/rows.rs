@@ -50,7 +50,7 @@ async fn a_database_that_fails_is_never_taken_for_one_without_a_token() {
     server.stop().await;
 }
 
-/// W2: rows with any offset and with none, in a text of SQLite, end at the same moment: an offset is converted, none is UTC,
+/// W2: rows with any offset and with none, in a text of `SQLite`, end at the same moment: an offset is converted, none is UTC,
 /// whatever the time zone of this machine is.
 #[tokio::test]
 async fn an_end_with_any_offset_or_none_is_the_moment_that_was_meant() {
@@ -109,7 +109,7 @@ async fn rows_of_postgresql_are_read_right_whatever_its_time_zone_is() {
     assert!(!server.sql(&after, "SELECT * FROM tokenkeep.records").contains(PLANTED), "sealed");
 }
 
-/// W2: a token with 30 s or less is over; W3: that and what is left are one calculation, and both have the buffer in them.
+/// W2, W3: a token with 30 s or less is over; that and what is left are one calculation, and both have the buffer in them.
 #[tokio::test]
 async fn what_is_left_and_whether_it_is_over_never_disagree() {
     let example = whodis().await;

@@ -189,6 +189,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_root_of_a_host_is_known_unless_an_account_chooses_it() {
+        for (text, root) in [
+            ("https://a.example/{b}?c={d}", Some("https://a.example/")),
+            ("http://127.0.0.1:81/login", Some("http://127.0.0.1:81/")),
+            ("https://{a}.b.example/c", None),
+        ] {
+            let template = UrlTemplate::new(Template::parse(text).unwrap(), Transport::Secure).unwrap();
+            assert_eq!(template.origin().map(String::from).as_deref(), root, "{text}");
+        }
+    }
+
+    #[test]
     fn no_value_can_choose_the_domain() {
         for (text, host) in [
             ("https://a.example/{b}?c={d}", Some("a.example")),
