@@ -24,7 +24,7 @@ pub struct Chatted {
 
 /// Runs the program to its end with this Python and this `tokenkeep`; `tell` gets each line that it prints.
 ///
-/// Fails if it or the broker does, if an answer of it failed, and if tokens are withdrawn less than [`WITHDRAWALS`] times.
+/// Fails if it or the broker does, if an answer of it failed, and if tokens are withdrawn less often than is wanted.
 pub async fn chat(python: &Path, tokenkeep: &Path, mut tell: impl FnMut(&str)) -> Result<Chatted, Box<dyn Error>> {
     let life = Duration::from_secs(3);
     let sandbox = Sandbox::builder().client(Client::new(CLIENT, SECRET).life(life)).start().await?;
