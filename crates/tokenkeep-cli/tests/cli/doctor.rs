@@ -172,6 +172,7 @@ async fn a_row_that_ends_later_than_a_token_can_is_said_to_be_local_time_perhaps
     let found = doctor(&world, 3, &["--from", "whodis", "old.csv"]).await;
     let finding = &token(&found)["findings"][0];
     assert_eq!(finding["code"], "unusual_life", "{found}");
+    assert!(finding["detail"].as_str().unwrap().contains("its issuer gives 600 s in all"), "{found}");
     assert!(finding["next"].as_str().unwrap().contains("local time without an offset"), "{found}");
 }
 

@@ -51,7 +51,7 @@ pub(super) fn findings(diagnosis: &Diagnosis, place: Place, clock: &IssuerClock)
     let warnings: Vec<_> = status.warnings.iter().filter(|warning| !is_said(warning)).collect();
     findings.extend(warnings.into_iter().map(|warning| Finding {
         code: warning.code(),
-        detail: warning.to_string(),
+        detail: detail(warning, place),
         next: Some(advice(warning, diagnosis, place)),
     }));
     if diagnosis.is_of_another_configuration {
@@ -82,6 +82,16 @@ fn of_clock(clock: &IssuerClock, buffer: Duration) -> Option<Finding> {
             "have both clocks set by NTP: an end that one of them wrote down as a time is over earlier or later at the other",
         )),
         _ => None,
+    }
+}
+
+fn detail(warning: &Warning, place: Place) -> String {
+    match warning {
+        // When it was issued is not known there, and its issuer may be right.
+        Warning::UnusualLife { expected, life } if place == Place::Source => {
+            format!("it has {} s left, and its issuer gives {} s in all", life.as_secs(), expected.as_secs())
+        }
+        warning => warning.to_string(),
     }
 }
 
