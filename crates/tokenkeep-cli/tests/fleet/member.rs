@@ -48,6 +48,10 @@ impl Member {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id().unwrap()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        // On a busy machine it is a while until all threads stand still.
+        while signal == Signal::STOP && !stands_still(pid) {
+            std::thread::yield_now();
+        }
     }
 
     /// Ends it in the middle of whatever it does.
@@ -67,6 +71,13 @@ impl Member {
         let log = self.log.borrow();
         log[log.len().saturating_sub(20)..].to_vec()
     }
+}
+
+fn stands_still(pid: i32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    // A thread that is gone meanwhile stands still, too. Its state comes after its name, which is in brackets.
+    let state = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat")).ok();
+    threads.filter_map(|thread| state(thread.unwrap())).all(|stat| stat.rsplit_once(") ").unwrap().1.starts_with('T'))
 }
 
 /// What a member answered.

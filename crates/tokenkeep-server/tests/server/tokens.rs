@@ -185,7 +185,7 @@ async fn a_status_says_all_but_the_token() {
                 "expires_at": "2030-03-17T18:46:40Z",
                 "obtained_at": "2030-03-17T17:46:40Z",
                 "life": 3600,
-                "refresh_in": 3560,
+                "refresh_in": null,
                 "consecutive_failures": 0,
                 "failure": null,
                 "obstacle": null,
