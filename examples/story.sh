@@ -2,16 +2,21 @@
 # that is gone in the end, and starts $tokenkeep, an array.
 set -euo pipefail
 
-# Builds tokenkeep with this configuration, and an issuer with these options: its addresses are in $SANDBOX_…
+# Builds tokenkeep with this configuration, unless it is in $TOKENKEEP_BUILT, and an issuer with these options: its addresses
+# are in $SANDBOX_…
 begin() {
-    echo 'Building tokenkeep and an issuer; the first time this takes some minutes.'
-    cargo build -q -p tokenkeep-cli -p tokenkeep-sandbox --bin tokenkeep --example issuer
-    local built=${CARGO_TARGET_DIR:-target}/debug
+    local built=${TOKENKEEP_BUILT:-}
+    if [[ -z $built ]]; then
+        echo 'Building tokenkeep and an issuer; the first time this takes some minutes.'
+        cargo build --quiet --locked --package tokenkeep-cli --package tokenkeep-sandbox --bin tokenkeep --example issuer
+        built=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
+    fi
     home=$(mktemp -d)
     running=()
     trap clean_up EXIT
     # Nothing of the user's is touched, and nothing is left behind.
     export HOME=$home TMPDIR=$home XDG_STATE_HOME=$home/state
+    unset TOKENKEEP_SERVER TOKENKEEP_CONFIG RUST_LOG
     tokenkeep=("$built/tokenkeep" --config "$1")
     "$built/examples/issuer" "${@:2}" >"$home/issuer.env" &
     running+=($!)
@@ -46,9 +51,9 @@ requests() {
     curl -fsS "$SANDBOX_URL/sandbox/requests" | grep -c '"grant"' || true
 }
 
-# What a member of a JSON object is that is a number, true or false.
+# A member of the JSON on stdin, as it is written there; nothing if it has none.
 field() {
-    sed "s/.*\"$1\":\([^,}]*\).*/\1/"
+    grep -o "\"$1\":\(\"[^\"]*\"\|[^,}]*\)" | head -n 1 | cut -d: -f2- || true
 }
 
 wait_for() {

@@ -1,4 +1,4 @@
-//! Token caches from crates.io, each asked by what its users call for a request they send.
+//! Token caches that others have published, each asked by what its users call for a request they send.
 //!
 //! All have the same issuer, tokens of one length and life, and the options that they have by default. To add one, copy
 //! the shortest sibling.

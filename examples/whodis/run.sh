@@ -1,18 +1,12 @@
 #!/usr/bin/env bash
 # Shows the example at work: an old table of tokens, two issuers and a broker, on this machine; all is gone afterwards.
 # With WHODIS_DATABASE_URL in the environment tokens are kept in that PostgreSQL, else in a SQLite file.
-set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. examples/story.sh
 
 main() {
-    echo 'Building tokenkeep and an issuer; the first time this takes some minutes.'
-    cargo build --quiet --locked --package tokenkeep-cli --package tokenkeep-sandbox --bin tokenkeep --example issuer
-    local built
-    built=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
-    tokenkeep=("$built/tokenkeep" --config "$PWD/examples/whodis/tokenkeep.toml")
-    home=$(mktemp -d) running=()
-    trap clean_up EXIT
-    start_issuer "$built/examples/issuer"
+    begin examples/whodis/tokenkeep.toml --client genesys:a-secret --client graph:a-secret \
+        --life genesys=86400 --life graph=3600
     settings
     old_table
 
@@ -24,18 +18,18 @@ main() {
     "${tokenkeep[@]}" import whodis "$old"
     is 'Genesys' "$("${tokenkeep[@]}" get genesys)" old-genesys-token
     is 'Microsoft Graph' "$("${tokenkeep[@]}" get microsoft_graph)" old-graph-token
-    is 'logins' "$(logins)" 0
+    is 'logins' "$(requests)" 0
 
     step 'Who needs a token for ten hours more gets one that lives so long'
     is 'what is left of the old one suffices' "$("${tokenkeep[@]}" get genesys --min-valid 10m)" old-genesys-token
     [[ $("${tokenkeep[@]}" get genesys --min-valid 10h) != old-genesys-token ]] || fail 'it ends on the way'
-    is 'logins' "$(logins)" 1
+    is 'logins' "$(requests)" 1
 
     step 'The server renews what has less than 10 minutes left, though nobody asks: Microsoft Graph has 9'
     serve
     wait_for 'obtained a new token key=microsoft_graph' "$log"
     grep -h 'obtained a new token' "$log" | cut -d' ' -f4-
-    is 'logins' "$(logins)" 2
+    is 'logins' "$(requests)" 2
 
     step 'A failed renewal is no error for callers, and a warning in the status'
     curl -fsS -X PUT -d '{"kind":"status","status":503,"body":"down"}' "$SANDBOX_URL/sandbox/faults" >"$home/answer"
@@ -61,17 +55,7 @@ main() {
     printf '\nAll is as the page says.\n'
 }
 
-start_issuer() {
-    "$1" --client genesys:a-secret --client graph:a-secret --life genesys=86400 --life graph=3600 >"$home/issuer" &
-    running+=($!)
-    wait_for SANDBOX_READY "$home/issuer"
-    . "$home/issuer"
-}
-
 settings() {
-    # Nothing of the user's is touched, and nothing is left behind.
-    export HOME=$home XDG_STATE_HOME=$home/state
-    unset TOKENKEEP_SERVER TOKENKEEP_CONFIG RUST_LOG
     export WHODIS_SEAL_KEY GENESYS_TOKEN_URL=$SANDBOX_TOKEN_URL MICROSOFT_TOKEN_URL=$SANDBOX_TOKEN_URL
     WHODIS_SEAL_KEY=$(head -c 32 /dev/urandom | base64)
     export GENESYS_CLIENT_ID=genesys GENESYS_CLIENT_SECRET=a-secret
@@ -104,52 +88,6 @@ old_table() {
         printf 'service,access_token,expires_at\ngenesys,old-genesys-token,%s\nmicrosoft_graph,old-graph-token,%s\n' \
             "$genesys" "$graph" >"$old"
     fi
-}
-
-serve() {
-    log=$home/log
-    "${tokenkeep[@]}" serve --listen 127.0.0.1:0 2>"$log" &
-    running+=($!)
-    wait_for 'listening on http' "$log"
-    url=$(sed -n 's/^listening on \([^,]*\).*/\1/p' "$log" | head -n 1)
-}
-
-# Token requests that have come to the issuer.
-logins() {
-    curl -fsS "$SANDBOX_URL/sandbox/requests" | grep -c '"grant"' || true
-}
-
-wait_for() {
-    local tries
-    for tries in {1..300}; do
-        ! grep -q "$1" "$2" || return 0
-        sleep 0.1
-    done
-    cat "$2"
-    fail "\"$1\" did not come"
-}
-
-step() {
-    printf '\n-- %s\n' "$1"
-}
-
-is() {
-    [[ $2 == "$3" ]] || fail "$1: $2, not $3"
-    echo "$1: $2"
-}
-
-fail() {
-    echo "NOT AS TOLD: $1" >&2
-    exit 1
-}
-
-clean_up() {
-    local process
-    for process in "${running[@]}"; do
-        kill "$process" 2>/dev/null || true
-    done
-    wait
-    rm -rf "$home"
 }
 
 main

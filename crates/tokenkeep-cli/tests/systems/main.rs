@@ -7,6 +7,7 @@ mod bluestakes;
 mod bluestakes_wishes;
 mod persistence;
 mod revos;
+mod stories;
 mod support;
 mod table;
 mod verteil;

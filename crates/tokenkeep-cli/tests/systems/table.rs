@@ -13,6 +13,11 @@ fn each_line_of_the_five_systems_has_a_law_and_the_page_names_them_all() {
     let lines: BTreeSet<String> =
         SYSTEMS.iter().flat_map(|(system, last)| (1..=*last).map(move |line| format!("{system}{line}"))).collect();
     assert_eq!(laws.keys().cloned().collect::<BTreeSet<_>>(), lines, "lines that have a law here, and all lines");
+    let run = include_str!("main.rs");
+    for law in laws.values().flatten() {
+        let (module, _) = law.split_once("::").unwrap();
+        assert!(run.contains(&format!("\nmod {module};\n")), "main.rs does not have {law} run");
+    }
 
     let page = fs::read_to_string(repository().join("docs/systems.md")).unwrap();
     let rows: BTreeMap<String, &str> = page

@@ -172,41 +172,28 @@ async fn a_stopped_process_that_comes_back_late_overwrites_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_failed_late_takes_the_token_that_another_got() {
-    let world = world(HOUR).await;
-    world.manager.start();
-    let other_issuer = Issuer::new(HOUR);
-    let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
-    world.get().await.unwrap();
-    pass(SECOND * 2).await;
-    world.issuer.hold();
-    world.issuer.fail(Fault::Unavailable);
-    let graph = world.graph();
-    let (late, ()) = tokio::join!(graph.refresh(), async {
-        world.issuer.arrival(2).await;
-        // The first process stands still: its lease is not renewed, and ends.
-        world.store.end_lease("graph").await;
-        assert_eq!(other.handle("graph").unwrap().refresh().await.unwrap().generation(), 2);
-        world.issuer.let_go();
-    });
-    assert_eq!(late.unwrap().generation(), 2);
-    let answer = world.graph().get(tokenkeep::Demand::default()).await.unwrap();
-    assert_eq!((answer.token.generation(), answer.warnings), (2, vec![]));
+    let down = FetchError::new(Fault::Unavailable, "issuer.example is down");
+    takes_anothers_token_after(&world(HOUR).await, down).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_process_whose_answer_was_of_no_use_takes_the_token_that_another_got() {
-    let world = rotating_world(HOUR).await;
+    let useless = FetchError::new(Fault::Unavailable, "issuer.example answered with an empty access_token");
+    takes_anothers_token_after(&rotating_world(HOUR).await, useless.with_rotated(Some(Secret::new("rt-2")))).await;
+}
+
+async fn takes_anothers_token_after(world: &World, failure: FetchError) {
     world.manager.start();
     let other_issuer = Issuer::new(HOUR);
     let other = manager(&world.clock, &world.store, &other_issuer, tokenkeep::expiry::Policy::default()).await;
     world.get().await.unwrap();
     pass(SECOND * 2).await;
     world.issuer.hold();
-    let useless = FetchError::new(Fault::Unavailable, "issuer.example answered with an empty access_token");
-    world.issuer.reply(Reply::Fail(useless.with_rotated(Some(Secret::new("rt-2")))));
+    world.issuer.reply(Reply::Fail(failure));
     let graph = world.graph();
     let (late, ()) = tokio::join!(graph.refresh(), async {
         world.issuer.arrival(2).await;
+        // The first process stands still: its lease is not renewed, and ends.
         world.store.end_lease("graph").await;
         assert_eq!(other.handle("graph").unwrap().refresh().await.unwrap().generation(), 2);
         world.issuer.let_go();
