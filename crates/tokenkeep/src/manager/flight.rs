@@ -50,7 +50,8 @@ pub(super) enum Trigger {
     Ahead,
     /// A person wants a new one: no stored token and no back-off stands in the way.
     ByHand,
-    /// The failure in force may be overcome by what another process did: the store is looked at, nobody is asked.
+    /// The failure in force may be overcome by what another process did: the store is looked at, and nobody is asked as
+    /// long as it is in force.
     Look,
 }
 

@@ -98,6 +98,21 @@ async fn a_started_process_that_may_ask_nobody_hands_out_what_others_have_obtain
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_gets_a_token_when_the_budget_has_room_again_by_the_time_that_the_store_was_looked_at() {
+    let world = world_of(Issuer::new(HOUR), limited()).await;
+    let other = manager_with(&world.clock, &world.store, &world.issuer, limited()).await;
+    other.start();
+    for account in 0..10 {
+        world.manager.token(&format!("graph:{account}")).await.unwrap();
+    }
+    other.token("graph:10").await.unwrap_err();
+    pass(SECOND * 58).await;
+    world.store.set(Trouble::SlowLoads(SECOND * 4));
+    assert_eq!(other.token("graph:11").await.unwrap().generation(), 1);
+    other.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refresh_by_hand_does_not_pass_over_the_budget() {
     let settings = limited().with_budget(Budget::parse("2/1m").unwrap());
     let world = world_of(Issuer::new(HOUR), settings).await;

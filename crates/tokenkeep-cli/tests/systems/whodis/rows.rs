@@ -131,8 +131,8 @@ async fn what_is_left_and_whether_it_is_over_never_disagree() {
     }
     assert_eq!(answers, [true, true, true, true, false, false, false]);
     // The same of a token in use: what a caller is told to be left is more than the buffer, until none is handed out.
-    let server = example.serve().await;
     example.sandbox.set_life("graph", std::time::Duration::from_secs(62));
+    let server = example.serve().await;
     server.ask(reqwest::Method::POST, "/tokens/microsoft_graph/refresh").await;
     let answer = server.json("/tokens/microsoft_graph").await;
     assert!((30..=62).contains(&answer["expires_in"].as_u64().unwrap()), "{answer}");

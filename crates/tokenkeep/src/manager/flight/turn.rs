@@ -14,7 +14,7 @@ use crate::expiry::{Gate, Phase, classify};
 use crate::manager::record::Stored;
 use crate::manager::slot::FlightResult;
 use crate::manager::sync::time;
-use crate::manager::{StoreTask, declined, lost_flight, watch_store};
+use crate::manager::{StoreTask, declined, watch_store};
 use crate::source::turn::Turn;
 use crate::source::{Fault, FetchError, Keep};
 use crate::store::{LeaseOutcome, Record, StoreError};
@@ -56,7 +56,11 @@ impl Flight {
             return Ready::Done(result);
         }
         if self.start.trigger == Trigger::Look {
-            return Ready::Done(Err(self.still_declined()));
+            if let Some(error) = self.still_declined() {
+                return Ready::Done(Err(error));
+            }
+            // What stood in the way is over by now.
+            self.start.trigger = Trigger::Caller;
         }
         let permit = self.permit(permit).await;
         // The issuer may have set a limit while this flight waited.
@@ -76,10 +80,10 @@ impl Flight {
     }
 
     /// The failure in force here, when a look into the store has found nothing better.
-    fn still_declined(&self) -> Error {
+    fn still_declined(&self) -> Option<Error> {
         let now = self.shared.clock.now();
-        let failure = self.slot.lock().obstacle(self.provider(), now);
-        failure.map_or_else(lost_flight, |failure| declined(self.slot.key(), &failure, now))
+        let failure = self.slot.lock().obstacle(self.provider(), now)?;
+        Some(declined(self.slot.key(), &failure, now))
     }
 
     async fn permit(&self, permit: Option<OwnedSemaphorePermit>) -> OwnedSemaphorePermit {

@@ -55,6 +55,8 @@ pub(crate) enum Trouble {
     Gone,
     /// Gives less of a page than was asked for.
     ShortPages,
+    /// Reads as always, after so long.
+    SlowLoads(Duration),
     /// Saves as always, after so long.
     SlowSaves(Duration),
     /// Nothing, and says so after so long.
@@ -134,6 +136,7 @@ impl UnreliableStore {
         match self.trouble() {
             Trouble::Hangs(hanging) if hanging == method => std::future::pending().await,
             Trouble::Panics(panicking) if panicking == method => panic!("a store that panics, as the test wants"),
+            Trouble::SlowLoads(by) if method == "load" => tokio::time::sleep(by).await,
             Trouble::SlowSaves(by) if method == "save" => tokio::time::sleep(by).await,
             Trouble::Silent(by) => {
                 tokio::time::sleep(by).await;
