@@ -197,6 +197,11 @@ impl SealKeys {
     }
 }
 
+/// Whether a text is of the form of sealed ones, whatever key it is of.
+pub(crate) fn is_sealed(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
 /// What the key is called that sealed a text; `None` for a plain one.
 #[cfg(feature = "sqlite")]
 pub(crate) fn sealed_with(text: &str) -> Option<String> {

@@ -5,7 +5,11 @@
 //! for; a write that expects no record conflicts with it as with any other.
 //!
 //! A record that was written before there was a seal is read as it is, and sealed when it is written next.
+//!
+//! Where several share a store, one of them may have been given a key that none of the others has. What it was the first
+//! to write would be closed to them, so it writes nothing (`agreement`).
 
+mod agreement;
 mod reseal;
 
 #[cfg(feature = "sqlite")]
@@ -14,6 +18,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,6 +62,8 @@ pub use reseal::{Resealed, WhenUnopenable};
 pub struct SealedStore {
     inner: Arc<dyn Store>,
     keys: SealKeys,
+    /// Whether one of the keys is known to open something of what is sealed there.
+    agrees: AtomicBool,
     /// The key file that is lost: once it is back, whoever opens the store anew has its key.
     lost: Option<PathBuf>,
 }
@@ -81,13 +88,13 @@ impl SealedStore {
     /// # }
     /// ```
     pub fn new(inner: Arc<dyn Store>, keys: SealKeys) -> Self {
-        Self { inner, keys, lost: None }
+        Self { inner, keys, agrees: AtomicBool::new(false), lost: None }
     }
 
     /// Has no key for what is sealed in `inner`, since this file is lost; `what` says so, and what to do.
     #[cfg(feature = "sqlite")]
     pub(super) fn without_key(inner: Arc<dyn Store>, file: PathBuf, what: String) -> Self {
-        Self { inner, keys: SealKeys::lost(what), lost: Some(file) }
+        Self { inner, keys: SealKeys::lost(what), agrees: AtomicBool::new(false), lost: Some(file) }
     }
 
     /// The id of the key that seals, if there is one.
@@ -113,7 +120,7 @@ impl SealedStore {
     }
 
     fn opened(&self, key: &Key, record: &Record) -> Result<Record, Unopenable> {
-        with_texts(record, |field, text| self.keys.open(key, field, text))
+        with_texts(record, |field, text| self.open(key, field, text))
     }
 
     /// Those of a page that can be opened.
@@ -133,7 +140,7 @@ impl SealedStore {
     }
 
     fn opened_credentials(&self, key: &Key, credentials: &Credentials) -> Result<Credentials, Unopenable> {
-        credentials.try_map(|name, value| self.keys.open(key, &credentials_field(name), value.expose_secret()))
+        credentials.try_map(|name, value| self.open(key, &credentials_field(name), value.expose_secret()))
     }
 
     fn sealed_credentials(&self, key: &Key, credentials: &Credentials) -> Result<Credentials, StoreError> {
@@ -155,13 +162,17 @@ impl Store for SealedStore {
     }
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        let Some(Versioned { version, record }) = self.inner.load(key).await? else { return Ok(None) };
+        let Some(Versioned { version, record }) = self.inner.load(key).await? else {
+            self.check_keys().await?;
+            return Ok(None);
+        };
         let record = self.opened(key, &record);
         let record = record.map_err(|why| self.error(format!("the record of '{key}' cannot be opened: {why}")))?;
         Ok(Some(Versioned { version, record }))
     }
 
     async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
+        self.check_keys().await?;
         self.inner.save(key, &self.sealed(key, record)?, expected).await
     }
 
@@ -213,6 +224,8 @@ impl Store for SealedStore {
     }
 
     async fn claim_due(&self, limit: usize, hold: Duration) -> Result<Option<Vec<Key>>, StoreError> {
+        // Whoever cannot open them is not to hold them back from those who can.
+        self.check_keys().await?;
         self.inner.claim_due(limit, hold).await
     }
 
@@ -239,6 +252,7 @@ impl Store for SealedStore {
     }
 
     async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        self.check_keys().await?;
         self.inner.save_credentials(key, &self.sealed_credentials(key, credentials)?).await
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokenkeep::seal::{SealKey, SealKeys};
 use tokenkeep::store::{MemoryStore, SaveOutcome, SealedStore, Store, WhenUnopenable};
-use tokenkeep::{Clock, Code, Demand, Event, Key, Obstacle, TokenManager, Warning};
+use tokenkeep::{Clock, Code, Credentials, Demand, Event, Key, Obstacle, Secret, TokenManager, Warning};
 
 use crate::support::*;
 
@@ -17,14 +17,27 @@ struct Sealed {
 }
 
 impl Sealed {
+    fn new(world: World) -> Self {
+        let beneath = Arc::new(MemoryStore::new(Arc::clone(&world.clock) as Arc<dyn Clock>));
+        Self { world, beneath, lost: new_key(), present: new_key() }
+    }
+
     /// With a record of `graph`, whose key is lost afterwards, and a new process that knows nothing.
     async fn with_lost_key(world: World) -> (Self, TokenManager) {
-        let beneath = Arc::new(MemoryStore::new(Arc::clone(&world.clock) as Arc<dyn Clock>));
-        let sealed = Self { world, beneath, lost: new_key(), present: new_key() };
+        let sealed = Self::new(world);
         sealed.world.store.replace(Arc::new(sealed.store(&sealed.lost, [])));
         sealed.world.get().await.unwrap();
-        sealed.world.store.replace(Arc::new(sealed.store(&sealed.present, [])));
+        sealed.lose_key();
         let restarted = sealed.world.another_process().await;
+        (sealed, restarted)
+    }
+
+    /// The same with a record beside it that the present key opens.
+    async fn with_one_lost_record(world: World) -> (Self, TokenManager) {
+        let (sealed, restarted) = Self::with_lost_key(world).await;
+        sealed.find_lost_key();
+        sealed.world.another_process().await.token("graph:3").await.unwrap();
+        sealed.lose_key();
         (sealed, restarted)
     }
 
@@ -35,6 +48,10 @@ impl Sealed {
     /// The lost key is configured beside the present one.
     fn find_lost_key(&self) {
         self.world.store.replace(Arc::new(self.store(&self.present, [self.lost.clone()])));
+    }
+
+    fn lose_key(&self) {
+        self.world.store.replace(Arc::new(self.store(&self.present, [])));
     }
 
     /// All that lies beneath for `graph`.
@@ -48,7 +65,7 @@ impl Sealed {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_go_on_without_a_record_that_no_key_opens_and_it_stays_as_it_is() {
-    let (sealed, restarted) = Sealed::with_lost_key(world(MINUTE).await).await;
+    let (sealed, restarted) = Sealed::with_one_lost_record(world(MINUTE).await).await;
     let before = sealed.record().await;
     let graph = restarted.handle("graph").unwrap();
     restarted.start();
@@ -95,7 +112,7 @@ async fn a_login_in_a_record_that_no_key_opens_is_neither_spent_nor_written_over
 
 #[tokio::test(start_paused = true)]
 async fn the_trouble_with_one_record_is_said_once_and_is_not_the_others() {
-    let (sealed, restarted) = Sealed::with_lost_key(world(MINUTE).await).await;
+    let (sealed, restarted) = Sealed::with_one_lost_record(world(MINUTE).await).await;
     let mut events = restarted.events();
     restarted.start();
     for _ in 0..10 {
@@ -112,6 +129,44 @@ async fn the_trouble_with_one_record_is_said_once_and_is_not_the_others() {
     assert_eq!(restarted.store_trouble(), None);
     assert_eq!(store_events(&mut events), (0, 1));
     restarted.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_key_that_no_other_has_tokens_flow_and_nothing_is_saved() {
+    let (sealed, mistaken) = Sealed::with_lost_key(world(MINUTE).await).await;
+    mistaken.start();
+    let other = mistaken.handle("graph:2").unwrap();
+    for _ in 0..3 {
+        let answer = other.get(Demand::default()).await.unwrap();
+        assert!(answer.warnings.contains(&Warning::Unsaved), "{:?}", answer.warnings);
+        pass(MINUTE).await;
+    }
+    assert!(sealed.beneath.load(other.key()).await.unwrap().is_none());
+
+    sealed.find_lost_key();
+    other.token().await.unwrap();
+    pass(MINUTE).await;
+    assert!(sealed.beneath.load(other.key()).await.unwrap().is_some());
+    assert_eq!(mistaken.store_trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_key_that_no_other_has_no_login_is_begun() {
+    let sealed = Sealed::new(rotating_world(MINUTE).await);
+    let password = Credentials::with_password("company", Secret::new("planted-password")).unwrap();
+    sealed.store(&sealed.lost, []).save_credentials(&Key::parse("graph:9").unwrap(), &password).await.unwrap();
+    sealed.lose_key();
+    sealed.world.manager.start();
+    let error = sealed.world.get().await.unwrap_err();
+    assert_eq!(error.what(), "the refresh token cannot be used safely: the store does not work");
+    assert!(sealed.world.manager.store_trouble().unwrap().contains("nothing in it opens, so nothing is written"));
+    assert_eq!(sealed.world.issuer.count(), 0);
+
+    sealed.find_lost_key();
+    pass(MINUTE).await;
+    sealed.world.get().await.unwrap();
+    pass(MINUTE).await;
+    assert_eq!(sealed.world.manager.store_trouble(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,14 +218,19 @@ async fn a_short_page_of_records_that_no_key_opens_is_not_the_last() {
     let world = world(HOUR).await;
     world.get().await.unwrap();
     let record = world.store.record("graph").await.unwrap();
-    let sealed = |key| SealedStore::new(Arc::clone(&world.store) as Arc<dyn Store>, SealKeys::new(key, []));
-    let (lost, present) = (sealed(new_key()), sealed(new_key()));
+    let sealed = |key, others: &[SealKey]| {
+        SealedStore::new(Arc::clone(&world.store) as Arc<dyn Store>, SealKeys::new(key, others.to_vec()))
+    };
+    let (lost_key, present_key) = (new_key(), new_key());
+    let lost = sealed(lost_key.clone(), &[]);
+    let during = sealed(present_key.clone(), &[lost_key]);
     let accounts: Vec<_> = (10..40).map(|account| Key::parse(&format!("graph:{account}")).unwrap()).collect();
     for (number, account) in accounts.iter().enumerate() {
-        let store = if number < 25 { &lost } else { &present };
+        let store = if number < 25 { &lost } else { &during };
         assert!(matches!(store.save(account, &record, None).await, Ok(SaveOutcome::Saved(_))));
     }
     world.store.set(Trouble::ShortPages);
+    let present = sealed(present_key, &[]);
     let page = present.page(Some(&Key::parse("graph").unwrap()), 100).await.unwrap();
     assert!(page.iter().map(|(key, _)| key).eq(&accounts[25..]), "{} of 5", page.len());
 }

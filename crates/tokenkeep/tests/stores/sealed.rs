@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -130,10 +131,11 @@ async fn a_record_that_no_key_opens_is_an_error_that_says_what_to_do_and_is_left
     for name in ["a", "c", "e"] {
         save(&before, name, &record(), None).await;
     }
-    let after = sealed(&inner, &new, []);
+    let during = sealed(&inner, &new, [old.clone()]);
     for name in ["b", "d"] {
-        save(&after, name, &record(), None).await;
+        save(&during, name, &record(), None).await;
     }
+    let after = sealed(&inner, &new, []);
     let error = after.load(&key("c")).await.unwrap_err();
     for part in ["'c'", old.id(), new.id(), "add that key to seal_keys"] {
         assert!(error.what.contains(part), "{part}: {error}");
@@ -146,12 +148,64 @@ async fn a_record_that_no_key_opens_is_an_error_that_says_what_to_do_and_is_left
 
 #[tokio::test]
 async fn a_record_that_no_key_opens_is_not_taken_for_absent() {
-    let inner = memory();
-    save(&sealed(&inner, &new_key(), []), "graph", &record(), None).await;
+    let (lost, present, inner) = (new_key(), new_key(), memory());
+    save(&sealed(&inner, &lost, []), "graph", &record(), None).await;
+    save(&sealed(&inner, &present, [lost]), "other", &record(), None).await;
     let before = raw(&inner, "graph").await;
-    let other = sealed(&inner, &new_key(), []);
+    let other = sealed(&inner, &present, []);
     assert_eq!(other.save(&key("graph"), &record(), None).await.unwrap(), SaveOutcome::Conflict);
     assert_eq!(texts(&raw(&inner, "graph").await.record), texts(&before.record));
+}
+
+#[tokio::test]
+async fn whoever_has_another_key_writes_nothing_and_takes_nothing_for_absent() {
+    let (right, stray) = (new_key(), new_key());
+    let password = Credentials::with_password("company", Secret::new("planted-password")).unwrap();
+    for what_is_there in ["a record", "credentials"] {
+        let inner = memory();
+        let others = sealed(&inner, &right, []);
+        if what_is_there == "credentials" {
+            others.save_credentials(&key("bluestakes:1"), &password).await.unwrap();
+        } else {
+            save(&others, "graph", &record(), None).await;
+        }
+        let before = inner.newest_version().await.unwrap();
+        let mistaken = sealed(&inner, &stray, []);
+        let (absent, account) = (key("new"), key("bluestakes:2"));
+        let refused = [
+            mistaken.load(&absent).await.unwrap_err(),
+            mistaken.save(&absent, &record(), None).await.unwrap_err(),
+            mistaken.save_credentials(&account, &password).await.unwrap_err(),
+            mistaken.claim_due(10, Duration::from_secs(60)).await.unwrap_err(),
+        ];
+        for error in refused {
+            for part in
+                ["nothing in it opens, so nothing is written", right.id(), stray.id(), "add that key to seal_keys"]
+            {
+                assert!(error.what.contains(part), "{what_is_there}: {part}: {error}");
+            }
+        }
+        assert_eq!(inner.newest_version().await.unwrap(), before, "{what_is_there}");
+        assert!(inner.credentials(&account).await.unwrap().is_none(), "{what_is_there}");
+
+        let mended = sealed(&inner, &stray, [right.clone()]);
+        assert!(mended.load(&absent).await.unwrap().is_none(), "{what_is_there}");
+        save(&mended, "new", &record(), None).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_key_that_seals_something_is_the_one_of_a_store() {
+    let (first, second, inner) = (new_key(), new_key(), memory());
+    save(&*inner, "plain", &record(), None).await;
+    save(&*inner, "empty", &Record { token: None, refresh_token: None, failure: None, ..record() }, None).await;
+    let (one, other) = (sealed(&inner, &first, []), sealed(&inner, &second, []));
+    for store in [&one, &other] {
+        assert!(store.load(&key("graph")).await.unwrap().is_none());
+    }
+    save(&one, "graph", &record(), None).await;
+    assert!(other.save(&key("billing"), &record(), None).await.is_err());
+    save(&one, "billing", &record(), None).await;
 }
 
 #[tokio::test]
@@ -173,8 +227,8 @@ async fn resealing_brings_every_record_under_the_first_key() {
     let (oldest, old, new, inner) = (new_key(), new_key(), new_key(), memory());
     save(&*inner, "plain", &record(), None).await;
     save(&sealed(&inner, &oldest, []), "oldest", &record(), None).await;
-    save(&sealed(&inner, &old, []), "lost", &record(), None).await;
-    save(&sealed(&inner, &new, []), "new", &record(), None).await;
+    save(&sealed(&inner, &old, [oldest.clone()]), "lost", &record(), None).await;
+    save(&sealed(&inner, &new, [oldest.clone()]), "new", &record(), None).await;
     let empty = Record { token: None, refresh_token: None, failure: None, ..record() };
     save(&*inner, "empty", &empty, None).await;
 
@@ -287,7 +341,7 @@ async fn save(store: &dyn Store, name: &str, record: &Record, expected: Option<V
 fn record() -> Record {
     let now = ManualClock::new().now();
     let kind = TokenKind { token_type: TOKEN_TYPE.into(), scope: Some(SCOPE.into()) };
-    let end = now.plus(std::time::Duration::from_hours(1));
+    let end = now.plus(Duration::from_hours(1));
     Record {
         generation: 7,
         fingerprint: Fingerprint::of([]),

@@ -3,7 +3,7 @@
 use super::{PAGE, SealedStore, with_texts};
 use crate::key::Key;
 use crate::seal::Unopenable;
-use crate::store::{Record, SaveOutcome, Store as _, StoreError, Version, Versioned};
+use crate::store::{Record, SaveOutcome, StoreError, Version, Versioned};
 
 /// What became of the records and the credentials of a store; each counts as one.
 ///
@@ -196,7 +196,7 @@ impl SealedStore {
         let mut is_right = true;
         let opened = with_texts(record, |field, text| {
             is_right &= self.keys.is_newest(text);
-            self.keys.open(key, field, text)
+            self.open(key, field, text)
         });
         match opened {
             Ok(_) if is_right => Need::Nothing,
@@ -207,7 +207,9 @@ impl SealedStore {
 
     /// Whether nobody else has written it meanwhile.
     async fn write(&self, key: &Key, record: &Record, version: Version) -> Result<bool, StoreError> {
-        Ok(matches!(self.save(key, record, Some(version)).await?, SaveOutcome::Saved(_)))
+        // Whoever calls this wants what there is under the present key, whichever sealed it before.
+        let saved = self.inner.save(key, &self.sealed(key, record)?, Some(version)).await?;
+        Ok(matches!(saved, SaveOutcome::Saved(_)))
     }
 }
 
