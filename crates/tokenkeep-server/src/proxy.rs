@@ -132,6 +132,7 @@ impl Proxy {
             }
             return Ok(self.pass_on(answer, &upload));
         }
+        let present = handle.current().map_or(0, |present| present.generation());
         let other = call.authorizer.authorize_again(&token, &parts.uri, &mut parts.headers).await?;
         // Whatever of the body was too much to keep was sent while the token was waited for. Unless it is sent again, the
         // first attempt is not cut off from it: its answer is passed on.
@@ -145,9 +146,12 @@ impl Proxy {
         if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
             self.in_vain.clear(handle.key(), caller.name());
             self.unproven.clear(handle.key(), caller.name());
-        } else {
+        } else if other.generation() > present {
             self.in_vain.begin(handle.key(), caller.name(), now());
             log(&handle, &answer, &other, "a new token was refused too; it is kept");
+        } else if !is_paused(&self.in_vain) && handle.reject_generation(other.generation()) {
+            // It was there when the first one was refused, and may have been withdrawn with it.
+            log(&handle, &answer, &other, "a token that was there already was refused too");
         }
         Ok(self.pass_on(answer, &upload))
     }

@@ -5,7 +5,8 @@
 //! pauses, in which what a caller is refused with a key is passed on, and which double until a new token helps. Only that
 //! caller's: for the others a token that was really withdrawn is replaced as ever.
 //!
-//! After a new token was refused to the same request, nothing of the caller is believed. A request that could not be sent
+//! After a new token was refused to the same request, nothing of the caller is believed. New is one that was not there yet
+//! when the first was refused: another may have been withdrawn with it, and is rejected as well. A request that could not be sent
 //! again proves nothing: its token may have been withdrawn, or not. So its refusal rejects one token and begins a pause
 //! for requests of that kind only, whatever else is answered to the caller meanwhile: what it may do says nothing of what
 //! it may not. Its other requests find out by their second try, and end both pauses if that succeeds.

@@ -224,6 +224,42 @@ async fn a_missing_right_costs_one_token_and_not_one_for_each_request() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_withdrawn_with_the_one_before_it_is_replaced_without_a_pause() {
+    let known = Arc::new(std::sync::OnceLock::<Arc<Tokens>>::new());
+    let (judge, (arrived, mut arrivals), held) =
+        (Arc::clone(&known), mpsc::channel(1), Arc::new(tokio::sync::Semaphore::new(0)));
+    let holding = Arc::clone(&held);
+    let api = Api::start(move |request| {
+        let (judge, arrived, holding) = (Arc::clone(&judge), arrived.clone(), Arc::clone(&holding));
+        async move {
+            let parts = parts_of(&request);
+            if request.uri().path().ends_with("held") && number(&parts) == 1 {
+                arrived.send(()).await.unwrap();
+                holding.acquire().await.unwrap().forget();
+            }
+            status(if judge.get().unwrap().take(&parts) { 200 } else { 401 })
+        }
+    })
+    .await;
+    let (setup, tokens) = api.setup();
+    known.set(Arc::clone(&tokens)).unwrap();
+    let world = setup.start().await;
+    assert_eq!(world.get("/proxy/api/x").await.status(), 200);
+    let (slow, ()) = tokio::join!(world.get("/proxy/api/held"), async {
+        arrivals.recv().await.unwrap();
+        world.clock.advance(Duration::from_secs(2));
+        assert_eq!(world.send("POST", "/tokens/api/refresh").send().await.unwrap().status(), 200);
+        revoke(&world, &tokens);
+        held.add_permits(1);
+    });
+    // It was sent twice, with tokens that were both withdrawn.
+    assert_eq!((slow.status().as_u16(), tokens.issued()), (401, 2));
+    assert_eq!(world.get("/proxy/api/x").await.status(), 200);
+    assert_eq!(tokens.issued(), 3);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_caller_without_a_right_does_not_keep_the_others_from_a_new_token() {
     const ONE: &str = "planted-key-without-a-right";
     const OTHER: &str = "planted-key-with-all-rights";
