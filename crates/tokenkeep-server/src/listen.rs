@@ -180,16 +180,16 @@ impl Listener {
 
 fn advice(address: &Listen, kind: io::ErrorKind) -> Option<&'static str> {
     match (address, kind) {
-        (Listen::Tcp(_) | Listen::Tls(_), io::ErrorKind::AddrInUse) => {
-            Some("another process listens there: stop it, or choose another port with `listen` in [server]")
-        }
+        (Listen::Tcp(_) | Listen::Tls(_), io::ErrorKind::AddrInUse) => Some(
+            "another process listens there: stop it, or choose another port with --listen or with `listen` in [server]",
+        ),
         (Listen::Tcp(_) | Listen::Tls(_), io::ErrorKind::PermissionDenied) => {
-            Some("ports below 1024 need privileges: choose a higher one with `listen` in [server]")
+            Some("ports below 1024 need privileges: choose a higher one with --listen or with `listen` in [server]")
         }
         (Listen::Tcp(_) | Listen::Tls(_), io::ErrorKind::AddrNotAvailable) => Some("this machine has no such address"),
-        (Listen::Unix(_), io::ErrorKind::AddrInUse) => {
-            Some("another process listens there: stop it, or choose another path with `listen` in [server]")
-        }
+        (Listen::Unix(_), io::ErrorKind::AddrInUse) => Some(
+            "another process listens there: stop it, or choose another path with --listen or with `listen` in [server]",
+        ),
         (Listen::Unix(_), io::ErrorKind::NotFound) => Some("make its folder first"),
         (Listen::Unix(_), io::ErrorKind::PermissionDenied) => Some("this user may not write in its folder"),
         _ => None,

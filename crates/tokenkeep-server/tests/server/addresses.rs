@@ -66,6 +66,7 @@ async fn a_unix_socket_that_somebody_listens_at_is_left_alone() {
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
     let text = error.to_string();
     assert!(text.contains(&*path.to_string_lossy()) && text.contains("another process listens there"), "{text}");
+    assert!(text.contains("--listen") && text.contains("[server]"), "{text}");
     std::os::unix::net::UnixStream::connect(&path).unwrap();
     other.accept().unwrap();
 }
