@@ -1,6 +1,7 @@
 //! `command`: a program that prints a token, alone or as JSON with the names of an OAuth answer.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::process::Stdio;
 
 use async_trait::async_trait;
@@ -38,7 +39,11 @@ impl Command {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| {
-                FetchError::new(Fault::Refused, format!("{} cannot be run: {}", self.shown, error.kind()))
+                let why = match error.kind() {
+                    ErrorKind::NotFound => "there is no such program".to_owned(),
+                    kind => kind.to_string(),
+                };
+                FetchError::new(Fault::Refused, format!("{} cannot be run: {why}", self.shown))
                     .with_next("check command")
             })?;
         let mut running = Running(child);

@@ -90,7 +90,7 @@ async fn a_missing_program_is_refused() {
     let args = vec!["planted".to_owned()];
     let error = ask(Grant::Command { program: "/no/such/program".to_owned(), args }).await.unwrap_err();
     assert_eq!(error.code(), Code::Refused);
-    assert_eq!(error.to_string(), "p0: /no/such/program cannot be run: entity not found; check command");
+    assert_eq!(error.to_string(), "p0: /no/such/program cannot be run: there is no such program; check command");
 }
 
 #[tokio::test]
@@ -166,6 +166,6 @@ async fn a_command_line_in_place_of_a_program_is_not_shown() {
     assert!(!format!("{grant:?}").contains("planted"));
     let handle = handle(grant).await;
     let error = handle.token().await.unwrap_err();
-    assert_eq!(error.what(), "vault cannot be run: entity not found");
+    assert_eq!(error.what(), "vault cannot be run: there is no such program");
     assert!(!format!("{error:?} {:?}", handle.status().await).contains("planted"));
 }
