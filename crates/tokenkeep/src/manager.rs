@@ -512,16 +512,22 @@ impl Shared {
             }
         });
         let mut lost = Vec::new();
+        let mut loses_a_login = false;
         for slot in unsaved {
             if !flight::save_again(self, &slot).await {
                 lost.push(slot.key().to_string());
+                loses_a_login |= slot.lock().unsaved().is_some_and(|record| record.refresh_token.is_some());
             }
         }
         if lost.is_empty() {
             return Ok(());
         }
-        Err(Error::new(Code::Internal, format!("not saved: the tokens of {}", lost.join(", ")))
-            .with_next("a rotated refresh token among them is lost: mend the store and log in again"))
+        let next = if loses_a_login {
+            "a rotated refresh token among them is lost: mend the store and log in again"
+        } else {
+            "mend the store; until then each process that needs them asks the issuer itself"
+        };
+        Err(Error::new(Code::Internal, format!("not saved: the tokens of {}", lost.join(", "))).with_next(next))
     }
 
     pub(crate) fn emit(&self, event: Event) {

@@ -46,10 +46,20 @@ async fn stop_tries_once_more_to_save_and_says_whose_token_is_lost() {
     world.store.set(Trouble::NoSaves);
     world.get().await.unwrap();
     let error = world.manager.stop().await.unwrap_err();
-    assert!(error.to_string().contains("not saved: the tokens of graph"), "{error}");
+    assert!(error.to_string().contains("not saved: the tokens of graph; a rotated refresh token"), "{error}");
     world.store.set(Trouble::None);
     world.manager.stop().await.unwrap();
     assert!(world.store.record("graph").await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_speaks_of_a_lost_login_only_where_there_is_one() {
+    let world = world(HOUR).await;
+    world.store.set(Trouble::NoSaves);
+    world.get().await.unwrap();
+    let error = world.manager.stop().await.unwrap_err();
+    assert!(error.to_string().contains("not saved: the tokens of graph; mend the store"), "{error}");
+    assert!(!error.to_string().contains("refresh token") && !error.to_string().contains("log in"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
