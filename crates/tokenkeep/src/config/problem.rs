@@ -9,6 +9,7 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use super::mask::Masked;
 use crate::error::{Code, Error};
+use crate::store::SERVERS_NEED_KEYS;
 
 /// Everything that is wrong with a configuration file, in the order of its lines.
 ///
@@ -185,6 +186,35 @@ impl Problem {
     #[must_use]
     pub fn into_warning(self) -> Self {
         Self { severity: Severity::Warning, ..self }
+    }
+
+    /// The same as an error, for a program that can use the file only as it stands there.
+    ///
+    /// ```
+    /// # use tokenkeep::config::{Problem, Severity};
+    /// let problem = Problem::of_file("keep.toml", "its certificate cannot be read", "name another one");
+    /// assert_eq!(problem.into_warning().into_error().severity(), Severity::Error);
+    /// ```
+    #[must_use]
+    pub fn into_error(self) -> Self {
+        Self { severity: Severity::Error, ..self }
+    }
+
+    /// Whether it is that a store on a server has no `seal_keys`. That is a warning, since a program may have keys from
+    /// somewhere else; for one that has none the file is of no use.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tokenkeep::config;
+    /// let toml = "store = \"redis://127.0.0.1\"";
+    /// let config = config::parse(toml, "tokenkeep.toml", "".as_ref(), &|_: &str| None).await?;
+    /// assert!(config.warnings.iter().any(config::Problem::lacks_seal_keys));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lacks_seal_keys(&self) -> bool {
+        self.message == SERVERS_NEED_KEYS
     }
 
     /// How bad it is.

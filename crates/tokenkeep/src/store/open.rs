@@ -316,7 +316,8 @@ fn path_in(text: &str) -> Option<PathBuf> {
 }
 
 /// Why a store on a server is not opened without keys, and what to do.
-pub(crate) const SERVERS_NEED_KEYS: &str = "what is kept on a server is sealed, with the same keys on all machines";
+pub(crate) const SERVERS_NEED_KEYS: &str =
+    "`seal_keys` is missing: what is kept on a server is sealed, with the same keys on all machines";
 pub(crate) const MAKE_A_KEY: &str = "make one with `openssl rand -base64 32`, and name it in seal_keys";
 const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
 /// Stores that a program may be built without: their schemes, what they are called, and their feature.

@@ -33,13 +33,13 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: CheckArgs) -> Res
     let path = args.path.map_or_else(|| find_config(global), Ok)?;
     let checked = Signals::install()?.or(config::load(&path, &ProcessEnvironment)).await?;
     let unusable = checked.as_ref().ok().and_then(|config| unusable_tls(&path, config));
-    let mut problems = match &checked {
-        Ok(config) => config.warnings.iter().collect::<Vec<_>>(),
-        Err(problems) => problems.iter().collect(),
+    let mut problems: Vec<_> = match &checked {
+        Ok(config) => config.warnings.iter().cloned().map(as_it_is_here).collect(),
+        Err(problems) => problems.iter().cloned().map(as_it_is_here).collect(),
     };
-    problems.extend(&unusable);
+    problems.extend(unusable);
     if args.json {
-        output::json(&problems.iter().copied().map(Shown::from).collect::<Vec<_>>())?;
+        output::json(&problems.iter().map(Shown::from).collect::<Vec<_>>())?;
     } else {
         for problem in &problems {
             output::talk(&format!("{}\n", problem.render(Color::Always)));
@@ -48,6 +48,11 @@ pub(in crate::command) async fn run(global: &GlobalArgs, args: CheckArgs) -> Res
     }
     let is_good = problems.iter().all(|problem| problem.severity() != Severity::Error);
     if is_good { Ok(()) } else { Err(Failure::Reported(Code::InvalidRequest)) }
+}
+
+/// What it means to these commands, which have keys from nowhere else.
+fn as_it_is_here(problem: Problem) -> Problem {
+    if problem.lacks_seal_keys() { problem.into_error() } else { problem }
 }
 
 /// What `serve` would find in the files of `tls`; where no address uses them, sockets that systemd passes still may.
@@ -59,7 +64,7 @@ fn unusable_tls(path: &Path, config: &Config) -> Option<Problem> {
     Some(if is_used { problem } else { problem.into_warning() })
 }
 
-fn verdict(path: &Path, checked: Result<&Config, &Problems>, problems: &[&Problem]) -> String {
+fn verdict(path: &Path, checked: Result<&Config, &Problems>, problems: &[Problem]) -> String {
     let count = |severity| problems.iter().filter(|problem| problem.severity() == severity).count();
     let warnings = match count(Severity::Warning) {
         0 => String::new(),
