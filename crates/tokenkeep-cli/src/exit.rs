@@ -106,9 +106,14 @@ pub(crate) fn next(error: &Error) -> Option<String> {
         let after = Duration::from_secs(duration::seconds_to_wait(after));
         format!("try again in {}", duration::short(after))
     });
-    match (error.next(), again) {
-        (Some(next), Some(again)) => Some(format!("{next}; {again}")),
-        (Some(next), None) => Some(next.to_owned()),
+    let advice = error.next().map(|next| match (error.code(), error.key()) {
+        // Until then the issuer is left alone, and `get` repeats what it said.
+        (Code::Refused, Some(key)) => format!("{next}; once it is mended at the issuer: tokenkeep refresh {key}"),
+        _ => next.to_owned(),
+    });
+    match (advice, again) {
+        (Some(advice), Some(again)) => Some(format!("{advice}; {again}")),
+        (advice, None) => advice,
         (None, again) => again,
     }
 }

@@ -21,8 +21,22 @@ async fn a_refresh_that_fails_says_so_and_the_present_token_stays() {
     let token = world.run(&["get", "graph"]).await;
     world.sandbox.set_fault(Fault::InvalidClient.times(1));
     let failed = world.run(&["refresh", "graph"]).await;
-    assert!(failed.failure(6).contains("\nnext: check client_id, client_secret and client_auth\n"), "{failed:?}");
+    assert!(failed.failure(6).contains("\nnext: check client_id, client_secret and client_auth; "), "{failed:?}");
     assert_eq!(world.run(&["get", "graph"]).await.stdout, token.stdout);
+}
+
+#[tokio::test]
+async fn a_refusal_says_how_to_ask_again_once_it_is_mended_at_the_issuer() {
+    let world = World::start().await;
+    world.sandbox.set_fault(Fault::InvalidClient);
+    world.run(&["get", "graph"]).await.failure(6);
+    world.sandbox.clear_faults();
+    let repeated = world.run(&["get", "graph"]).await;
+    let next = repeated.failure(6).lines().find_map(|line| line.strip_prefix("next: ")).unwrap().to_owned();
+    assert!(next.ends_with("; once it is mended at the issuer: tokenkeep refresh graph"), "{next}");
+    assert_eq!(world.requests("graph"), 1, "the issuer is left alone");
+    world.run(&["refresh", "graph"]).await;
+    world.run(&["get", "graph"]).await.data();
 }
 
 #[tokio::test]
