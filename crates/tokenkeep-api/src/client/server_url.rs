@@ -96,7 +96,7 @@ fn is_loopback(host: &str) -> bool {
 
 /// The host that a request names where a socket has none.
 const BEHIND_A_SOCKET: &str = "http://localhost/";
-const FORM: &str = "is none; write http://…, https://… or unix:/path";
+const FORM: &str = "is named by a URL; write http://…, https://… or unix:/path";
 
 #[cfg(test)]
 mod tests {

@@ -315,7 +315,10 @@ async fn the_server_is_told_who_asks_by_a_key_in_a_variable_or_a_file() {
 async fn which_server_is_meant_is_never_guessed() {
     let world = World::start().await;
     for (args, expected) in [
-        (&["get", "graph", "--server", "broker.example"][..], "--server `broker.example`: the server is none"),
+        (
+            &["get", "graph", "--server", "broker.example"][..],
+            "--server `broker.example`: the server is named by a URL\nnext: write http://…",
+        ),
         (&["get", "graph", "--server", "http://broker.example"], "TOKENKEEP_INSECURE=true allows it"),
         (&["get", "graph", "--server", "http://127.0.0.1:1/?planted"], "has a query or a fragment"),
         (&["get", "graph", "--server", "http://127.0.0.1:1/#planted"], "has a query or a fragment"),
@@ -341,7 +344,7 @@ async fn the_one_setting_that_is_wrong_is_named() {
     let world = World::start().await;
     std::fs::write(world.path("empty.pem"), "").unwrap();
     for (variable, value, expected) in [
-        ("TOKENKEEP_SERVER", "broker", "TOKENKEEP_SERVER `broker`: the server is none"),
+        ("TOKENKEEP_SERVER", "broker", "TOKENKEEP_SERVER `broker`: the server is named by a URL"),
         ("TOKENKEEP_API_KEY", "planted\nkey", "TOKENKEEP_API_KEY: the API key "),
         ("TOKENKEEP_CA_FILE", "empty.pem", "TOKENKEEP_CA_FILE: there is no certificate"),
         ("TOKENKEEP_CLIENT_CERTIFICATE", "empty.pem", "TOKENKEEP_CLIENT_CERTIFICATE: there is no certificate with"),
