@@ -83,7 +83,7 @@ pub(super) fn status() -> StatusAnswer {
         key: "graph".to_owned(),
         issuer: "login.microsoftonline.com".to_owned(),
         state: State::Fresh,
-        reason: "good for 54m 1s more".to_owned(),
+        reason: "good for 3241 s".to_owned(),
         generation: 1,
         expires_in: Some(3241),
         expires_at: Some("2026-11-21T04:54:09Z".to_owned()),
