@@ -1,9 +1,9 @@
 //! `tokenkeep dev`: everything at work on this machine, with nothing set up.
 //!
 //! ```text
-//! sandbox: issuer ◀── manager ◀── traffic: callers ──▶ sandbox: API
-//!                        │  └──▶ account: what happens, line by line
-//!                        └── broker: HTTP and a socket, for other terminals
+//! sandbox: issuer ◀── manager ◀── broker: HTTP and a socket ◀── traffic: callers ──▶ sandbox: API
+//!                        │                                └── other terminals
+//!                        └──▶ account: what happens, line by line
 //! ```
 //!
 //! Nothing of it is a mock: the configuration is a file, the store is a database, and all requests are HTTP. So whatever is
@@ -99,7 +99,7 @@ impl World {
         output::data(&introduction(&places))?;
 
         let events = manager.events();
-        let mut traffic = Traffic::start(&manager, &sandbox.api_url())?;
+        let mut traffic = Traffic::start(&places.broker, &sandbox.api_url())?;
         let keeper = Account::new(Arc::clone(&sandbox), Arc::clone(&traffic.tallies));
         let (end_account, account_ended) = oneshot::channel();
         let (end_server, server_ended) = oneshot::channel::<()>();
@@ -168,6 +168,7 @@ fn introduction(places: &Places) -> String {
          \n\
          \x20 issuer and API  {sandbox}, steered at {sandbox}/sandbox\n\
          \x20 broker          {broker}{socket}\n\
+         \x20 dashboard       {broker}/dashboard\n\
          \x20 its API         {broker}/docs, and for monitoring {broker}/metrics\n\
          \x20 configuration   {config}\n\
          \x20 tokens          in a SQLite file beside it\n\

@@ -103,11 +103,30 @@ async fn every_line_to_try_works_as_it_is_printed() {
 async fn what_the_broker_says_of_itself_is_where_the_introduction_says() {
     let world = nothing().await;
     let (dev, introduction) = start(&world).await;
-    let (_, places) = introduction.split_once("  its API ").unwrap();
-    let places: Vec<_> = places.lines().next().unwrap().split([' ', ',']).filter(|word| word.contains("://")).collect();
-    let [docs, metrics] = places[..] else { panic!("{introduction}") };
+    let (_, places) = introduction.split_once("  dashboard ").unwrap();
+    let places: Vec<_> =
+        places.lines().take(2).flat_map(|line| line.split([' ', ','])).filter(|word| word.contains("://")).collect();
+    let [dashboard, docs, metrics] = places[..] else { panic!("{introduction}") };
+    assert!(paste(&world, &[&format!("curl -s {dashboard}")]).await.contains("<title>tokenkeep"));
     assert!(paste(&world, &[&format!("curl -s {docs}")]).await.contains("/oauth2/token"));
     assert!(paste(&world, &[&format!("curl -s {metrics}")]).await.contains("tokenkeep_"));
+    dev.signal(Signal::INT);
+    assert_eq!(dev.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn the_callers_come_to_the_broker_so_its_metrics_show_few_logins_for_many_calls() {
+    let world = nothing().await;
+    let (mut dev, introduction) = start(&world).await;
+    dev.read_to("graph     renewed ahead of time").await;
+    let metrics = introduction.split([' ', '\n']).find(|word| word.ends_with("/metrics")).unwrap();
+    let page = paste(&world, &[&format!("curl -s {metrics}")]).await;
+    let sum = |name: &str| -> u64 {
+        let lines = page.lines().filter(|line| line.starts_with(&format!("{name}{{provider=\"graph\"")));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    };
+    let (calls, logins) = (sum("tokenkeep_hand_outs_total"), sum("tokenkeep_issuer_requests_total"));
+    assert!(logins >= 2 && calls > 2 * logins, "{logins} logins for {calls} calls:\n{page}");
     dev.signal(Signal::INT);
     assert_eq!(dev.end().await.code, Some(0));
 }

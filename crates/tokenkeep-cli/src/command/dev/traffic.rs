@@ -1,10 +1,11 @@
-//! Light traffic: callers that get a token and call the API with it, as services do.
+//! Light traffic: callers that get a token from the broker and call the API with it, as services do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokenkeep::{Demand, Token, TokenHandle, TokenManager};
+use tokenkeep_api::TokenAnswer;
+use tokenkeep_api::client::{Client, Demand};
 use tokio::task::JoinSet;
 
 use super::world::{Origin, SYSTEMS, System};
@@ -31,17 +32,18 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Sets them to work.
-    pub(super) fn start(manager: &TokenManager, api_url: &str) -> Result<Self, Failure> {
+    pub(super) fn start(broker_url: &str, api_url: &str) -> Result<Self, Failure> {
         // Only this machine is called: neither certificates nor a proxy are wanted.
         let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().timeout(PATIENCE).build();
         let http = http.map_err(|error| Failure::internal("no HTTP client", &error))?;
+        let broker = Client::new(broker_url).map_err(|error| Failure::internal("no client of the broker", &error))?;
         let tallies: Arc<[Tally]> = SYSTEMS.iter().map(|_| Tally::default()).collect();
         let mut callers = JoinSet::new();
         for (at, system) in SYSTEMS.into_iter().enumerate() {
             for number in 0..CALLERS_PER_KEY {
                 let caller = Caller {
                     system,
-                    handle: manager.handle(system.key)?,
+                    broker: broker.clone(),
                     tallies: Arc::clone(&tallies),
                     at,
                     http: http.clone(),
@@ -61,7 +63,7 @@ impl Traffic {
 
 struct Caller {
     system: System,
-    handle: TokenHandle,
+    broker: Client,
     tallies: Arc<[Tally]>,
     at: usize,
     http: reqwest::Client,
@@ -72,11 +74,11 @@ impl Caller {
     async fn work(self, pause: Duration) {
         let tally = &self.tallies[self.at];
         loop {
-            match self.handle.get(Demand::default().with_max_wait(PATIENCE)).await {
-                Ok(answer) => {
+            match self.broker.get(self.system.key, Demand::default().with_max_wait(PATIENCE)).await {
+                Ok(token) => {
                     tally.served.fetch_add(1, Ordering::Relaxed);
                     if matches!(self.system.origin, Origin::Issuer(_)) {
-                        self.call(&answer.token, tally).await;
+                        self.call(&token, tally).await;
                     }
                 }
                 Err(_) => {
@@ -88,11 +90,12 @@ impl Caller {
     }
 
     /// Calls the API. What else than 401 it answers is a fault that somebody has set.
-    async fn call(&self, token: &Token, tally: &Tally) {
-        let answer = self.http.get(&self.url).header("authorization", token.authorization()).send().await;
+    async fn call(&self, token: &TokenAnswer, tally: &Tally) {
+        let answer = self.http.get(&self.url).bearer_auth(&token.access_token).send().await;
         if answer.is_ok_and(|answer| answer.status() == 401) {
             tally.refused.fetch_add(1, Ordering::Relaxed);
-            self.handle.reject(token);
+            // If the broker cannot be told, the next call is refused as well, and tells it.
+            self.broker.reject(&token.key, token.generation).await.ok();
         }
     }
 }
