@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use self::turn::Ready;
+use self::turn::{Ready, Sight};
 use super::account::Identity;
 use super::meters::Entered;
 use super::provider::ProviderRuntime;
@@ -210,9 +210,13 @@ impl Drop for Landing {
 impl Flight {
     async fn run(mut self, landing: Landing, permit: Option<OwnedSemaphorePermit>) {
         let ready = time::timeout(FLIGHT_TIMEOUT, self.prepare(permit)).await;
+        let mut is_blind = false;
         let result = match ready {
             Ok(Ready::Done(result)) => result,
-            Ok(Ready::Ask(base)) => self.ask(*base).await,
+            Ok(Ready::Ask(base)) => {
+                is_blind = base.sight == Sight::Blind;
+                self.ask(*base).await
+            }
             // It may have the lease by now.
             Err(_) => {
                 self.leased = true;
@@ -220,10 +224,13 @@ impl Flight {
             }
         };
         // While a refresh token is in memory only, no other process may use the one before: the lease is kept, for
-        // this process's next flight too, and ends by itself.
+        // this process's next flight too, and ends by itself. Of what spends none, whoever cannot even read the record
+        // keeps nothing from those who can.
         let unsaved = self.slot.lock().unsaved().is_some();
-        if self.leased && !unsaved {
+        let is_kept = unsaved && (self.provider().source().rotates() || !is_blind);
+        if self.leased && !is_kept {
             self.release().await;
+            self.leased = false;
         }
         landing.land(result);
         if unsaved {
