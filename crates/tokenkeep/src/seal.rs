@@ -183,6 +183,15 @@ impl SealKeys {
         self.first().map(SealKey::id)
     }
 
+    /// An error where texts are to be sealed and the key is lost.
+    pub(crate) fn check(&self) -> Result<(), NotSealed> {
+        match &self.sealing {
+            Sealing::With(_) | Sealing::Not => Ok(()),
+            #[cfg(feature = "sqlite")]
+            Sealing::Refused(what) => Err(NotSealed::KeyLost(what.clone())),
+        }
+    }
+
     fn first(&self) -> Option<&SealKey> {
         match &self.sealing {
             Sealing::With(first) => Some(first),

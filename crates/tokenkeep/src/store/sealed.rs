@@ -162,13 +162,15 @@ impl Store for SealedStore {
     }
 
     async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
-        let Some(Versioned { version, record }) = self.inner.load(key).await? else {
-            self.check_keys().await?;
-            return Ok(None);
-        };
-        let record = self.opened(key, &record);
-        let record = record.map_err(|why| self.error(format!("the record of '{key}' cannot be opened: {why}")))?;
-        Ok(Some(Versioned { version, record }))
+        let found = self.inner.load(key).await?.map(|Versioned { version, record }| {
+            let record = self.opened(key, &record);
+            let record = record.map_err(|why| self.error(format!("the record of '{key}' cannot be opened: {why}")))?;
+            Ok(Versioned { version, record })
+        });
+        let found = found.transpose()?;
+        // Where there is nothing that tells, there is no record, or one that was emptied.
+        self.check_keys_to_save().await?;
+        Ok(found)
     }
 
     async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokenkeep::expiry::Policy;
 use tokenkeep::seal::{SealKey, SealKeys};
 use tokenkeep::store::{MemoryStore, SaveOutcome, SealedStore, Store, WhenUnopenable};
 use tokenkeep::{Clock, Code, Credentials, Demand, Event, Key, Obstacle, Secret, TokenManager, Warning};
@@ -43,6 +44,12 @@ impl Sealed {
 
     fn store(&self, first: &SealKey, others: impl IntoIterator<Item = SealKey>) -> SealedStore {
         SealedStore::new(Arc::clone(&self.beneath) as Arc<dyn Store>, SealKeys::new(first.clone(), others))
+    }
+
+    /// A process with this key alone, beside those of the world.
+    async fn process(&self, seal_key: &SealKey) -> TokenManager {
+        let store = Arc::new(UnreliableStore::new(Arc::new(self.store(seal_key, []))));
+        manager(&self.world.clock, &store, &self.world.issuer, Policy::default()).await
     }
 
     /// The lost key is configured beside the present one.
@@ -167,6 +174,36 @@ async fn with_a_key_that_no_other_has_no_login_is_begun() {
     sealed.world.get().await.unwrap();
     pass(MINUTE).await;
     assert_eq!(sealed.world.manager.store_trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_a_key_that_no_other_has_keeps_no_key_from_the_others() {
+    let (sealed, _) = Sealed::with_lost_key(world(MINUTE).await).await;
+    let (mistaken, others) = (sealed.process(&sealed.present).await, sealed.process(&sealed.lost).await);
+    mistaken.start();
+    for key in ["graph", "graph:2"] {
+        mistaken.token(key).await.unwrap();
+    }
+    pass(MINUTE * 2).await;
+    for key in ["graph", "graph:2"] {
+        mistaken.token(key).await.unwrap();
+        let answer = others.handle(key).unwrap().get(Demand::default()).await.unwrap();
+        assert_eq!(answer.warnings, [], "{key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_key_that_no_other_has_no_login_is_begun_where_it_was_forgotten() {
+    let sealed = Sealed::new(rotating_world(MINUTE).await);
+    let others = sealed.process(&sealed.lost).await;
+    others.token("graph").await.unwrap();
+    sealed.store(&new_key(), []).reseal(WhenUnopenable::Forget).await.unwrap();
+    let password = Credentials::with_password("company", Secret::new("planted-password")).unwrap();
+    sealed.store(&sealed.lost, []).save_credentials(&Key::parse("graph:9").unwrap(), &password).await.unwrap();
+    let mistaken = sealed.process(&sealed.present).await;
+    let error = mistaken.token("graph").await.unwrap_err();
+    assert_eq!(error.what(), "the refresh token cannot be used safely: the store does not work");
+    assert_eq!(sealed.world.issuer.count(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -161,9 +161,11 @@ async fn a_store_whose_key_file_was_lost_makes_no_other_key_and_goes_on_when_it_
     let store = place.open(&[]).await.unwrap();
     let error = refresh_token(&*store, "old").await.unwrap_err();
     assert!(error.what.contains("'old'") && error.what.contains("put its key file back"), "{error}");
-    let error = try_save(&*store, "new").await.unwrap_err();
-    for said in [lost.id(), "tokenkeep.db.key", "store reseal --forget"] {
-        assert!(error.what.contains(said), "{error}");
+    let absent = store.load(&Key::parse("new").unwrap()).await.unwrap_err();
+    for error in [absent, try_save(&*store, "new").await.unwrap_err()] {
+        for said in [lost.id(), "tokenkeep.db.key", "store reseal --forget"] {
+            assert!(error.what.contains(said), "{error}");
+        }
     }
     assert!(!place.key_file().exists() && store.is_in_place());
     fs::rename(&kept, place.key_file()).unwrap();

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::seal::{SealKey, SealKeys};
 use tokenkeep::store::contract::{self, ManualClock, StoreFixture};
 use tokenkeep::store::{
-    FileStore, MemoryStore, Record, SaveOutcome, SealedStore, SqliteStore, Store, StoreError, Version, Versioned,
+    FileStore, Holder, LeaseOutcome, MemoryStore, Record, SaveOutcome, SealedStore, SqliteStore, Store, StoreError, Version, Versioned,
     WhenUnopenable,
 };
 use tokenkeep::token::{IssuedToken, TokenKind};
@@ -209,6 +210,38 @@ async fn the_first_key_that_seals_something_is_the_one_of_a_store() {
 }
 
 #[tokio::test]
+async fn records_with_nothing_in_them_do_not_hide_that_nothing_opens() {
+    let (right, stray, inner) = (new_key(), new_key(), memory());
+    let empty = Record { token: None, refresh_token: None, failure: None, ..record() };
+    for account in 10..40 {
+        save(&*inner, &format!("graph:{account}"), &empty, None).await;
+    }
+    let others = sealed(&inner, &right, []);
+    save(&others, "graph:50", &record(), None).await;
+    let mistaken = sealed(&inner, &stray, []);
+    assert!(mistaken.save(&key("new"), &record(), None).await.is_err());
+    assert!(mistaken.load(&key("graph:10")).await.is_err(), "a login would begin from what is empty");
+    assert!(sealed(&inner, &right, []).load(&key("graph:10")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn once_something_tells_whose_keys_these_are_no_more_is_looked_at() {
+    let (right, clock) = (new_key(), Arc::new(ManualClock::new()));
+    let inner = Arc::new(Counting { inner: MemoryStore::new(clock), calls: AtomicUsize::new(0) });
+    let password = Credentials::with_password("company", Secret::new("planted-password")).unwrap();
+    let before = sealed(&inner, &right, []);
+    for account in 10..20 {
+        before.save_credentials(&key(&format!("bluestakes:{account}")), &password).await.unwrap();
+        save(&before, &format!("bluestakes:{account}"), &record(), None).await;
+    }
+    for store in [sealed(&inner, &right, []), sealed(&inner, &new_key(), [])] {
+        inner.calls.store(0, Ordering::Relaxed);
+        store.load(&key("new")).await.ok();
+        assert_eq!(inner.calls.load(Ordering::Relaxed), 1, "a page of records tells");
+    }
+}
+
+#[tokio::test]
 async fn a_plain_record_from_before_is_read_and_sealed_at_the_next_write() {
     let inner = memory();
     let version = save(&*inner, "graph", &record(), None).await;
@@ -301,6 +334,75 @@ async fn errors_and_debug_show_no_secret() {
         format!("{store:?} {store:#?} {:?} {errors:?} {} {loaded:?} {sum:?}", raw(&inner, "graph").await, errors[0]);
     for secret in [ACCESS, REFRESH, text.expose_secret()] {
         assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+/// Counts how often it is read.
+#[derive(Debug)]
+struct Counting {
+    inner: MemoryStore,
+    calls: AtomicUsize,
+}
+
+impl Counting {
+    fn read(&self) -> &MemoryStore {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        &self.inner
+    }
+}
+
+#[async_trait]
+impl Store for Counting {
+    fn label(&self) -> &str {
+        self.inner.label()
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<Versioned>, StoreError> {
+        self.inner.load(key).await
+    }
+
+    async fn save(&self, key: &Key, record: &Record, expected: Option<Version>) -> Result<SaveOutcome, StoreError> {
+        self.inner.save(key, record, expected).await
+    }
+
+    async fn page(&self, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Versioned)>, StoreError> {
+        self.read().page(after, limit).await
+    }
+
+    async fn changes(&self, since: Version, limit: usize) -> Result<Vec<(Key, Version)>, StoreError> {
+        self.inner.changes(since, limit).await
+    }
+
+    async fn newest_version(&self) -> Result<Version, StoreError> {
+        self.inner.newest_version().await
+    }
+
+    async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
+        self.inner.acquire_lease(key, holder, ttl).await
+    }
+
+    async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
+        self.inner.renew_lease(key, holder, ttl).await
+    }
+
+    async fn release_lease(&self, key: &Key, holder: &Holder) -> Result<(), StoreError> {
+        self.inner.release_lease(key, holder).await
+    }
+
+    fn keeps_credentials(&self) -> bool {
+        true
+    }
+
+    async fn credentials(&self, key: &Key) -> Result<Option<Credentials>, StoreError> {
+        self.read().credentials(key).await
+    }
+
+    async fn save_credentials(&self, key: &Key, credentials: &Credentials) -> Result<(), StoreError> {
+        self.inner.save_credentials(key, credentials).await
+    }
+
+    async fn accounts(&self, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError> {
+        self.read().accounts(after, limit).await
     }
 }
 
