@@ -298,14 +298,17 @@ impl Store for PostgresStore {
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
-        let values = [Text(key.as_str()), Text(holder.as_str()), Number(millis(ttl))];
-        let rows = self.rows(ACQUIRE, &values).await?;
-        // Released in between: then there is nothing to wait for.
-        let Some(row) = rows.last() else { return Ok(LeaseOutcome::Held(Duration::ZERO)) };
-        if self.column(row, "is_ours")? {
-            return Ok(LeaseOutcome::Acquired);
+        let known = schema::KNOWN.into();
+        let values = [Text(key.as_str()), Text(holder.as_str()), Number(millis(ttl)), Number(known)];
+        let row = self.row(ACQUIRE, &values).await?;
+        // Those who can save what a login brings use it meanwhile.
+        self.check_needs(&row).map_err(|error| StoreError { busy: true, ..error })?;
+        match (self.column(&row, "is_ours")?, self.column(&row, "left_ms")?) {
+            (Some(true), _) => Ok(LeaseOutcome::Acquired),
+            (_, Some(left)) => Ok(LeaseOutcome::Held(duration(left))),
+            // Released in between: then there is nothing to wait for.
+            (_, None) => Ok(LeaseOutcome::Held(Duration::ZERO)),
         }
-        Ok(LeaseOutcome::Held(duration(self.column(row, "left_ms")?)))
     }
 
     async fn renew_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<bool, StoreError> {
@@ -475,12 +478,13 @@ const CLAIM: &str = "
 /// The second statement sees what the first one met.
 const ACQUIRE: &str = "
     INSERT INTO tokenkeep.leases (key, holder, ends_at)
-    VALUES ($1, $2, clock_timestamp() + $3 * interval '1 millisecond')
+    SELECT $1, $2, clock_timestamp() + $3 * interval '1 millisecond' FROM tokenkeep.state WHERE state.needs <= $4
     ON CONFLICT (key) DO UPDATE
     SET holder = excluded.holder, ends_at = clock_timestamp() + $3 * interval '1 millisecond'
     WHERE leases.holder = excluded.holder OR leases.ends_at <= clock_timestamp();
-    SELECT holder = $2 AS is_ours, ceil(extract(epoch FROM ends_at - clock_timestamp()) * 1000)::bigint AS left_ms
-    FROM tokenkeep.leases WHERE key = $1";
+    SELECT state.needs::bigint AS needs, leases.holder = $2 AS is_ours,
+        ceil(extract(epoch FROM leases.ends_at - clock_timestamp()) * 1000)::bigint AS left_ms
+    FROM tokenkeep.state LEFT JOIN tokenkeep.leases ON leases.key = $1";
 
 const RENEW: &str = "
     UPDATE tokenkeep.leases SET ends_at = clock_timestamp() + $3 * interval '1 millisecond'

@@ -25,7 +25,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisResult, Script};
 use zeroize::Zeroizing;
 
-use self::fault::Fault;
+use self::fault::{Fault, WRITTEN_LATER};
 use self::link::{Link, Repeat};
 use self::names::{FORM, Names, unique};
 use super::{Holder, LeaseOutcome, Record, SaveOutcome, Store, StoreError, Version, Versioned};
@@ -279,9 +279,12 @@ impl Store for RedisStore {
     }
 
     async fn acquire_lease(&self, key: &Key, holder: &Holder, ttl: Duration) -> Result<LeaseOutcome, StoreError> {
-        let (lease, ttl) = (self.names.lease(key), millis(ttl));
-        let arguments = [holder.as_str(), &ttl];
-        let left: i64 = self.script(&script::ACQUIRE, &[&lease], &arguments, Repeat::Harmless).await?;
+        let (lease, ttl, form) = (self.names.lease(key), millis(ttl), FORM.to_string());
+        let (keys, arguments) = ([&*lease, &*self.names.form], [holder.as_str(), &ttl, &form]);
+        let left: i64 = self.script(&script::ACQUIRE, &keys, &arguments, Repeat::Harmless).await.map_err(|error| {
+            // Those who can save what a login brings use it meanwhile.
+            StoreError { busy: error.busy || error.what.ends_with(WRITTEN_LATER), ..error }
+        })?;
         Ok(match u64::try_from(left) {
             Ok(left) => LeaseOutcome::Held(Duration::from_millis(left)),
             Err(_) => LeaseOutcome::Acquired,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokenkeep::store::{Record, SaveOutcome, Store as _};
+use tokenkeep::store::{Holder, Record, SaveOutcome, Store as _};
 use tokenkeep::{Moment, TokenManager};
 use tokenkeep_sandbox::Client;
 use tokenkeep_test_servers::Postgres;
@@ -114,8 +114,12 @@ async fn where_a_later_version_needs_more_an_older_one_writes_nothing_and_says_s
     ] {
         assert!(error.what.contains(what) && !error.busy, "{error}");
     }
+    // It is not its turn to spend a login whose successor it could not save.
+    let refused = running.acquire_lease(&key("graph"), &Holder::unique(), Duration::from_secs(30)).await.unwrap_err();
+    assert!(refused.what.contains(what) && refused.busy, "{refused}");
     assert_eq!(place.sql("SELECT key, generation FROM tokenkeep.records"), "graph|1");
     assert_eq!(place.sql("SELECT schema, needs FROM tokenkeep.state"), "4|4");
+    assert_eq!(place.sql("SELECT count(*) FROM tokenkeep.leases"), "0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

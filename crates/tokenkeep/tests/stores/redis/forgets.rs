@@ -159,6 +159,9 @@ async fn what_a_later_version_has_written_is_not_touched() {
     ] {
         assert!(error.what.contains("a later tokenkeep") && !error.busy, "{error}");
     }
+    // It is not its turn to spend a login whose successor it could not save.
+    let refused = store.acquire_lease(&key("graph"), &Holder::unique(), Duration::from_secs(30)).await.unwrap_err();
+    assert!(refused.what.contains("a later tokenkeep") && refused.busy, "{refused}");
     assert_eq!(redis.cli(&["GET", "{tokenkeep}:form"]), "2");
     assert_eq!(redis.cli(&["HGET", "{tokenkeep}:record:graph", "version"]), version.0.to_string());
 }
