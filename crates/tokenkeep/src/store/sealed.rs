@@ -168,8 +168,9 @@ impl Store for SealedStore {
             Ok(Versioned { version, record })
         });
         let found = found.transpose()?;
-        // Where there is nothing that tells, there is no record, or one that was emptied.
-        self.check_keys_to_save().await?;
+        if found.as_ref().is_none_or(|found| found.record.token.is_none()) {
+            self.check_keys_to_save().await?;
+        }
         Ok(found)
     }
 
