@@ -1,16 +1,18 @@
 //! Connections, a bounded number of them, and the messages that go over them.
 //!
 //! The hard problem is a call that is dropped half-way, or a server that was replaced: a connection in the middle of
-//! something must not be anybody's next one. So only a connection whose message was answered to its end is kept; every
-//! other one is closed, and the server finishes what it has begun. After one was lost, none that is as old is trusted.
+//! something must not be anybody's next one, and counts until the server is done with it. So each message has a task, which
+//! goes on to the answer though nobody waits for it any more. Only a connection whose message was answered to its end is
+//! kept; every other one is closed. After one was lost, none that is as old is trusted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::fault::{Fault, FaultKind};
 use super::sql::{self, Value};
@@ -21,7 +23,9 @@ use crate::clock::{Clock, Moment};
 pub(super) struct Connections {
     url: PostgresUrl,
     clock: Arc<dyn Clock>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
+    /// Messages under way. Each has a permit and ends within its time.
+    tasks: TaskTracker,
     idle: Mutex<Idle>,
 }
 
@@ -52,8 +56,8 @@ pub(super) enum Attempt {
 impl Connections {
     /// Opens nothing yet.
     pub(super) fn new(url: PostgresUrl, clock: Arc<dyn Clock>) -> Self {
-        let permits = Semaphore::new(url.max_connections);
-        Self { url, clock, permits, idle: Mutex::default() }
+        let permits = Arc::new(Semaphore::new(url.max_connections));
+        Self { url, clock, permits, tasks: TaskTracker::new(), idle: Mutex::default() }
     }
 
     pub(super) fn url(&self) -> &PostgresUrl {
@@ -62,20 +66,33 @@ impl Connections {
 
     /// The rows that a statement gives, and whether it was sent a second time: a connection that was kept can be gone
     /// without anybody having noticed, so its message is sent again over a new one.
-    pub(super) async fn ask(&self, template: &str, values: &[Value<'_>]) -> Result<(Vec<PgRow>, Attempt), Fault> {
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        template: &str,
+        values: &[Value<'_>],
+    ) -> Result<(Vec<PgRow>, Attempt), Fault> {
+        let message = self.message(template, values);
         let permit = self.permit().await?;
-        if let Some(kept) = self.take() {
-            match self.send(kept, template, values).await {
-                Err(Fault { kind: FaultKind::Lost, .. }) => {}
-                outcome => return outcome.map(|rows| (rows, Attempt::First)),
-            }
+        let own = Arc::clone(self);
+        let asking = self.tasks.spawn(async move {
+            let answer = own.ask_in_turn(&message).await;
+            drop(permit);
+            answer
+        });
+        asking.await.unwrap_or_else(|_| Err(Fault::new("the call broke off; the log says where")))
+    }
+
+    async fn ask_in_turn(&self, message: &Arc<str>) -> Result<(Vec<PgRow>, Attempt), Fault> {
+        let Some(kept) = self.take() else {
             let kept = self.open().await?;
-            return self.send(kept, template, values).await.map(|rows| (rows, Attempt::Second));
+            return self.send(kept, message).await.map(|rows| (rows, Attempt::First));
+        };
+        match self.send(kept, message).await {
+            Err(Fault { kind: FaultKind::Lost, .. }) => {}
+            outcome => return outcome.map(|rows| (rows, Attempt::First)),
         }
         let kept = self.open().await?;
-        let rows = self.send(kept, template, values).await;
-        drop(permit);
-        rows.map(|rows| (rows, Attempt::First))
+        self.send(kept, message).await.map(|rows| (rows, Attempt::Second))
     }
 
     /// A connection of its own, for what takes several messages.
@@ -128,8 +145,8 @@ impl Connections {
         Ok(options)
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Fault> {
-        match timeout(self.url.statement_timeout, self.permits.acquire()).await {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Fault> {
+        match timeout(self.url.statement_timeout, Arc::clone(&self.permits).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(Fault::new("the store is closed")),
             Err(_) => Err(Fault::busy(format!(
@@ -152,14 +169,16 @@ impl Connections {
         Ok(Kept { connection, opened_at: now, used_at: now, epoch })
     }
 
-    async fn send(&self, mut kept: Kept, template: &str, values: &[Value<'_>]) -> Result<Vec<PgRow>, Fault> {
+    fn message(&self, template: &str, values: &[Value<'_>]) -> Arc<str> {
         let AssertSqlSafe(statement) = sql::message(template, &self.url.schema, values);
         let limit_ms = self.url.statement_timeout.as_millis();
         // For this transaction alone: the next one on the server's connection may be another program's.
-        let message = format!(
-            "SET LOCAL statement_timeout = {limit_ms}; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {statement}"
-        );
-        let asking = sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&mut kept.connection);
+        format!("SET LOCAL statement_timeout = {limit_ms}; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {statement}")
+            .into()
+    }
+
+    async fn send(&self, mut kept: Kept, message: &Arc<str>) -> Result<Vec<PgRow>, Fault> {
+        let asking = sqlx::raw_sql(AssertSqlSafe(Arc::clone(message))).fetch_all(&mut kept.connection);
         let Ok(outcome) = timeout(self.url.statement_timeout + GRACE, asking).await else {
             self.forget_all();
             let seconds = (self.url.statement_timeout + GRACE).as_secs();

@@ -6,6 +6,8 @@
 //! read or write. Any other change raises it, and each write of a record compares it in its own statement, so that also
 //! a program that is running then writes no more. Whoever has to change something looks again under a lock.
 
+use std::sync::Arc;
+
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 use tokio::time::timeout;
@@ -15,7 +17,7 @@ use super::fault::{Fault, FaultKind};
 use super::sql::in_schema;
 
 /// Makes the tables, or what they lack.
-pub(super) async fn set_up(connections: &Connections) -> Result<(), Fault> {
+pub(super) async fn set_up(connections: &Arc<Connections>) -> Result<(), Fault> {
     match connections.ask(STATE, &[]).await {
         Ok((rows, _)) => {
             if inspect(rows.first())? >= MIGRATIONS.len() {

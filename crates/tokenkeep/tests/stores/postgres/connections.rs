@@ -133,10 +133,8 @@ async fn too_many_connections_are_a_trouble_that_passes() {
 }
 
 fn until_none_is_connected(place: &Place) {
-    let connected =
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tokenkeep' AND datname = current_database()";
     let mut looks = 0;
-    while place.sql(connected) != "0" {
+    while place.sql(CONNECTED) != "0" {
         looks += 1;
         assert!(looks < 1_000, "the server ends no connection");
     }
@@ -145,3 +143,30 @@ fn until_none_is_connected(place: &Place) {
 async fn noticed(store: &tokenkeep::store::PostgresStore) {
     assert!(timeout(Duration::from_secs(10), store.changed()).await.is_ok(), "no notice came");
 }
+
+#[tokio::test]
+#[ignore = "needs postgres: run ./test"]
+async fn calls_that_are_given_up_make_no_more_connections_than_there_may_be() {
+    let place = Place::new();
+    let store = open(&format!("{}?max_connections=2", place.url)).await.unwrap();
+    save(&store, "graph").await;
+    let database = place.url.rsplit('/').next().unwrap().to_owned();
+    let locked = tokio::task::spawn_blocking(move || {
+        Postgres::shared().sql(&database, "BEGIN; LOCK TABLE tokenkeep.records; SELECT pg_sleep(3)");
+    });
+    let lock = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND \
+                relation = 'tokenkeep.records'::regclass";
+    while place.sql(lock) == "0" {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..6 {
+        assert!(timeout(Duration::from_millis(200), store.load(&key("graph"))).await.is_err());
+    }
+    let connected = place.sql(CONNECTED);
+    locked.await.unwrap();
+    assert_eq!(connected, "2");
+    assert!(store.load(&key("graph")).await.unwrap().is_some());
+}
+
+const CONNECTED: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tokenkeep' AND datname = current_database()";
