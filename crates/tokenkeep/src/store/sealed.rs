@@ -18,7 +18,6 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +34,7 @@ use crate::seal::{SealKeys, Unopenable};
 use crate::secret::Secret;
 use crate::token::{IssuedToken, TokenKind};
 
+use agreement::Agreement;
 pub use reseal::{Resealed, WhenUnopenable};
 
 /// A store whose records and credentials are sealed. Keys, generations, fingerprints, times, the kinds of failures and
@@ -62,8 +62,7 @@ pub use reseal::{Resealed, WhenUnopenable};
 pub struct SealedStore {
     inner: Arc<dyn Store>,
     keys: SealKeys,
-    /// Whether one of the keys is known to open something of what is sealed there.
-    agrees: AtomicBool,
+    agreement: Agreement,
     /// The key file that is lost: once it is back, whoever opens the store anew has its key.
     lost: Option<PathBuf>,
 }
@@ -88,13 +87,13 @@ impl SealedStore {
     /// # }
     /// ```
     pub fn new(inner: Arc<dyn Store>, keys: SealKeys) -> Self {
-        Self { inner, keys, agrees: AtomicBool::new(false), lost: None }
+        Self { inner, keys, agreement: Agreement::default(), lost: None }
     }
 
     /// Has no key for what is sealed in `inner`, since this file is lost; `what` says so, and what to do.
     #[cfg(feature = "sqlite")]
     pub(super) fn without_key(inner: Arc<dyn Store>, file: PathBuf, what: String) -> Self {
-        Self { inner, keys: SealKeys::lost(what), agrees: AtomicBool::new(false), lost: Some(file) }
+        Self { inner, keys: SealKeys::lost(what), agreement: Agreement::default(), lost: Some(file) }
     }
 
     /// The id of the key that seals, if there is one.

@@ -15,8 +15,8 @@ use tokenkeep::fingerprint::Fingerprint;
 use tokenkeep::seal::{SealKey, SealKeys};
 use tokenkeep::store::contract::{self, ManualClock, StoreFixture};
 use tokenkeep::store::{
-    FileStore, Holder, LeaseOutcome, MemoryStore, Record, SaveOutcome, SealedStore, SqliteStore, Store, StoreError, Version, Versioned,
-    WhenUnopenable,
+    FileStore, Holder, LeaseOutcome, MemoryStore, Record, SaveOutcome, SealedStore, SqliteStore, Store, StoreError,
+    Version, Versioned, WhenUnopenable,
 };
 use tokenkeep::token::{IssuedToken, TokenKind};
 use tokenkeep::{Clock as _, Credentials, Key, Moment, Secret};
@@ -238,6 +238,34 @@ async fn once_something_tells_whose_keys_these_are_no_more_is_looked_at() {
         inner.calls.store(0, Ordering::Relaxed);
         store.load(&key("new")).await.ok();
         assert_eq!(inner.calls.load(Ordering::Relaxed), 1, "a page of records tells");
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_forgotten_when_the_keys_were_changed_writes_nothing_from_then_on() {
+    let (old, new, inner) = (new_key(), new_key(), memory());
+    let forgotten = sealed(&inner, &old, []);
+    save(&forgotten, "graph", &record(), None).await;
+    assert!(forgotten.load(&key("graph")).await.unwrap().is_some());
+    sealed(&inner, &new, [old.clone()]).reseal(WhenUnopenable::Keep).await.unwrap();
+    forgotten.load(&key("graph")).await.unwrap_err();
+    assert!(forgotten.load(&key("new")).await.is_err(), "a login would begin from what is absent");
+    let error = forgotten.save(&key("new"), &record(), None).await.unwrap_err();
+    assert!(error.what.contains("nothing in it opens"), "{error}");
+}
+
+#[tokio::test]
+async fn records_that_are_lost_keep_nobody_from_the_others() {
+    let (lost, present, inner) = (new_key(), new_key(), memory());
+    for account in 10..40 {
+        save(&sealed(&inner, &lost, []), &format!("graph:{account}"), &record(), None).await;
+    }
+    save(&sealed(&inner, &present, [lost]), "graph:50", &record(), None).await;
+    let store = sealed(&inner, &present, []);
+    assert!(store.load(&key("graph:50")).await.unwrap().is_some());
+    for account in 10..40 {
+        store.load(&key(&format!("graph:{account}"))).await.unwrap_err();
+        save(&store, &format!("new:{account}"), &record(), None).await;
     }
 }
 

@@ -1,15 +1,35 @@
 //! Whether the keys at hand are those with which a store is sealed.
 //!
-//! It cannot be asked of a store in which nothing is sealed, and is not asked again once something was opened: what a
-//! store keeps is sealed with keys that follow one another.
+//! It cannot be asked of a store in which nothing is sealed, and is not asked again once something was opened, until
+//! something does not open: in a process that was forgotten when keys were changed, what it has opened is closed by then.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use super::SealedStore;
+use super::{SealedStore, credentials_field, with_texts};
+use crate::credentials::Credentials;
 use crate::key::Key;
 use crate::seal::{Unopenable, is_sealed};
 use crate::secret::Secret;
-use crate::store::StoreError;
+use crate::store::{Record, StoreError};
+
+/// What is known of the keys.
+#[derive(Debug, Default)]
+pub(super) struct Agreement {
+    /// Whether one of them opened what was read last.
+    holds: AtomicBool,
+    /// Of whom something was opened.
+    opened: Mutex<Option<Key>>,
+}
+
+/// What something that is stored tells of the keys.
+enum Sight {
+    Opens,
+    /// It is sealed with another key.
+    Closed(Unopenable),
+    /// Nothing in it is sealed, or it was damaged.
+    Nothing,
+}
 
 impl SealedStore {
     /// The same as [`check_keys`](Self::check_keys) for whoever would begin something from what was read, and save it
@@ -22,76 +42,116 @@ impl SealedStore {
     /// An error where things are sealed and nothing that is looked at opens: the keys are not those of the others, who
     /// could not open what is written here.
     pub(super) async fn check_keys(&self) -> Result<(), StoreError> {
-        if self.keys.first_id().is_none() || self.agrees() {
+        if self.keys.first_id().is_none() || self.agreement.holds.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let foreign = match self.foreign_record().await? {
-            None if !self.agrees() => self.foreign_credentials().await?,
-            foreign => foreign,
+        let sight = match self.look_again().await? {
+            Sight::Opens => Sight::Opens,
+            Sight::Closed(_) | Sight::Nothing => match self.look_at_records().await? {
+                Sight::Nothing => self.look_at_credentials().await?,
+                told => told,
+            },
         };
-        match foreign {
-            Some(why) if !self.agrees() => {
-                Err(self.error(format!("nothing in it opens, so nothing is written: {why}")))
-            }
-            _ => Ok(()),
+        match sight {
+            Sight::Closed(why) => Err(self.error(format!("nothing in it opens, so nothing is written: {why}"))),
+            Sight::Opens | Sight::Nothing => Ok(()),
         }
     }
 
-    /// Why none of the first records opens that are sealed. Those of keys that nobody uses may have nothing that is.
-    async fn foreign_record(&self) -> Result<Option<Unopenable>, StoreError> {
+    /// At that which was opened before.
+    async fn look_again(&self) -> Result<Sight, StoreError> {
+        let Some(key) = self.agreement.opened().clone() else { return Ok(Sight::Nothing) };
+        if let Some(found) = self.inner.load(&key).await?
+            && matches!(self.see(&key, &found.record), Sight::Opens)
+        {
+            return Ok(Sight::Opens);
+        }
+        if !self.inner.keeps_credentials() {
+            return Ok(Sight::Nothing);
+        }
+        let found = self.inner.credentials(&key).await?;
+        Ok(found.map_or(Sight::Nothing, |found| self.see_credentials(&key, &found)))
+    }
+
+    /// At the first records. Those of keys that nobody uses may have nothing that is sealed.
+    async fn look_at_records(&self) -> Result<Sight, StoreError> {
         let mut after: Option<Key> = None;
         for limit in [LOOKED_AT, LOOKED_AT_AFTER_EMPTY] {
             let page = self.inner.page(after.as_ref(), limit).await?;
-            let mut foreign = None;
+            let mut told = Sight::Nothing;
             for (key, found) in &page {
-                foreign = foreign_key(self.opened(key, &found.record)).or(foreign);
-                if self.agrees() {
-                    return Ok(None);
+                match self.see(key, &found.record) {
+                    Sight::Opens => return Ok(Sight::Opens),
+                    Sight::Closed(why) => told = Sight::Closed(why),
+                    Sight::Nothing => {}
                 }
             }
-            if foreign.is_some() {
-                return Ok(foreign);
+            let Some((last, _)) = page.last() else { return Ok(told) };
+            if matches!(told, Sight::Closed(_)) {
+                return Ok(told);
             }
-            let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
         }
-        Ok(None)
+        Ok(Sight::Nothing)
     }
 
-    /// Why the first credentials do not open.
-    async fn foreign_credentials(&self) -> Result<Option<Unopenable>, StoreError> {
+    /// At the first credentials; the first that can be read tell.
+    async fn look_at_credentials(&self) -> Result<Sight, StoreError> {
         if !self.inner.keeps_credentials() {
-            return Ok(None);
+            return Ok(Sight::Nothing);
         }
         for key in self.inner.accounts(None, LOOKED_AT).await? {
             let Ok(Some(found)) = self.inner.credentials(&key).await else { continue };
-            let foreign = foreign_key(self.opened_credentials(&key, &found));
-            if foreign.is_some() || self.agrees() {
-                return Ok(foreign);
+            match self.see_credentials(&key, &found) {
+                Sight::Nothing => {}
+                told => return Ok(told),
             }
         }
-        Ok(None)
+        Ok(Sight::Nothing)
     }
 
-    /// Opens a text of the store, and remembers that the keys are the right ones.
+    fn see(&self, key: &Key, record: &Record) -> Sight {
+        let mut any = false;
+        let opened = with_texts(record, |field, text| {
+            any |= is_sealed(text);
+            self.open(key, field, text)
+        });
+        sight(opened, any)
+    }
+
+    fn see_credentials(&self, key: &Key, credentials: &Credentials) -> Sight {
+        let any = credentials.iter().any(|(_, value)| is_sealed(value.expose_secret()));
+        let opened = credentials.try_map(|name, value| self.open(key, &credentials_field(name), value.expose_secret()));
+        sight(opened, any)
+    }
+
+    /// Opens a text of the store, and remembers what that tells of the keys.
     pub(super) fn open(&self, key: &Key, field: &str, text: &str) -> Result<Secret, Unopenable> {
-        let opened = self.keys.open(key, field, text)?;
-        if is_sealed(text) {
-            self.agrees.store(true, Ordering::Relaxed);
+        let opened = self.keys.open(key, field, text);
+        match &opened {
+            Ok(_) if is_sealed(text) => {
+                if !self.agreement.holds.swap(true, Ordering::Relaxed) {
+                    *self.agreement.opened() = Some(key.clone());
+                }
+            }
+            Err(Unopenable::UnknownKey { .. }) => self.agreement.holds.store(false, Ordering::Relaxed),
+            Ok(_) | Err(Unopenable::Altered { .. } | Unopenable::UnknownForm) => {}
         }
-        Ok(opened)
-    }
-
-    fn agrees(&self) -> bool {
-        self.agrees.load(Ordering::Relaxed)
+        opened
     }
 }
 
-/// Why something does not open, if it is sealed with a key that is not here.
-fn foreign_key<T>(opened: Result<T, Unopenable>) -> Option<Unopenable> {
+impl Agreement {
+    fn opened(&self) -> std::sync::MutexGuard<'_, Option<Key>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn sight<T>(opened: Result<T, Unopenable>, any_is_sealed: bool) -> Sight {
     match opened {
-        Err(why @ Unopenable::UnknownKey { .. }) => Some(why),
-        Ok(_) | Err(Unopenable::Altered { .. } | Unopenable::UnknownForm) => None,
+        Ok(_) if any_is_sealed => Sight::Opens,
+        Err(why @ Unopenable::UnknownKey { .. }) => Sight::Closed(why),
+        Ok(_) | Err(Unopenable::Altered { .. } | Unopenable::UnknownForm) => Sight::Nothing,
     }
 }
 
