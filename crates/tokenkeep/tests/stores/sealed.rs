@@ -177,7 +177,7 @@ async fn whoever_has_another_key_writes_nothing_and_takes_nothing_for_absent() {
             mistaken.load(&absent).await.unwrap_err(),
             mistaken.save(&absent, &record(), None).await.unwrap_err(),
             mistaken.save_credentials(&account, &password).await.unwrap_err(),
-            mistaken.claim_due(10, Duration::from_secs(60)).await.unwrap_err(),
+            mistaken.claim_due(10, Duration::from_mins(1)).await.unwrap_err(),
         ];
         for error in refused {
             for part in
