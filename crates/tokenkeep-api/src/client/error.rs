@@ -120,8 +120,10 @@ pub(super) fn innermost(error: &reqwest::Error) -> String {
         text = error.to_string();
         cause = error.source();
     }
-    text
+    if text == NO_TLS { "what listens there does not speak TLS".to_owned() } else { text }
 }
 
+/// What rustls says of an answer that is none of TLS.
+const NO_TLS: &str = "received corrupt message of type InvalidContentType";
 /// What rustls begins each error with that is about a certificate.
 const BAD_CERTIFICATE: &str = "invalid peer certificate: ";

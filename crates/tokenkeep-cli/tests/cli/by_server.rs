@@ -266,6 +266,16 @@ async fn a_server_that_is_not_there_is_told_with_what_to_look_at() {
 }
 
 #[tokio::test]
+async fn a_server_without_tls_that_is_asked_for_it_is_told_in_words() {
+    let world = World::start().await;
+    let (serve, url) = serve(&world, &[]).await;
+    let elsewhere = Elsewhere::new(&url.replace("http://", "https://")).await;
+    let told = elsewhere.run(&["get", "graph"]).await;
+    assert!(told.failure(7).contains(" cannot be reached: what listens there does not speak TLS\n"), "{told:?}");
+    stop(serve).await;
+}
+
+#[tokio::test]
 async fn the_server_is_told_who_asks_by_a_key_in_a_variable_or_a_file() {
     let world = World::start().await;
     let made = world.run(&["key", "new", "--name", "few", "--tokens", "graph", "--allow", "get"]).await;

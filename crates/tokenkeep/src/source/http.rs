@@ -214,9 +214,11 @@ fn innermost(error: &reqwest::Error) -> String {
         text = error.to_string();
         cause = error.source();
     }
-    text
+    if text == NO_TLS { "what listens there does not speak TLS".to_owned() } else { text }
 }
 
+/// What rustls says of an answer that is none of TLS.
+const NO_TLS: &str = "received corrupt message of type InvalidContentType";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Idle connections are not kept as long as issuers' load balancers do, which close them without a word.
 const POOL_IDLE: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokenkeep::provider::Grant;
 use tokenkeep::{Code, Error};
 use tokenkeep_sandbox::{Fault, OddBody, RetryAfter};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::support::*;
 
@@ -92,6 +93,23 @@ async fn https_to_an_issuer_that_speaks_http_is_told_as_such() {
     let error = ask(Grant::ClientCredentials(client(&url, "reports", "planted"))).await.unwrap_err();
     assert!(unavailable(&error, issuer.address()).starts_with("cannot be reached: "), "{error}");
     assert_eq!(issuer.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_of_tls_is_told_in_words() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = format!("https://{address}/token");
+    let answering = async {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        connection.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let error = tokio::select! {
+        asked = ask(Grant::ClientCredentials(client(&url, "reports", "planted"))) => asked.unwrap_err(),
+        () = answering => unreachable!(),
+    };
+    assert_eq!(unavailable(&error, address), "cannot be reached: what listens there does not speak TLS");
 }
 
 #[tokio::test]
