@@ -49,18 +49,18 @@ pub(super) async fn run(
     let version = Version::of(&find_config(global)?);
     let mut context = signals.or(Context::load(global)).await??;
     context.config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let settings = &mut context.config.server;
     if !args.listen.is_empty() {
-        settings.listen.clone_from(&args.listen);
+        context.config.server.listen.clone_from(&args.listen);
+    }
+    let manager = signals.or(context.manager()).await??;
+    let server = if passed.is_empty() {
+        let server = bind(&context.config.server, &manager).await?;
         // Those of the file were warned of above.
         let exposed = |address: &&Listen| matches!(address, Listen::Tcp(address) if !address.ip().is_loopback());
         args.listen.iter().filter(exposed).for_each(
             |address| tracing::warn!(%address, "other machines can reach this address, and keys and tokens travel unencrypted there"),
         );
-    }
-    let manager = signals.or(context.manager()).await??;
-    let server = if passed.is_empty() {
-        bind(&context.config.server, &manager).await?
+        server
     } else {
         let server = Server::adopt(passed, &context.config.server, manager.clone()).map_err(|error| refused(&error))?;
         // What the configuration says of it is of no account now and later.

@@ -137,6 +137,7 @@ async fn an_address_that_others_could_reach_is_refused() {
         let ended = world.run(&["serve", "--listen", address]).await;
         let said = ended.failure(2);
         assert!(said.contains(what) && said.contains(next), "{ended:?}");
+        assert!(!said.contains("can reach this address"), "it does not listen: {ended:?}");
     }
 }
 
