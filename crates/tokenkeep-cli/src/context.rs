@@ -49,8 +49,14 @@ impl Context {
 
 /// The file that `--config` or `TOKENKEEP_CONFIG` names, else the first one of the usual places that is there.
 pub(crate) fn find_config(global: &GlobalArgs) -> Result<PathBuf, Failure> {
-    if let Some(path) = global.config.clone().or_else(|| environment::path("TOKENKEEP_CONFIG")) {
-        return Ok(path);
+    if let Some(path) = &global.config {
+        return Ok(path.clone());
+    }
+    if let Some(path) = environment::path("TOKENKEEP_CONFIG") {
+        // Whoever set it may not think of it any more.
+        let gone = format!("TOKENKEEP_CONFIG names {}, and there is no such file", path.display());
+        let next = "name another file, or unset the variable";
+        return if is_there(&path) { Ok(path) } else { Err(Failure::usage(gone, next)) };
     }
     let user = environment::xdg_folder("XDG_CONFIG_HOME", ".config");
     let places: Vec<_> =

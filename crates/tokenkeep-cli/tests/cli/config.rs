@@ -20,6 +20,19 @@ async fn without_a_configuration_the_error_says_where_it_was_looked_for_and_what
 }
 
 #[tokio::test]
+async fn a_variable_that_names_a_file_that_is_gone_is_told_as_what_it_is() {
+    let world = World::start().await;
+    let mut command = world.command(&["status"]);
+    command.env("TOKENKEEP_CONFIG", "/nowhere/tokenkeep.toml");
+    let said = ended(command).await;
+    assert_eq!(
+        said.failure(2),
+        "error: TOKENKEEP_CONFIG names /nowhere/tokenkeep.toml, and there is no such file\n\
+         next: name another file, or unset the variable\n"
+    );
+}
+
+#[tokio::test]
 async fn the_example_that_is_shown_is_a_good_configuration() {
     let world = World::without_config().await;
     let ended_ = world.run(&["status"]).await;
