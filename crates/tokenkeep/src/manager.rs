@@ -285,9 +285,10 @@ impl TokenManager {
     /// ```
     pub async fn statuses(&self, after: Option<&Key>, limit: usize) -> Vec<Status> {
         for (name, provider) in self.shared.providers.load_full().iter() {
-            if provider.source().keep() == Keep::InMemory {
-                // Had for nothing; if not, the status says why.
-                self.token(name).await.ok();
+            if provider.source().keep() == Keep::InMemory
+                && let Ok(handle) = self.handle(name)
+            {
+                handle.have_for_nothing().await;
             }
         }
         self.shared.statuses(after, limit).await

@@ -398,10 +398,15 @@ impl TokenHandle {
     /// ```
     pub async fn status(&self) -> Status {
         if self.slot.provider().source().keep() == Keep::InMemory {
-            // Had for nothing; if not, the status says why.
-            self.token().await.ok();
+            self.have_for_nothing().await;
         }
         self.shared.status(&self.slot).await
+    }
+
+    /// Has a token obtained that costs nothing, so that a status knows it, or why there is none. No caller is turned away
+    /// by that.
+    pub(super) async fn have_for_nothing(&self) {
+        time::timeout(Demand::default().max_wait, self.wait_for(Duration::ZERO)).await.ok();
     }
 
     /// The present token at once, if there is one, and each new one. While its provider is not configured there is none.

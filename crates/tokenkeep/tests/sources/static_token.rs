@@ -1,7 +1,7 @@
 //! `static`: a fixed token.
 
 use tokenkeep::provider::Grant;
-use tokenkeep::{Code, KeyState, Secret};
+use tokenkeep::{Code, KeyState, Secret, Warning};
 
 use crate::support::*;
 
@@ -19,6 +19,21 @@ async fn a_static_token_is_known_to_be_good_before_anybody_asks_for_it() {
     assert_eq!(handle(settings()).await.status().await.state, KeyState::Fresh);
     let statuses = manager([settings(), settings()]).await.statuses(None, 10).await;
     assert_eq!(statuses.iter().map(|status| status.state).collect::<Vec<_>>(), [KeyState::Fresh; 2]);
+}
+
+#[tokio::test]
+async fn whoever_looks_at_a_status_is_no_caller_who_went_away() {
+    let settings = || Grant::Static { token: Secret::new("planted-é") };
+    let manager = manager([settings()]).await;
+    for _ in 0..3 {
+        let one = manager.handle("p0").unwrap().status().await;
+        let all = manager.statuses(None, 10).await;
+        for status in all.iter().chain([&one]) {
+            assert_eq!(status.state, KeyState::Refused);
+            let is_told = |warning: &Warning| matches!(warning, Warning::NoTokenForCallers { .. });
+            assert!(!status.warnings.iter().any(is_told), "{:?}", status.warnings);
+        }
+    }
 }
 
 #[tokio::test]
