@@ -16,5 +16,6 @@ mod relay;
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use process::free_port;
 pub use redis::Redis;
 pub use relay::{Link, Relay};

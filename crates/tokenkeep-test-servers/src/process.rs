@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -101,10 +102,17 @@ impl Drop for Server {
     }
 }
 
-/// A port on the loopback address that nobody listens on at this moment.
-pub(crate) fn free_port() -> u16 {
-    let found = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-    found.unwrap_or_else(|error| panic!("there is no free port: {error}")).port()
+/// A port on the loopback address that nobody listens on at this moment. The system gives it to nobody who asks for any, and
+/// this process not twice: so it is free until a server has started, and while one is away.
+pub fn free_port() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = std::process::id().wrapping_mul(101).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST_PORT + u16::try_from(number % PORTS).unwrap_or(0);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Asks again until the answer is yes, for as long as a server may take to start on a busy machine.
@@ -141,6 +149,9 @@ fn give(path: &Path) {
     chown(path, Some(NOBODY), Some(NOBODY)).unwrap_or_else(|error| panic!("cannot give away a folder: {error}"));
 }
 
+/// Systems give 32768 and more to whoever asks for any.
+const FIRST_PORT: u16 = 10_000;
+const PORTS: u32 = 22_000;
 /// The user that owns nothing.
 const NOBODY: u32 = 65_534;
 

@@ -1,6 +1,5 @@
 //! Proxies of others, with the configuration that `docs/forward-auth.md` shows: `interop/README.md`.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -193,5 +192,5 @@ async fn caddy(world: &World) -> Proxy {
 
 /// Of this machine, where nobody listens.
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", tokenkeep_test_servers::free_port())
 }
