@@ -79,10 +79,7 @@ async fn a_test_says_which_request_was_not_sent_and_which_was_not_answered() {
     assert!(unsent.stderr.contains("the credentials have no password"), "{unsent:?}");
     assert_eq!(world.sandbox.counters().total.logins, 0);
 
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = format!("http://{}/login", nobody.local_addr().unwrap());
-    drop(nobody);
-    world.write_config(&vendor(&world).replace(&world.sandbox.login_url(), &closed));
+    world.write_config(&vendor(&world).replace(&world.sandbox.login_url(), "http://127.0.0.1:1/login"));
     let unanswered = world.run(&["credentials", "test", "vendor"]).await;
     assert_eq!(unanswered.code, Some(7), "{unanswered:?}");
     assert!(unanswered.stdout.ends_with("  no answer\n"), "{unanswered:?}");

@@ -155,7 +155,7 @@ async fn retry_after_comes_as_seconds_as_date_or_not_at_all() {
     let seconds = response(Some(RetryAfter::Seconds(7))).await.unwrap();
     assert_eq!((seconds.status().as_u16(), header_of(&seconds, "retry-after").as_str()), (429, "7"));
     let date = header_of(&response(Some(RetryAfter::HttpDate(600))).await.unwrap(), "retry-after");
-    assert!((595..=600).contains(&seconds_ahead(&date)), "{date}");
+    assert!((540..=600).contains(&seconds_ahead(&date)), "{date}");
     let far = header_of(&response(Some(RetryAfter::HttpDate(u64::MAX))).await.unwrap(), "retry-after");
     assert!(seconds_ahead(&far) > 600);
     assert!(!response(None).await.unwrap().headers().contains_key("retry-after"));
@@ -164,7 +164,7 @@ async fn retry_after_comes_as_seconds_as_date_or_not_at_all() {
 #[tokio::test]
 async fn a_skewed_date_comes_with_a_good_answer() {
     let world = World::start().await;
-    for (skew, expected) in [(-300, -305..=-300), (300, 295..=300)] {
+    for (skew, expected) in [(-300, -360..=-300), (300, 240..=300)] {
         world.sandbox.set_fault(Fault::SkewedDate { seconds: skew });
         let response = world.client_credentials("reports").send().await.unwrap();
         assert_eq!(response.headers().get_all("date").iter().count(), 1);
@@ -252,5 +252,5 @@ async fn stop_ends_hung_requests_and_frees_the_port() {
     callers.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(TcpStream::connect(world.sandbox.address()).await.is_err());
     assert_eq!(world.sandbox.counters_of("reports").abandoned, 1);
-    tokio::time::timeout(Duration::from_secs(5), world.sandbox.stop()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), world.sandbox.stop()).await.unwrap();
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokenkeep::store::StoreUrl;
 use tokenkeep_sandbox::Fault;
+use tokio::task::JoinSet;
 
 use crate::secrets::{API_KEY, PASSWORD};
 use crate::world::{Setup, World};
@@ -35,8 +36,10 @@ async fn hand_outs_are_counted_by_key_and_by_what_came_of_them() {
 async fn a_caller_that_leaves_while_it_waits_is_counted_too() {
     let world = Setup::open().start().await;
     world.sandbox.set_fault(Fault::HoldAnswer.times(1));
-    let leaving = world.ask("/tokens/reports").timeout(std::time::Duration::from_millis(200)).send();
-    leaving.await.unwrap_err();
+    let mut leaving = JoinSet::new();
+    leaving.spawn(world.ask("/tokens/reports").send());
+    world.sandbox.wait_for_requests("reports", 1).await;
+    leaving.shutdown().await;
     let left = r#"tokenkeep_hand_outs_total{provider="reports",key="reports",result="caller_left"} 1"#;
     while !page(&world).await.0.contains(left) {}
     world.sandbox.release();

@@ -108,9 +108,9 @@ async fn a_program_that_prints_too_much_is_ended_with_all_that_it_started() {
 #[tokio::test]
 async fn a_program_that_does_not_end_is_ended_with_all_that_it_started() {
     let ending = Ending::new();
-    let error = ask_within(Duration::from_secs(1), shell(&ending.of("sleep 1000"))).await.unwrap_err();
+    let error = ask_within(Duration::from_secs(2), shell(&ending.of("sleep 1000"))).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
-    assert_eq!(error.what(), "sh did not answer within 1 s");
+    assert_eq!(error.what(), "sh did not answer within 2 s");
     ending.seen().await;
 }
 

@@ -31,11 +31,9 @@ async fn a_refusal_keeps_what_the_server_said() {
 
 #[tokio::test]
 async fn no_answer_is_told_apart_from_a_refusal() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
-    let error = Client::new(&url).unwrap().token("graph").await.unwrap_err();
-    assert!(matches!(&error, ClientError::Unreachable { server, .. } if *server == url), "{error:?}");
+    let nobody = "http://127.0.0.1:1";
+    let error = Client::new(nobody).unwrap().token("graph").await.unwrap_err();
+    assert!(matches!(&error, ClientError::Unreachable { server, .. } if server == nobody), "{error:?}");
     assert!(error.can_mend());
     let error = Client::new("unix:/nowhere/broker.sock").unwrap().ready().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");

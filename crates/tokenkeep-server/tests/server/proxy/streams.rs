@@ -140,7 +140,7 @@ async fn an_api_that_dies_in_its_answer_is_never_taken_for_one_that_ended() {
 async fn an_api_that_falls_silent_in_its_answer_is_cut_off() {
     let (api, mut opened) = steered_api().await;
     let (mut setup, _) = api.setup();
-    setup.limits.api_timeout = Duration::from_millis(300);
+    setup.limits.api_timeout = Duration::from_secs(1);
     let world = setup.start().await;
     for http in callers() {
         let mut answer = http.get(world.url("/proxy/api/").parse().unwrap()).await.unwrap().into_body();

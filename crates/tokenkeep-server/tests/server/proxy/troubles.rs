@@ -121,7 +121,7 @@ async fn an_upload_may_take_longer_than_an_answer() {
     })
     .await;
     let (mut setup, _) = api.setup();
-    setup.limits.api_timeout = Duration::from_millis(400);
+    setup.limits.api_timeout = Duration::from_secs(1);
     let world = setup.start().await;
     let (words, body) = steered();
     let sending = async {
