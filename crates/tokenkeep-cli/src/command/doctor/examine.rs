@@ -30,7 +30,9 @@ pub(super) struct Examined {
     /// The offset that it is stored with.
     pub(super) offset: Option<String>,
     pub(super) expires_at: Option<String>,
-    /// From now to the end; less than zero if it is over.
+    /// When it was looked at: what is read of other tokens, and of issuers' clocks, takes time.
+    pub(super) now: String,
+    /// From then to the end; less than zero if it is over.
     pub(super) seconds_left: Option<i64>,
     pub(super) expiry_buffer: Option<u64>,
     pub(super) life: Option<u64>,
@@ -103,6 +105,7 @@ impl Examiner {
             stored,
             offset,
             expires_at: ways.as_ref().map(|ways| ways.raw.expires_at.clone()),
+            now: time(now),
             seconds_left: ways.as_ref().map(|ways| ways.raw.seconds_left),
             expiry_buffer: None,
             life: None,
@@ -136,6 +139,7 @@ impl Examiner {
             stored,
             offset,
             expires_at: ways.as_ref().map(|ways| ways.raw.expires_at.clone()),
+            now: time(diagnosis.now),
             seconds_left: ways.as_ref().map(|ways| ways.raw.seconds_left),
             expiry_buffer: Some(diagnosis.expiry_buffer.as_secs()),
             life: None,

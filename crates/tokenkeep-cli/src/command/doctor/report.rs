@@ -78,7 +78,7 @@ impl Report {
             let offset =
                 token.offset.as_deref().map_or_else(|| "no offset: UTC".to_owned(), |it| format!("offset {it}"));
             add("stored", format!("{stored} ({offset})"));
-            add("in UTC", format!("{}, {}", ways.raw.expires_at, left(&ways.raw)));
+            add("in UTC", format!("{}, {} at {}", ways.raw.expires_at, left(&ways.raw), token.now));
             self.add_ways(ways, token.expiry_buffer, &mut add);
         }
         match (token.life, token.expected_life) {
