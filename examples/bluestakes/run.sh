@@ -19,6 +19,7 @@ main() {
         echo "tokens are kept in SQLite; with BLUESTAKES_DATABASE_URL=postgres://… it is PostgreSQL"
     fi
     serve
+    SECONDS=0
 
     step "without the key nobody learns anything"
     is 'without the key' "$(curl -s -o "$home/answer" -w '%{http_code}' "$url/tokens/stats")" 401
@@ -57,7 +58,8 @@ main() {
         [[ $(call GET "/tokens/run$$-$number" | field code) != '"unavailable"' ]] || told=$((told + 1))
     done
     echo "   $told of 12 were told to come back; the vendor saw $(logins) logins, one of them for the test"
-    ((told > 0 && $(logins) <= 11)) || fail "the budget was not kept"
+    # Each minute that has begun allows ten, and the test is not counted.
+    ((told > 0 && $(logins) <= 1 + 10 * (SECONDS / 60 + 1))) || fail "the budget was not kept"
     is 'generation of the first' "$(call GET "/tokens/$first" | field generation)" "$generation"
 
     step "a login without a company, of which nothing is kept"

@@ -57,7 +57,7 @@ async fn the_doctor_of_a_live_system_tells_all_of_each_token_and_asks_for_none()
 async fn the_doctor_says_what_is_wrong_and_what_to_do_by_an_exit_code_too() {
     let example = whodis().await;
     // Over, and no server runs that would renew it; the other is refused by its issuer.
-    example.sandbox.set_life("graph", Duration::from_secs(1));
+    example.sandbox.set_life("graph", Duration::from_secs(4));
     example.printed(&["get", "microsoft_graph"]).await;
     example.sandbox.set_fault_for("genesys", Fault::InvalidClient);
     assert_eq!(example.run(&["get", "genesys"]).await.code, Some(6));
@@ -66,7 +66,7 @@ async fn the_doctor_says_what_is_wrong_and_what_to_do_by_an_exit_code_too() {
         let told = example.run(&["doctor", "--json"]).await;
         assert_eq!(told.code, Some(3), "{told:?}");
         let found: Value = serde_json::from_str(&told.stdout).unwrap();
-        // Its second goes by.
+        // Its seconds go by.
         if found["tokens"][1]["state"] == "expired" {
             break found;
         }
