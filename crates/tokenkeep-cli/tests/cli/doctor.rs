@@ -129,7 +129,8 @@ async fn what_is_left_is_told_with_the_moment_that_it_is_counted_from_however_lo
     let token_url = format!("http://{}/token", silent.local_addr().unwrap());
     world.write_config(&format!("{}timeout = \"3s\"\n", World::graph_at(&token_url)));
     let end = Timestamp::from_second(SystemClock::new().now().wall_ms / 1000 + 3600).unwrap();
-    std::fs::write(world.path("old.csv"), format!("service,access_token,expires_at\ngraph,planted-old,{end}\n")).unwrap();
+    std::fs::write(world.path("old.csv"), format!("service,access_token,expires_at\ngraph,planted-old,{end}\n"))
+        .unwrap();
     let found = doctor(&world, 3, &["--from", "whodis", "old.csv"]).await;
     let graph = token(&found);
     assert_eq!(graph["findings"][0]["code"], "issuer_unreachable", "{found}");
