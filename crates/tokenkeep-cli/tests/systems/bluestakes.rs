@@ -9,3 +9,4 @@ mod refusals;
 mod routes;
 mod upkeep;
 mod vendor;
+mod wishes;

@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
 
 mod bluestakes;
-mod bluestakes_wishes;
 mod persistence;
 mod revos;
 mod stories;

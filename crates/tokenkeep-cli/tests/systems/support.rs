@@ -95,6 +95,11 @@ impl Example {
         Server::start(self.command(&SERVE)).await
     }
 
+    /// What the configuration finds in the environment.
+    pub(crate) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
+    }
+
     /// Token requests that have come to the issuer so far.
     pub(crate) fn requests(&self) -> u64 {
         self.sandbox.counters().total.token_requests
@@ -112,8 +117,8 @@ pub(crate) struct Ended {
 /// A running `tokenkeep serve`. It is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
-    url: String,
-    http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
     log: watch::Receiver<Vec<String>>,
     _reading: JoinSet<()>,
 }
@@ -181,11 +186,16 @@ impl Server {
 
     /// Waits for a line of the log that has this text; the first one.
     pub(crate) async fn says(&self, text: &str) -> String {
+        self.says_all(&[text]).await
+    }
+
+    /// The same with a line that has all of these.
+    pub(crate) async fn says_all(&self, texts: &[&str]) -> String {
         let mut log = self.log.clone();
-        let line = |log: &Vec<String>| log.iter().find(|line| line.contains(text)).cloned();
+        let line = |log: &Vec<String>| log.iter().find(|line| texts.iter().all(|text| line.contains(text))).cloned();
         let heard = tokio::time::timeout(LONG, log.wait_for(|log| line(log).is_some())).await;
         let found = heard.ok().and_then(|log| line(&*log.ok()?));
-        found.unwrap_or_else(|| panic!("{text:?} is not in the log: {:#?}", self.log()))
+        found.unwrap_or_else(|| panic!("{texts:?} is not in the log: {:#?}", self.log()))
     }
 
     /// All that it has logged so far.
@@ -227,5 +237,5 @@ pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
 /// What starts a server on a free port.
 pub(crate) const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 /// So long a law waits for what must come, on a machine that has much else to do.
-const LONG: Duration = Duration::from_mins(1);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);

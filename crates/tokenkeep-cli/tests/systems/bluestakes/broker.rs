@@ -1,61 +1,24 @@
 //! One running broker, as the clients of the old API and whoever reads its log see it.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::process::Command;
 
 use super::vendor::{API_KEY, PASSWORD, USERNAME};
+use crate::support::{LONG, Server};
 
 /// It is killed when it is dropped.
 pub(super) struct Broker {
-    child: Child,
+    pub(super) server: Server,
     pub(super) client: Client,
-    log: watch::Receiver<Vec<String>>,
-    _reading: JoinSet<()>,
 }
 
 impl Broker {
     /// Starts one and waits until it listens.
-    pub(super) async fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, log) = watch::channel(Vec::new());
-        let mut reading = JoinSet::new();
-        reading.spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                sender.send_modify(|log: &mut Vec<String>| log.push(line));
-            }
-        });
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let client = Client { http, url: String::new() };
-        let mut broker = Self { child, client, log, _reading: reading };
-        let line = broker.hear(&["listening on http"]).await;
-        let url = line.strip_prefix("listening on ").unwrap().split(',').next().unwrap();
-        broker.client.url.push_str(url);
-        broker
-    }
-
-    /// Waits for a line of the log that holds all of these; the first one.
-    pub(super) async fn hear(&mut self, texts: &[&str]) -> String {
-        let find = |log: &[String]| log.iter().find(|line| texts.iter().all(|text| line.contains(text))).cloned();
-        let heard = tokio::time::timeout(LONG, self.log.wait_for(|log| find(log).is_some())).await;
-        let found = heard.ok().and_then(Result::ok).and_then(|log| find(&log));
-        found.unwrap_or_else(|| panic!("{texts:?} is not in the log:\n{}", self.log()))
-    }
-
-    /// All that it has logged.
-    pub(super) fn log(&self) -> String {
-        self.log.borrow().join("\n")
-    }
-
-    /// Ends it in the middle of whatever it does.
-    pub(super) async fn kill(&mut self) {
-        self.child.kill().await.unwrap();
+    pub(super) async fn start(command: Command) -> Self {
+        let server = Server::start(command).await;
+        let client = Client { http: server.http.clone(), url: server.url.clone() };
+        Self { server, client }
     }
 }
 
@@ -114,6 +77,3 @@ impl Client {
         token
     }
 }
-
-/// So long a test waits for what must come, on a machine that has much else to do.
-pub(super) const LONG: Duration = Duration::from_mins(1);

@@ -22,8 +22,8 @@ async fn ten_companies_of_twelve_log_in_within_a_minute_whichever_instance_is_as
     let mut served = Vec::new();
     for (number, company) in companies.iter().enumerate() {
         if number == 5 {
-            brokers[2].kill().await;
-            brokers[2] = vendor.serve().await;
+            brokers.remove(2).server.kill().await;
+            brokers.push(vendor.serve().await);
         }
         let (status, answer) = brokers[number % INSTANCES].client.get(&format!("/tokens/{company}")).await;
         if status == 200 {
@@ -65,12 +65,12 @@ async fn the_vendor_never_sees_an_eleventh_login_in_a_window() {
         brokers[0].client.give_credentials(&company.to_string()).await;
         brokers[2].client.get(&format!("/tokens/{company}")).await;
         if company % 5 == 0 {
-            brokers[2].kill().await;
-            brokers[2] = vendor.serve_with(&window, "info").await;
+            brokers.remove(2).server.kill().await;
+            brokers.push(vendor.serve_with(&window).await);
         }
     }
     tokio::time::timeout(Duration::from_mins(2), wanting.join_all()).await.unwrap();
-    let requests = vendor.sandbox.requests();
+    let requests = vendor.example.sandbox.requests();
     assert!(requests.len() >= 60, "{}", requests.len());
     let shortest = requests.windows(11).map(|eleven| eleven[10].millis - eleven[0].millis).min().unwrap();
     assert!(shortest >= 1_000, "eleven logins within {shortest} ms");
@@ -86,11 +86,14 @@ async fn after_a_rate_limit_the_vendor_is_left_alone_as_long_as_it_says() {
         brokers[0].client.give_credentials(company).await;
     }
     brokers[0].client.token("with").await;
-    vendor.sandbox.set_fault_for(VENDOR, Fault::TooManyRequests { retry_after: Some(RetryAfter::Seconds(120)) });
+    vendor
+        .example
+        .sandbox
+        .set_fault_for(VENDOR, Fault::TooManyRequests { retry_after: Some(RetryAfter::Seconds(120)) });
     let (status, told) = brokers[0].client.get("/tokens/without").await;
     assert_eq!((status, &told["code"]), (503, &json!("unavailable")));
     assert!((100..=120).contains(&told["retry_after"].as_u64().unwrap()), "{told}");
-    vendor.sandbox.clear_faults();
+    vendor.example.sandbox.clear_faults();
     for company in ["without", "another"] {
         for _ in 0..3 {
             let (status, told) = brokers[0].client.get(&format!("/tokens/{company}")).await;
@@ -104,15 +107,15 @@ async fn after_a_rate_limit_the_vendor_is_left_alone_as_long_as_it_says() {
         assert_eq!((&token["generation"], &token["warnings"]), (&json!(1), &json!([])));
     }
     // Started again, it still knows.
-    brokers[0].kill().await;
-    brokers[0] = vendor.serve().await;
+    brokers.remove(0).server.kill().await;
+    brokers.insert(0, vendor.serve().await);
     let (status, told) = brokers[0].client.get("/tokens/without").await;
     assert_eq!((status, vendor.logins()), (503, 2), "{told}");
 }
 
 /// Some instances that have started at once.
 async fn serve(vendor: &Vendor, variables: &[(&str, &str)]) -> Vec<Broker> {
-    let start = || vendor.serve_with(variables, "info");
+    let start = || vendor.serve_with(variables);
     let (one, two, three) = tokio::join!(start(), start(), start());
     vec![one, two, three]
 }

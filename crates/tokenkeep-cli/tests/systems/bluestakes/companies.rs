@@ -29,8 +29,7 @@ async fn a_company_has_one_token_until_it_is_cleared() {
     assert_ne!(next["access_token"], token["access_token"]);
     assert_eq!((vendor.logins(), &next["generation"]), (2, &json!(2)));
     // The same by the command line, which shares the store.
-    let (code, printed, said) = vendor.run("tokenkeep.toml", &["get", "bluestakes:7"]).await;
-    assert_eq!((code, Some(printed.trim_end())), (Some(0), next["access_token"].as_str()), "{said}");
+    assert_eq!(vendor.example.printed(&["get", "bluestakes:7"]).await, next["access_token"]);
     assert_eq!(vendor.logins(), 2);
 }
 
@@ -40,9 +39,8 @@ async fn tokens_that_somebody_else_obtained_are_stored_with_their_end() {
     let vendor = Vendor::with_a_file().await;
     let now = SystemClock::new().now().wall_ms / 1_000;
     let rows = format!("company_id,token,expires_at\n7,of-the-old-system-7,{}\n8,of-8,{}\n", now + 3_000, now + 2_000);
-    std::fs::write(vendor.home.path().join("tokens.csv"), rows).unwrap();
-    let (code, _, said) = vendor.run("tokenkeep.toml", &["import", "bluestakes", "tokens.csv"]).await;
-    assert_eq!(code, Some(0), "{said}");
+    std::fs::write(vendor.example.path("tokens.csv"), rows).unwrap();
+    vendor.example.printed(&["import", "bluestakes", "tokens.csv"]).await;
     let broker = vendor.serve().await;
     let token = broker.client.token("7").await;
     assert_eq!((&token["access_token"], vendor.logins()), (&json!("of-the-old-system-7"), 0));
@@ -53,21 +51,21 @@ async fn tokens_that_somebody_else_obtained_are_stored_with_their_end() {
 /// B1: a call without a company authenticates directly and caches nothing.
 #[tokio::test]
 async fn a_login_without_a_company_keeps_nothing() {
-    let vendor = Vendor::with_a_file().await;
+    let mut vendor = Vendor::with_a_file().await;
+    vendor.example.config = shipped("direct.toml");
     let mut tokens = Vec::new();
     for logins in 1..=2 {
-        let (code, token, said) = vendor.run("direct.toml", &["get", "bluestakes"]).await;
-        assert_eq!((code, vendor.logins()), (Some(0), logins), "{said}");
-        tokens.push(token);
+        tokens.push(vendor.example.printed(&["get", "bluestakes"]).await);
+        assert_eq!(vendor.logins(), logins);
     }
     assert_ne!(tokens[0], tokens[1]);
-    assert_eq!(std::fs::read_dir(vendor.home.path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(vendor.example.home.path()).unwrap().count(), 0);
 }
 
 /// B2: JSON in, a token somewhere in the answer, no expiry: an hour, or what the provider or the company says.
 #[tokio::test]
 async fn a_token_lives_an_hour_or_as_long_as_is_said_for_the_company() {
-    let vendor = Vendor::with_a_file().await;
+    let mut vendor = Vendor::with_a_file().await;
     let broker = vendor.serve().await;
     let client = &broker.client;
     client.give_credentials("7").await;
@@ -76,7 +74,7 @@ async fn a_token_lives_an_hour_or_as_long_as_is_said_for_the_company() {
     let life = |token: &Value| token["expires_in"].as_u64().unwrap();
     let (usual, own) = (client.token("7").await, client.token("8").await);
     assert!((3_540..=3_600).contains(&life(&usual)) && (7_140..=7_200).contains(&life(&own)), "{usual} {own}");
-    assert_eq!(vendor.sandbox.counters_of(VENDOR).by_grant.login, 2);
+    assert_eq!(vendor.example.sandbox.counters_of(VENDOR).by_grant.login, 2);
     let (_, trial) = client.post("/tokens/7/credentials/test", None).await;
     assert_eq!(
         (&trial["steps"][0]["method"], &trial["steps"][0]["found"]),
@@ -85,12 +83,9 @@ async fn a_token_lives_an_hour_or_as_long_as_is_said_for_the_company() {
     assert_eq!((&trial["token"]["life"], &trial["token"]["life_is_stated"]), (&json!(3_600), &json!(false)));
 
     // Of the provider: what the file says counts.
-    let text = std::fs::read_to_string(shipped("tokenkeep.toml")).unwrap();
-    let shorter = text.replace("lifetime = \"1h\"", "lifetime = \"40m\"");
-    assert_ne!(shorter, text);
-    std::fs::write(vendor.home.path().join("tokenkeep.toml"), shorter).unwrap();
-    let other = vendor.command(&["credentials", "test", "bluestakes:7", "--json"]).output().await.unwrap();
-    let trial: Value = serde_json::from_slice(&other.stdout).unwrap();
+    vendor.configure(|shipped| shipped.replace("lifetime = \"1h\"", "lifetime = \"40m\""));
+    let other = vendor.example.printed(&["credentials", "test", "bluestakes:7", "--json"]).await;
+    let trial: Value = serde_json::from_str(&other).unwrap();
     assert_eq!(trial["token"]["life"], 2_400, "{trial}");
 }
 

@@ -72,7 +72,7 @@ async fn the_clean_up_finds_what_is_over_by_an_index() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(super::broker::LONG, by_index).await.unwrap();
+    tokio::time::timeout(crate::support::LONG, by_index).await.unwrap();
     let after = read();
     assert!(after - before < 1_000, "{} rows were read", after - before);
 }

@@ -12,10 +12,10 @@ use super::vendor::Vendor;
 #[tokio::test]
 async fn a_hundred_requests_that_meet_a_401_cause_one_login_and_all_succeed() {
     let vendor = Vendor::with_a_file().await;
-    let mut broker = vendor.serve().await;
+    let broker = vendor.serve().await;
     broker.client.give_credentials("7").await;
     assert_eq!(broker.client.get("/proxy/7/api/tickets").await.0, 200);
-    assert_eq!((vendor.logins(), vendor.sandbox.revoke_tokens(VENDOR)), (1, 1));
+    assert_eq!((vendor.logins(), vendor.example.sandbox.revoke_tokens(VENDOR)), (1, 1));
 
     let mut callers = JoinSet::new();
     for number in 0..100 {
@@ -25,28 +25,32 @@ async fn a_hundred_requests_that_meet_a_401_cause_one_login_and_all_succeed() {
     let answers = callers.join_all().await;
     assert!(answers.iter().all(|(status, answer)| *status == 200 && answer["path"] == "/tickets"), "{answers:?}");
     assert_eq!(vendor.logins(), 2);
-    assert!(vendor.sandbox.counters_of(VENDOR).api_refused >= 1);
+    assert!(vendor.example.sandbox.counters_of(VENDOR).api_refused >= 1);
     broker
-        .hear(&["INFO", "the resource server refused the token; it is renewed", "bluestakes:7", "generation=1"])
+        .server
+        .says_all(&["INFO", "the resource server refused the token; it is renewed", "bluestakes:7", "generation=1"])
         .await;
-    broker.hear(&["INFO", "obtained a new token", "bluestakes:7", "generation=2"]).await;
-    broker.hear(&["INFO", "a token was refused; the request is sent once more", "status=401", "generation=1"]).await;
+    broker.server.says_all(&["INFO", "obtained a new token", "bluestakes:7", "generation=2"]).await;
+    broker
+        .server
+        .says_all(&["INFO", "a token was refused; the request is sent once more", "status=401", "generation=1"])
+        .await;
 }
 
 /// B6: and on 403, where the provider is set so.
 #[tokio::test]
 async fn a_403_is_a_refusal_too_and_a_request_is_sent_twice_at_most() {
     let vendor = Vendor::with_a_file().await;
-    let mut broker = vendor.serve().await;
+    let broker = vendor.serve().await;
     broker.client.give_credentials("7").await;
     let forbidden = Fault::Status { status: 403, body: "{}".into() };
-    vendor.sandbox.set_api_fault(forbidden.clone().times(1));
+    vendor.example.sandbox.set_api_fault(forbidden.clone().times(1));
     assert_eq!(broker.client.get("/proxy/7/api/tickets").await.0, 200);
     assert_eq!(vendor.logins(), 2);
-    broker.hear(&["the request is sent once more", "status=403"]).await;
+    broker.server.says_all(&["the request is sent once more", "status=403"]).await;
 
     // One that stays forbidden is the vendor's answer in the end.
-    vendor.sandbox.set_api_fault(forbidden);
+    vendor.example.sandbox.set_api_fault(forbidden);
     assert_eq!(broker.client.get("/proxy/7/api/tickets").await.0, 403);
     assert_eq!(vendor.logins(), 3);
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokenkeep::{Code, Demand, Event, Warning};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::task::JoinSet;
 
-use super::world::{MOMENT, World, down, in_time};
+use super::world::{MOMENT, World, down};
+use crate::support::{SERVE, Server, in_time};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -130,9 +130,9 @@ async fn an_application_is_unhealthy_when_more_than_five_attempts_in_a_row_have_
 #[tokio::test]
 async fn the_broker_is_unhealthy_when_more_than_five_attempts_in_a_row_have_failed() {
     let world = World::start().await;
-    let (_broker, base) = serve(&world).await;
+    let broker = serve(&world).await;
+    let (http, base) = (&broker.http, &broker.url);
     let url = format!("{base}/health");
-    let http = http();
     in_time(world.first.wait_for_requests("sales", 1)).await;
     assert_eq!(http.get(format!("{base}/tokens/llm")).send().await.unwrap().status(), 200);
     let (status, health) = in_time(first_with(&url, |health| health["token_info"]["has_token"] == true)).await;
@@ -163,25 +163,13 @@ fn verdict(failures: u32) -> (u16, Value) {
     if failures > 5 { (503, "unhealthy".into()) } else { (200, "healthy".into()) }
 }
 
-/// The real binary with the shipped configuration, and its URL.
-async fn serve(world: &World) -> (Child, String) {
+/// The real binary with the shipped configuration.
+async fn serve(world: &World) -> Server {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenkeep"));
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/revos/tokenkeep.toml");
-    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config);
-    command.env_clear().envs(world.variables("", "sales"));
-    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let listening = in_time(async {
-        loop {
-            let line = log.next_line().await.unwrap().unwrap();
-            if let Some(listening) = line.strip_prefix("listening on ") {
-                return listening.split(',').next().unwrap().to_owned();
-            }
-        }
-    });
-    let url = listening.await;
-    child.stderr = Some(log.into_inner().into_inner());
-    (child, url)
+    command.args(SERVE).arg("--config").arg(config).env_clear().envs(world.variables("", "sales"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    Server::start(command).await
 }
 
 /// Asks for health until it says this.
@@ -195,10 +183,7 @@ async fn first_with(url: &str, is_it: impl Fn(&Value) -> bool) -> (u16, Value) {
 }
 
 async fn answer(url: &str) -> (u16, Value) {
-    let response = http().get(url).send().await.unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let response = http.get(url).send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
-}
-
-fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }

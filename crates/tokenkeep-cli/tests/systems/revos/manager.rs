@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use tokenkeep::TokenHandle;
 
-use super::world::{LIFE, MOMENT, World, down, in_time};
+use super::world::{LIFE, MOMENT, World, down};
+use crate::support::in_time;
 
 const MINUTE: Duration = Duration::from_mins(1);
 

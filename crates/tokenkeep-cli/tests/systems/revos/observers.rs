@@ -8,7 +8,8 @@ use tokenkeep::{Code, Token};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::world::{MOMENT, World, in_time};
+use super::world::{MOMENT, World};
+use crate::support::in_time;
 
 /// R3: on registering, an observer has the current token at once; on every refresh all observers get the new one.
 #[tokio::test]

@@ -86,11 +86,6 @@ pub(super) fn down() -> Fault {
     Fault::Status { status: 503, body: "down".into() }
 }
 
-/// Waits for what must come.
-pub(super) async fn in_time<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LONG, what).await.unwrap_or_else(|_| panic!("what must come did not come in time"))
-}
-
 /// The system's clock, ahead of its time.
 #[derive(Debug)]
 struct Journey {
@@ -113,4 +108,3 @@ pub(super) const LIFE: Duration = Duration::from_hours(2);
 /// Longer than the least time between two requests.
 pub(super) const MOMENT: Duration = Duration::from_secs(2);
 const SECRET: &str = "planted-revos-secret-77ab";
-const LONG: Duration = Duration::from_mins(1);
