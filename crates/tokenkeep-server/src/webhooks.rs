@@ -99,13 +99,19 @@ impl Webhooks {
                 None => self.begin(settings),
             });
         }
+        for Receiver { settings, queue, .. } in before {
+            let (webhook, waiting) = (settings.url.host(), queue.max_capacity() - queue.capacity());
+            if waiting > 0 {
+                warn!(webhook, waiting, "a webhook is no longer configured, and what waits for it is not sent");
+            }
+        }
     }
 
     fn begin(&self, settings: WebhookSettings) -> Receiver {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let counts = self.app.metrics.webhook(&settings.url.host());
         let cut = CancellationToken::new();
-        let delivery = Delivery::new(&settings, &self.app.manager, &counts, &self.tasks, &self.limits);
+        let delivery = Delivery::new(&settings, &self.app.manager, &self.tasks, &self.limits);
         self.tasks.spawn(cut.clone().run_until_cancelled_owned(delivery.run(waiting)));
         Receiver { settings, queue, counts, cut: cut.drop_guard() }
     }
@@ -154,7 +160,6 @@ impl Webhooks {
         let message = Message::new(news, self.app.manager.now());
         for receiver in self.receivers.iter().filter(|receiver| receiver.settings.wants(news.event, &news.key)) {
             if receiver.queue.try_send((message.clone(), receiver.counts.waits())).is_err() {
-                receiver.counts.dropped();
                 let (webhook, key, event) = (receiver.settings.url.host(), &news.key, news.event.as_str());
                 warn!(webhook, %key, event, "a webhook is not told, since too much waits for it already");
             }

@@ -25,31 +25,27 @@ impl WebhookCounts {
     /// A message is for it, and waits as long as this lives.
     pub(crate) fn waits(self: &Arc<Self>) -> Waiting {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        Waiting(Arc::clone(self))
-    }
-
-    /// One found too many before it.
-    pub(crate) fn dropped(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// This became of one.
-    pub(crate) fn done(&self, outcome: Outcome) {
-        let count = match outcome {
-            Outcome::Delivered => &self.delivered,
-            Outcome::GivenUp => &self.given_up,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
+        Waiting { counts: Arc::clone(self), outcome: None }
     }
 }
 
-/// Counts one message among those that wait.
+/// Counts one message among those that wait and, when it is dropped, by what came of it until then.
 #[derive(Debug)]
-pub(crate) struct Waiting(Arc<WebhookCounts>);
+pub(crate) struct Waiting {
+    counts: Arc<WebhookCounts>,
+    /// `None`: it was not even tried to the end.
+    pub(crate) outcome: Option<Outcome>,
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        let count = match self.outcome {
+            Some(Outcome::Delivered) => &self.counts.delivered,
+            Some(Outcome::GivenUp) => &self.counts.given_up,
+            None => &self.counts.dropped,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Brings messages to one receiver, one after the other: a few attempts for each, with pauses that grow.
 
 use std::error::Error as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 
 use super::message::Message;
 use crate::connect::{Bounded, tcp, trusting};
-use crate::metrics::{Waiting, WebhookCounts};
+use crate::metrics::Waiting;
 use crate::server::Limits;
 use crate::tasks::Tasks;
 
@@ -26,7 +26,6 @@ pub(super) struct Delivery {
     url: WebhookUrl,
     secret: Option<WebhookSecret>,
     manager: TokenManager,
-    counts: Arc<WebhookCounts>,
     tasks: Tasks,
     timeout: Duration,
     pause: Duration,
@@ -40,18 +39,11 @@ enum Sender {
 }
 
 impl Delivery {
-    pub(super) fn new(
-        settings: &WebhookSettings,
-        manager: &TokenManager,
-        counts: &Arc<WebhookCounts>,
-        tasks: &Tasks,
-        limits: &Limits,
-    ) -> Self {
+    pub(super) fn new(settings: &WebhookSettings, manager: &TokenManager, tasks: &Tasks, limits: &Limits) -> Self {
         Self {
             url: settings.url.clone(),
             secret: settings.secret.clone(),
             manager: manager.clone(),
-            counts: Arc::clone(counts),
             tasks: tasks.clone(),
             timeout: limits.webhook_timeout,
             pause: limits.webhook_pause,
@@ -63,9 +55,8 @@ impl Delivery {
     /// tried again.
     pub(super) async fn run(self, mut queue: mpsc::Receiver<(Message, Waiting)>) {
         let delivering = async {
-            while let Some((message, _waiting)) = queue.recv().await {
-                let outcome = self.deliver(&message).await;
-                self.counts.done(outcome);
+            while let Some((message, mut waiting)) = queue.recv().await {
+                waiting.outcome = Some(self.deliver(&message).await);
             }
         };
         tokio::select! {

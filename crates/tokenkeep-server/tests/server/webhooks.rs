@@ -339,6 +339,27 @@ async fn a_reload_takes_over_who_is_told() {
 }
 
 #[tokio::test]
+async fn a_reload_that_takes_a_receiver_away_tells_of_what_waited_for_it() {
+    let mut receiver = Receiver::start([Reply::Silence]).await;
+    let mut setup = with_refusing(setup(&receiver.toml("")));
+    setup.limits.webhook_timeout = Duration::from_hours(1);
+    let world = setup.start().await;
+    for account in 1..=3 {
+        world.get(&format!("/tokens/refusing:{account}")).await;
+    }
+    receiver.next().await;
+    world.control.reload(&settings(&Setup::keyed().toml).await);
+    let host = receiver.address;
+    let dropped = format!("tokenkeep_webhook_messages_total{{webhook=\"{host}\",result=\"dropped\"}} 3\n");
+    while !world.get("/metrics").await.text().await.unwrap().contains(&dropped) {}
+    let is_told =
+        |line: &str| line.contains("no longer configured") && line.contains(&format!("webhook=\"{host}\" waiting=2"));
+    assert!(log().lines().any(is_told), "{}", log());
+    world.end().await;
+    assert!(receiver.has_nothing_more());
+}
+
+#[tokio::test]
 async fn a_reload_keeps_what_waits_for_those_that_stay() {
     let mut receiver = Receiver::start([Reply::Silence]).await;
     let mut setup = with_refusing(setup(&receiver.toml("")));
