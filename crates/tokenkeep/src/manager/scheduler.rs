@@ -179,7 +179,11 @@ impl Shared {
         if let Gate::BackingOff(until) | Gate::Refused(until) = state.gate(provider, now) {
             return Some(until.remaining(now).min(LONGEST_LOOK));
         }
-        let Some(live) = slot.live() else { return Some(IDLE_LOOK) };
+        let Some(live) = slot.live() else {
+            // What a failure has a key wait for can be over before the failure is saved.
+            let is_due = state.failure().is_some() && self.is_kept_fresh(slot, provider, state, now);
+            return Some(if is_due { Duration::ZERO } else { IDLE_LOOK });
+        };
         let policy = provider.policy();
         let due = renewal(&live, policy);
         // An idle key may be used again before it is due, and nobody plans it then.

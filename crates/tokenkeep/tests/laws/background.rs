@@ -94,6 +94,18 @@ async fn background_work_that_panics_is_started_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_back_off_that_is_over_when_the_failure_has_been_saved_is_not_followed_by_another_wait() {
+    let world = world(HOUR).await;
+    world.manager.start();
+    world.store.set(Trouble::SlowSaves(SECOND * 3));
+    world.issuer.fail(Fault::Unavailable);
+    world.get().await.unwrap_err();
+    world.issuer.reply(Reply::Token);
+    pass(SECOND * 10).await;
+    assert!(world.graph().current().is_some(), "a key in use is tried again by itself");
+}
+
+#[tokio::test(start_paused = true)]
 async fn background_renewal_survives_every_kind_of_answer() {
     let world = world(MINUTE).await;
     world.manager.start();
