@@ -103,13 +103,7 @@ impl Shared {
             return self.facts_of(slot.key(), &provider, Some(slot), None, None, |facts| diagnosis(facts, &provider));
         }
         let seen = self.look(slot, &provider).await;
-        let identity = self.identity(slot.key(), &provider).await;
-        let has_account =
-            provider.accounts() != Accounts::Stored || identity.is_ok_and(|identity| identity.credentials.is_some());
-        let obstacle = match &seen {
-            Err(_) => Some(Obstacle::Unreadable),
-            Ok(_) => (!has_account).then_some(Obstacle::NoCredentials),
-        };
+        let obstacle = self.obstacle_of(slot.key(), &provider, &seen).await;
         let stored = seen.ok().flatten().map(|seen| seen.stored);
         let is_foreign = stored.as_ref().is_some_and(|stored| stored.foreign && stored.record.generation > 0);
         let found = self.facts_of(slot.key(), &provider, Some(slot), stored.as_ref(), obstacle, |facts| {

@@ -90,14 +90,27 @@ impl Shared {
             return self.status_of(slot.key(), &provider, Some(slot), None, None);
         }
         let read = self.read(slot, &provider).await;
-        let identity = self.identity(slot.key(), &provider).await;
-        let has_credentials =
-            provider.accounts() != Accounts::Stored || identity.is_ok_and(|identity| identity.credentials.is_some());
-        let obstacle = match &read {
-            Err(_) => Some(Obstacle::Unreadable),
-            Ok(_) => (!has_credentials).then_some(Obstacle::NoCredentials),
-        };
+        let obstacle = self.obstacle_of(slot.key(), &provider, &read).await;
         self.status_of(slot.key(), &provider, Some(slot), read.ok().flatten().as_ref(), obstacle)
+    }
+
+    /// What stands in the way of a token: whether its record could be read is known, and its credentials are looked for.
+    pub(super) async fn obstacle_of<T>(
+        &self,
+        key: &Key,
+        provider: &ProviderRuntime,
+        read: &Result<T, StoreError>,
+    ) -> Option<Obstacle> {
+        if read.is_err() {
+            return Some(Obstacle::Unreadable);
+        }
+        if provider.accounts() != Accounts::Stored {
+            return None;
+        }
+        match self.identity(key, provider).await {
+            Ok(identity) => identity.credentials.is_none().then_some(Obstacle::NoCredentials),
+            Err(_) => Some(Obstacle::Unreadable),
+        }
     }
 
     /// The status of a key from what is in memory and what is stored; what is in memory is newer.

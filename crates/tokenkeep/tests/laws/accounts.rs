@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokenkeep::diagnosis::Prospect;
 use tokenkeep::expiry::{Policy, Refresh};
 use tokenkeep::source::{Expiry, Fault};
 use tokenkeep::store::Store as _;
@@ -19,6 +20,18 @@ async fn an_account_without_credentials_is_unknown_and_nobody_is_asked() {
         assert!(error.to_string().contains(&format!("tokenkeep credentials set {key}")), "{error}");
     }
     assert_eq!(world.issuer.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_cannot_be_read_are_not_taken_for_none() {
+    let world = stored_world().await;
+    world.store.set(Trouble::Fails("credentials"));
+    assert_eq!(world.manager.token("graph:8").await.unwrap_err().code(), Code::Unavailable);
+    let diagnosis = world.manager.diagnose("graph:7").await.unwrap();
+    assert!(matches!(&diagnosis.prospect, Prospect::Fail(error) if error.code() == Code::Unavailable), "{diagnosis:?}");
+    assert_eq!(diagnosis.status.obstacle, Some(Obstacle::Unreadable));
+    let status = world.manager.handle("graph:7").unwrap().status().await;
+    assert_eq!(status.obstacle, Some(Obstacle::Unreadable), "{status:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,6 +65,8 @@ pub(crate) enum Trouble {
     Hangs(&'static str),
     /// Panics in the method of this name.
     Panics(&'static str),
+    /// An error of the method of this name.
+    Fails(&'static str),
 }
 
 impl UnreliableStore {
@@ -143,7 +145,9 @@ impl UnreliableStore {
                 let what = format!("did not answer within {} s", by.as_secs());
                 return Err(StoreError { store: "test:".into(), what, busy: true });
             }
-            trouble if failing.contains(&trouble) => {
+            trouble
+                if failing.contains(&trouble) || matches!(trouble, Trouble::Fails(failing) if failing == method) =>
+            {
                 let busy = trouble == Trouble::Busy;
                 return Err(StoreError { store: "test:".into(), what: "no space left on device".into(), busy });
             }
