@@ -105,8 +105,8 @@ impl Proxy {
         }
     }
 
-    /// Sends a request to a path of the API, and once more with another token if the first is refused. Cancel safe:
-    /// whoever is asked notices.
+    /// Sends a request to a path of the API, and once more with another token if the first is refused; if the other one
+    /// was asked for before that, once more. Cancel safe: whoever is asked notices.
     async fn forward(
         &self,
         (app, caller): (&App, &Caller),
@@ -132,27 +132,32 @@ impl Proxy {
             }
             return Ok(self.pass_on(answer, &upload));
         }
-        let present = handle.current().map_or(0, |present| present.generation());
-        let other = call.authorizer.authorize_again(&token, &parts.uri, &mut parts.headers).await?;
-        // Whatever of the body was too much to keep was sent while the token was waited for. Unless it is sent again, the
-        // first attempt is not cut off from it: its answer is passed on.
-        let Some((other, body)) = other.and_then(|other| Some((other, upload.second()?))) else {
-            self.in_vain.begin(handle.key(), caller.name(), now());
-            return Ok(self.pass_on(answer, &upload));
-        };
-        log(&handle, &answer, &token, "a token was refused; the request is sent once more");
-        drop(answer);
-        let answer = self.upstream.ask(handle.key(), request_of(&parts, body), &upload).await?;
-        if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
-            self.in_vain.clear(handle.key(), caller.name());
-            self.unproven.clear(handle.key(), caller.name());
-        } else if other.generation() > present {
-            self.in_vain.begin(handle.key(), caller.name(), now());
-            log(&handle, &answer, &other, "a new token was refused too; it is kept");
-        } else if !is_paused(&self.in_vain) && handle.reject_generation(other.generation()) {
-            // It was there when the first one was refused, and may have been withdrawn with it.
-            log(&handle, &answer, &other, "a token that was there already was refused too");
+        let (mut token, mut answer) = (token, answer);
+        for _ in 0..MOST_REPEATS {
+            let known = handle.newest_generation();
+            let other = call.authorizer.authorize_again(&token, &parts.uri, &mut parts.headers).await?;
+            // Whatever of the body was too much to keep was sent while the token was waited for. Unless it is sent again,
+            // the attempt before is not cut off from it: its answer is passed on.
+            let Some((other, body)) = other.and_then(|other| Some((other, upload.again()?))) else { break };
+            log(&handle, &answer, &token, "a token was refused; the request is sent once more");
+            drop(answer);
+            answer = self.upstream.ask(handle.key(), request_of(&parts, body), &upload).await?;
+            if call.authorizer.judge(answer.status(), Repeat::Impossible) == Verdict::PassOn {
+                self.in_vain.clear(handle.key(), caller.name());
+                self.unproven.clear(handle.key(), caller.name());
+                return Ok(self.pass_on(answer, &upload));
+            }
+            if other.generation() > known {
+                log(&handle, &answer, &other, "a new token was refused too; it is kept");
+                break;
+            }
+            if is_paused(&self.in_vain) {
+                return Ok(self.pass_on(answer, &upload));
+            }
+            // It was asked for before the refusal, and may have been withdrawn with the one that was refused.
+            token = other;
         }
+        self.in_vain.begin(handle.key(), caller.name(), now());
         Ok(self.pass_on(answer, &upload))
     }
 
@@ -234,4 +239,6 @@ fn log(handle: &TokenHandle, answer: &http::Response<Incoming>, token: &Token, w
 
 const PREFIX: &str = "/proxy/";
 /// The first makes a tunnel, and the answer of the others repeats the request, with the token.
+/// How often a request is sent again whose tokens are refused. Three tokens that all were there already are none.
+const MOST_REPEATS: usize = 2;
 const NOT_SENT_ON: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];

@@ -5,11 +5,11 @@
 //! pauses, in which what a caller is refused with a key is passed on, and which double until a new token helps. Only that
 //! caller's: for the others a token that was really withdrawn is replaced as ever.
 //!
-//! After a new token was refused to the same request, nothing of the caller is believed. New is one that was not there yet
-//! when the first was refused: another may have been withdrawn with it, and is rejected as well. A request that could not be sent
-//! again proves nothing: its token may have been withdrawn, or not. So its refusal rejects one token and begins a pause
-//! for requests of that kind only, whatever else is answered to the caller meanwhile: what it may do says nothing of what
-//! it may not. Its other requests find out by their second try, and end both pauses if that succeeds.
+//! After a new token was refused to the same request, nothing of the caller is believed. New is one that was asked for after
+//! the refusal: another may have been withdrawn with the first, and the request is tried with a third. A request that could
+//! not be sent again proves nothing: its token may have been withdrawn, or not. So its refusal rejects one token and begins
+//! a pause for requests of that kind only, whatever else is answered to the caller meanwhile: what it may do says nothing of
+//! what it may not. Its other requests find out by their second try, and end both pauses if that succeeds.
 //!
 //! A pause holds back rejections and nothing else. What a person mends, in the configuration or at the issuer, is used as
 //! soon as there is a token that came after it, whoever has it obtained.

@@ -1,7 +1,7 @@
-//! The body of a caller's request on its way to the API, as it comes; it can be sent a second time from its beginning.
+//! The body of a caller's request on its way to the API, as it comes; it can be sent again from its beginning.
 //!
-//! Both attempts read the same body. The first is cut off from it when the second begins: whatever is left of it, on a
-//! connection that is about to be closed, must not take away what the second has to send.
+//! All attempts read the same body. Each is cut off from it when the next begins: whatever is left of it, on a connection
+//! that is about to be closed, must not take away what the next has to send.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::headers;
 
-/// A body that one attempt sends, and a second one if the beginning could be kept.
+/// A body that one attempt sends, a second one if the beginning could be kept, and others if that was all of it.
 pub(super) struct Upload(Option<Arc<Mutex<Source>>>);
 
 /// How far a caller has come with its body.
@@ -47,7 +47,8 @@ impl Upload {
         }
         let kept = (body.size_hint().lower() <= MAX_KEPT as u64).then(|| room.nothing());
         let progress = Progress { frames: 0, sender: Sender::Ahead };
-        Self(Some(Arc::new(Mutex::new(Source { body, token, kept, trailers: None, attempt: 1, progress }))))
+        let source = Source { body, token, kept, whole: None, has_ended: false, trailers: None, attempt: 1, progress };
+        Self(Some(Arc::new(Mutex::new(source))))
     }
 
     /// The body for the first attempt.
@@ -55,14 +56,20 @@ impl Upload {
         Attempt { number: 1, kept: None, trailers: None, source: self.0.clone() }
     }
 
-    /// The body for another attempt, and the end of the first; `None` if some of it is gone.
-    pub(super) fn second(&self) -> Option<Attempt> {
+    /// The body for another attempt, and the end of the one before; `None` if some of it is gone.
+    pub(super) fn again(&self) -> Option<Attempt> {
         let Some(shared) = &self.0 else { return Some(self.first()) };
         let mut source = lock(shared);
-        let kept = Bytes::from_owner(source.kept.take()?);
-        source.attempt = 2;
-        let trailers = source.trailers.take();
-        Some(Attempt { number: 2, kept: Some(kept), trailers, source: Some(Arc::clone(shared)) })
+        let kept = match source.whole.take() {
+            Some(whole) => whole,
+            None => Bytes::from_owner(source.kept.take()?),
+        };
+        if source.has_ended {
+            source.whole = Some(kept.clone());
+        }
+        source.attempt += 1;
+        let trailers = source.trailers.clone();
+        Some(Attempt { number: source.attempt, kept: Some(kept), trailers, source: Some(Arc::clone(shared)) })
     }
 
     /// Whether there could be another attempt.
@@ -76,7 +83,8 @@ impl Upload {
     /// There will be no other attempt: nothing more is kept.
     pub(super) fn forget(&self) {
         if let Some(shared) = &self.0 {
-            lock(shared).kept = None;
+            let mut source = lock(shared);
+            (source.kept, source.whole) = (None, None);
         }
     }
 
@@ -85,12 +93,15 @@ impl Upload {
     }
 }
 
-/// What both attempts read.
+/// What all attempts read.
 struct Source {
     body: AxumBody,
     token: HeaderName,
     /// All that has come; `None` once that is too much.
     kept: Option<Kept>,
+    /// The same once another attempt sends it, if nothing follows it.
+    whole: Option<Bytes>,
+    has_ended: bool,
     trailers: Option<HeaderMap>,
     /// The one that may read.
     attempt: u8,
@@ -105,6 +116,7 @@ impl Source {
             Poll::Ready(Some(Err(_))) => Sender::Gone,
             Poll::Ready(Some(Ok(_)) | None) => Sender::Ahead,
         };
+        self.has_ended |= matches!(polled, Poll::Ready(None)) || self.body.is_end_stream();
         if let Poll::Ready(Some(Ok(frame))) = &mut polled {
             self.progress.frames += 1;
             if let Some(trailers) = frame.trailers_mut() {
@@ -251,7 +263,10 @@ mod tests {
         let (first, second) = (upload(), upload());
         assert_eq!((sent(first.first()).await, sent(second.first()).await), (6, 6));
         assert_eq!((first.repeat(), second.repeat()), (Repeat::Possible, Repeat::Impossible));
-        assert_eq!(sent(first.second().unwrap()).await, 6);
+        for _ in 0..2 {
+            assert_eq!(sent(first.again().unwrap()).await, 6);
+        }
+        first.forget();
         let third = upload();
         assert_eq!((sent(third.first()).await, third.repeat()), (6, Repeat::Possible));
         third.forget();

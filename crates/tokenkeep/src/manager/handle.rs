@@ -190,6 +190,28 @@ impl TokenHandle {
     }
 
     /// The present token, if it is good though it is to be renewed; sees to that once a second.
+    /// The greatest generation that this process knows to have been asked for: that of its newest token, or of the one
+    /// that is being asked for now. A token of a greater one was asked for later than this call.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/example.rs"));
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_sandbox, manager) = example().await?;
+    /// let graph = manager.handle("graph")?;
+    /// let token = graph.token().await?; // and an API refuses it
+    /// let known = graph.newest_generation();
+    /// graph.reject(&token);
+    /// assert!(graph.token().await?.generation() > known); // whatever withdrew the other one came before it
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn newest_generation(&self) -> u64 {
+        let state = self.slot.lock();
+        let known = self.slot.live().map_or(0, |live| live.generation()).max(state.obsolete());
+        known.saturating_add(state.flight().is_some().into())
+    }
+
     #[cold]
     fn due(&self, now: Moment) -> Option<Token> {
         let live = self.slot.live().filter(|live| live.serves(now))?;

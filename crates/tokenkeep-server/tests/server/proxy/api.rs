@@ -136,6 +136,8 @@ pub(crate) struct Tokens {
     /// The number of the oldest that the API takes.
     valid_from: AtomicU64,
     pub(crate) down: std::sync::atomic::AtomicBool,
+    /// Whoever has it keeps what was issued from reaching the broker.
+    pub(crate) delivery: tokio::sync::Mutex<()>,
 }
 
 impl Tokens {
@@ -167,6 +169,7 @@ impl TokenSource for Tokens {
             return Err(FetchError::new(Fault::Unavailable, "is on holiday"));
         }
         let number = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+        drop(self.delivery.lock().await);
         Ok(Fetched::new(Secret::new(format!("{TOKEN}{number}"))).expiring_in(Duration::from_hours(1)))
     }
 

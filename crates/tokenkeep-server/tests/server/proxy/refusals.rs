@@ -1,7 +1,7 @@
 //! Tokens that the API refuses.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,7 +11,7 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::api::{Api, Http, Tokens, callers, data, http1, next, number, read_head, status, steered, text};
@@ -19,7 +19,7 @@ use crate::world::World;
 
 /// An API that refuses the tokens that were revoked, after it has read the whole request, and repeats the body of others.
 async fn strict() -> (Api, World, Arc<Tokens>) {
-    let known = Arc::new(std::sync::OnceLock::<Arc<Tokens>>::new());
+    let known = Arc::new(OnceLock::<Arc<Tokens>>::new());
     let judge = Arc::clone(&known);
     let api = Api::start(move |request| {
         let judge = Arc::clone(&judge);
@@ -34,6 +34,29 @@ async fn strict() -> (Api, World, Arc<Tokens>) {
     known.set(Arc::clone(&tokens)).unwrap();
     let world = setup.start().await;
     (api, world, tokens)
+}
+
+/// An API that takes the tokens it is told, gives the body back, and holds the first request for a path `held`.
+async fn holding_api() -> (Api, Arc<OnceLock<Arc<Tokens>>>, mpsc::Receiver<()>, Arc<Semaphore>) {
+    let known = Arc::new(OnceLock::<Arc<Tokens>>::new());
+    let ((arrived, arrivals), held) = (mpsc::channel(1), Arc::new(Semaphore::new(0)));
+    let (judge, holding) = (Arc::clone(&known), Arc::clone(&held));
+    let api = Api::start(move |request| {
+        let (judge, arrived, holding) = (Arc::clone(&judge), arrived.clone(), Arc::clone(&holding));
+        async move {
+            let (parts, body) = request.into_parts();
+            if parts.uri.path().ends_with("held") && number(&parts) == 1 {
+                arrived.send(()).await.unwrap();
+                holding.acquire().await.unwrap().forget();
+            }
+            if !judge.get().unwrap().take(&parts) {
+                return status(401);
+            }
+            http::Response::new(Body::from(body.collect().await.unwrap().to_bytes()))
+        }
+    })
+    .await;
+    (api, known, arrivals, held)
 }
 
 /// The API refuses all tokens that there are, and the issuer can be asked for another.
@@ -138,7 +161,7 @@ fn parts_of(request: &axum::extract::Request) -> http::request::Parts {
 #[tokio::test]
 async fn sixty_four_streams_through_many_revocations_lose_nothing() {
     let (streams, mut opened) = mpsc::channel(64);
-    let known = Arc::new(std::sync::OnceLock::<Arc<Tokens>>::new());
+    let known = Arc::new(OnceLock::<Arc<Tokens>>::new());
     let judge = Arc::clone(&known);
     let api = Api::start(move |request| {
         let (judge, streams) = (Arc::clone(&judge), streams.clone());
@@ -224,46 +247,56 @@ async fn a_missing_right_costs_one_token_and_not_one_for_each_request() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_withdrawn_with_the_one_before_it_is_replaced_without_a_pause() {
-    let known = Arc::new(std::sync::OnceLock::<Arc<Tokens>>::new());
-    let (judge, (arrived, mut arrivals), held) =
-        (Arc::clone(&known), mpsc::channel(1), Arc::new(tokio::sync::Semaphore::new(0)));
-    let holding = Arc::clone(&held);
-    let api = Api::start(move |request| {
-        let (judge, arrived, holding) = (Arc::clone(&judge), arrived.clone(), Arc::clone(&holding));
-        async move {
-            let parts = parts_of(&request);
-            if request.uri().path().ends_with("held") && number(&parts) == 1 {
-                arrived.send(()).await.unwrap();
-                holding.acquire().await.unwrap().forget();
+async fn when_a_token_was_withdrawn_with_the_one_before_it_the_request_is_answered_with_a_third() {
+    for renewal_is_there in [true, false] {
+        let (api, tokens_of_api, mut arrivals, held) = holding_api().await;
+        let (setup, tokens) = api.setup();
+        tokens_of_api.set(Arc::clone(&tokens)).unwrap();
+        let world = setup.start().await;
+        assert_eq!(world.get("/proxy/api/x").await.status(), 200);
+        let send = async || {
+            let request = Request::post(world.url("/proxy/api/held")).body(Body::from("once")).unwrap();
+            http1().request(request).await.unwrap()
+        };
+        let (answer, ()) = tokio::join!(send(), async {
+            arrivals.recv().await.unwrap();
+            world.clock.advance(Duration::from_secs(2));
+            let delivery = tokens.delivery.lock().await;
+            let refresh = world.send("POST", "/tokens/api/refresh").send();
+            if renewal_is_there {
+                drop(delivery);
+                assert_eq!(refresh.await.unwrap().status(), 200);
+                revoke(&world, &tokens);
+                held.add_permits(1);
+                return;
             }
-            status(if judge.get().unwrap().take(&parts) { 200 } else { 401 })
-        }
-    })
-    .await;
-    let (setup, tokens) = api.setup();
-    known.set(Arc::clone(&tokens)).unwrap();
-    let world = setup.start().await;
-    assert_eq!(world.get("/proxy/api/x").await.status(), 200);
-    let (slow, ()) = tokio::join!(world.get("/proxy/api/held"), async {
-        arrivals.recv().await.unwrap();
-        world.clock.advance(Duration::from_secs(2));
-        assert_eq!(world.send("POST", "/tokens/api/refresh").send().await.unwrap().status(), 200);
-        revoke(&world, &tokens);
-        held.add_permits(1);
-    });
-    // It was sent twice, with tokens that were both withdrawn.
-    assert_eq!((slow.status().as_u16(), tokens.issued()), (401, 2));
-    assert_eq!(world.get("/proxy/api/x").await.status(), 200);
-    assert_eq!(tokens.issued(), 3);
-    world.end().await;
+            // It is on its way when both are withdrawn.
+            let withdraw = async {
+                while tokens.issued() < 2 {
+                    tokio::task::yield_now().await;
+                }
+                revoke(&world, &tokens);
+                held.add_permits(1);
+                while world.manager.handle("api").unwrap().current().is_some() {
+                    tokio::task::yield_now().await;
+                }
+                drop(delivery);
+            };
+            let (refreshed, ()) = tokio::join!(refresh, withdraw);
+            assert_eq!(refreshed.unwrap().status(), 200);
+        });
+        assert_eq!((answer.status().as_u16(), tokens.issued()), (200, 3), "{renewal_is_there}");
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "once", "{renewal_is_there}");
+        assert_eq!(world.get("/proxy/api/x").await.status(), 200);
+        world.end().await;
+    }
 }
 
 #[tokio::test]
 async fn a_caller_without_a_right_does_not_keep_the_others_from_a_new_token() {
     const ONE: &str = "planted-key-without-a-right";
     const OTHER: &str = "planted-key-with-all-rights";
-    let known = Arc::new(std::sync::OnceLock::<Arc<Tokens>>::new());
+    let known = Arc::new(OnceLock::<Arc<Tokens>>::new());
     let judge = Arc::clone(&known);
     let api = Api::start(move |request| {
         let parts = parts_of(&request);
