@@ -63,7 +63,8 @@ impl Problem {
 
     /// Nothing is at this path.
     pub(crate) fn no_route() -> Self {
-        Self::invalid("there is no such route; /docs shows those that there are").with_status(StatusCode::NOT_FOUND)
+        Self::invalid("there is no such route; /docs shows those that there are, /dashboard how the tokens are")
+            .with_status(StatusCode::NOT_FOUND)
     }
 
     /// The route has other methods.

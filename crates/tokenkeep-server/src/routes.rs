@@ -75,16 +75,16 @@ pub(crate) fn router(app: &Arc<App>, proxy: &Arc<Proxy>, reach: Reach, limits: &
         )
         .route("/metrics", only_get(metrics::metrics))
         .route("/api/debug/token", only_get(debug_token::debug_token))
-        .route("/openapi.json", only_get(description::openapi))
-        .route("/docs", only_get(description::docs))
         .fallback(async || Problem::no_route())
         .layer(front(for_callers));
     let of_everybody = Router::new()
         .route("/livez", get_and_head(health::livez))
         .route("/readyz", get_and_head(health::readyz))
         .route("/health", get_and_head(health::health))
-        // Whoever opens it in a browser has no way to send a key with that request. It shows nothing by itself.
+        // Whoever opens a page in a browser has no way to send a key with that request. It holds nothing of this server.
         .route("/dashboard", get_and_head(dashboard::dashboard))
+        .route("/docs", get_and_head(description::docs))
+        .route("/openapi.json", get_and_head(description::openapi))
         .layer(front(open));
     of_callers
         .merge(of_everybody)

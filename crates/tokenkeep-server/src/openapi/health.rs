@@ -52,9 +52,11 @@ pub(super) fn operations() -> Vec<Operation> {
             .access(Open)
             .answers_text("The page.", "text/html", "<!doctype html>…"),
         of(Subject::Description, "/openapi.json", "getDescription", "This description, as OpenAPI 3.1")
+            .access(Open)
             .answers(200, "The description.", &json!({"openapi": "3.1.0"}) as &Value),
         of(Subject::Description, "/docs", "getDocs", "This description, as a page")
-            .about("One page that loads nothing from anywhere.")
+            .about("One page that loads nothing from anywhere. Its script tries routes out as the caller whose key is typed into it.")
+            .access(Open)
             .answers_text("The page.", "text/html", "<!doctype html>…"),
     ]
 }

@@ -88,17 +88,32 @@ async fn what_any_route_can_answer_is_described_at_each() {
 }
 
 #[tokio::test]
-async fn the_description_and_its_page_are_there_for_callers_only() {
+async fn everybody_has_the_description_and_its_page_and_a_foreign_page_has_neither() {
     let world = Setup::keyed().start().await;
-    for path in ["/openapi.json", "/docs"] {
-        assert_eq!(world.http.get(world.url(path)).send().await.unwrap().status(), 401);
-    }
-    let description = world.get("/openapi.json").await;
-    assert_eq!(description.headers()["content-type"], "application/json");
+    let nobody = |method: &str, path: &str| world.http.request(method.parse().unwrap(), world.url(path));
+    let description = nobody("GET", "/openapi.json").send().await.unwrap();
+    assert_eq!(
+        (description.status().as_u16(), &description.headers()["content-type"]),
+        (200, &"application/json".parse().unwrap())
+    );
     assert_eq!(description.text().await.unwrap(), OPENAPI);
-    let page = world.get("/docs").await;
+    let page = nobody("GET", "/docs").send().await.unwrap();
+    assert_eq!(page.status(), 200);
     assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
-    assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'; "));
+    assert_eq!(page.headers()["cache-control"], "no-store");
+    assert_eq!(page.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(page.headers()["referrer-policy"], "no-referrer");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(page.text().await.unwrap(), openapi_page());
+    for path in ["/openapi.json", "/docs"] {
+        assert_eq!(nobody("HEAD", path).send().await.unwrap().status(), 200, "{path}");
+        assert_eq!(nobody("GET", &format!("{path}?nonsense=1")).send().await.unwrap().status(), 400, "{path}");
+        let foreign = nobody("GET", path).header("sec-fetch-site", "cross-site");
+        assert_eq!(foreign.send().await.unwrap().status(), 403, "{path}");
+    }
+    for path in ["/", "/tokens", "/openapi.jso", "/docs/"] {
+        assert_eq!(nobody("GET", path).send().await.unwrap().status(), 401, "{path}");
+    }
     world.end().await;
 }

@@ -52,7 +52,7 @@ async fn an_unknown_route_is_a_404_problem() {
                 json!({
                     "code": "invalid_request",
                     "title": "Invalid request",
-                    "detail": "there is no such route; /docs shows those that there are",
+                    "detail": "there is no such route; /docs shows those that there are, /dashboard how the tokens are",
                 })
             ),
             "{path}"
@@ -78,6 +78,9 @@ async fn another_method_than_those_of_a_route_is_a_405_problem_that_names_them()
         ("/health", "GET, HEAD"),
         ("/livez", "GET, HEAD"),
         ("/readyz", "GET, HEAD"),
+        ("/dashboard", "GET, HEAD"),
+        ("/docs", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
     ] {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PURGE"] {
             if allow.split(", ").any(|allowed| allowed == method) {
