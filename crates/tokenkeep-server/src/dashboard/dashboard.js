@@ -46,6 +46,7 @@ async function look() {
     showSums(health, stats, measured);
     showProviders(measured);
     showKeys();
+    open(true);
     say(`${health.status}, ${new Date().toLocaleTimeString()}`, health.status !== "healthy");
     document.body.classList.remove("stale");
   } catch (error) {
@@ -53,7 +54,8 @@ async function look() {
     pause = Math.max(pause, (error.after ?? 0) * 1000);
     if (error.status === 401) {
       forget();
-      say(key === "" ? "Type an API key to see what it may see." : "No caller has this API key.", true);
+      open(false);
+      say(key === "" ? "An API key is needed." : "No caller has this API key.", true);
     } else {
       say(error.status === undefined ? "The server does not answer." : error.message, true);
       document.body.classList.add("stale");
@@ -75,7 +77,14 @@ function forget() {
   seen.length = 0;
   find("sums").replaceChildren();
   find("providers").hidden = true;
+  find("list").hidden = true;
   showKeys();
+}
+
+// Whether the keys are shown, or what is needed to see them.
+function open(isOpen) {
+  find("list").hidden = !isOpen;
+  find("closed").hidden = isOpen;
 }
 
 // The text format of Prometheus: lines of `name{label="text"} value`.
@@ -115,15 +124,18 @@ class Metrics {
 }
 
 const HAND_OUTS = "tokenkeep_hand_outs_total";
+const LOGINS = "tokenkeep_issuer_requests_total";
 const ISSUER = "tokenkeep_issuer_request_duration_seconds";
 
 function usage(measured, labels = {}) {
   const calls = measured.sum(HAND_OUTS, labels);
   const hits = measured.sum(HAND_OUTS, { ...labels, result: "hit" });
-  const requests = measured.sum(`${ISSUER}_count`, labels);
-  const took = measured.sum(`${ISSUER}_sum`, labels);
-  const logins = measured.sum("tokenkeep_issuer_requests_total", { ...labels, result: "token" });
-  return { calls, hits, requests, took, logins };
+  // All requests to issuers, also those that brought no token.
+  const logins = measured.sum(LOGINS, labels);
+  const failed = logins - measured.sum(LOGINS, { ...labels, result: "token" });
+  const answered = measured.sum(`${ISSUER}_count`, labels);
+  const mean = answered === 0 ? undefined : measured.sum(`${ISSUER}_sum`, labels) / answered;
+  return { calls, hits, logins, failed, mean };
 }
 
 function showSums(health, stats, measured) {
@@ -142,8 +154,8 @@ function showSums(health, stats, measured) {
     ["Failures in a row", number(health.consecutive_failures), "the most of any key"],
   ];
   if (seesProviders) {
-    cards.push(["Logins per call", ratio(all.requests, all.calls), `${number(all.requests)} requests to issuers`]);
-    cards.push(["Issuers answer in", seconds(all.requests === 0 ? undefined : all.took / all.requests), "on average"]);
+    cards.push(["Logins per call", ratio(all.logins, all.calls), `${number(all.logins)} logins, ${number(all.failed)} of them failed`]);
+    cards.push(["Issuers answer in", seconds(all.mean), "on average"]);
   }
   if (measured.has("tokenkeep_http_requests_total")) {
     const connections = measured.sum("tokenkeep_connections");
@@ -160,22 +172,22 @@ function showSums(health, stats, measured) {
 function showProviders(measured) {
   const rows = measured.of("tokenkeep_keys_in_memory").map(({ labels: { provider }, value }) => {
     const labels = { provider };
-    const { calls, hits, requests, took, logins } = usage(measured, labels);
+    const { calls, hits, logins, failed, mean } = usage(measured, labels);
     const budget = measured.of("tokenkeep_budget_requests", labels)[0];
     const left = measured.sum("tokenkeep_budget_left_requests", labels);
     const within = measured.within(ISSUER, labels, 0.95);
     const cells = [
-      number(value), number(calls), percent(hits, calls), number(logins), number(requests - logins), ratio(requests, calls),
-      seconds(requests === 0 ? undefined : took / requests), within === "+Inf" ? "longer" : seconds(within),
+      number(value), number(calls), percent(hits, calls), number(logins), number(failed), ratio(logins, calls),
+      seconds(mean), within === "+Inf" ? "longer" : seconds(within),
       number(measured.sum("tokenkeep_waiters", labels)), budget === undefined ? "–" : `${number(left)} of ${number(budget.value)}`,
     ];
     const row = element("tr", {}, element("th", { scope: "row" }, provider), ...cells.map((cell) => element("td", {}, cell)));
-    if (requests > logins) row.children[5].className = "soon";
+    if (failed > 0) row.children[5].className = "soon";
     if (budget !== undefined && left === 0) row.lastChild.className = "bad";
     return row;
   });
   find("providers").hidden = rows.length === 0;
-  find("providers").querySelector("tbody").replaceChildren(...rows);
+  fill("providers", rows);
 }
 
 function showKeys() {
@@ -186,7 +198,7 @@ function showKeys() {
   const mood = (token) => (fails(token) && MOOD[token.state] === "good" ? "soon" : (MOOD[token.state] ?? "bad"));
   const shown = tokens.tokens.filter((token) => token.key.includes(wanted));
   shown.sort((one, other) => rank(one) - rank(other));
-  find("keys").querySelector("tbody").replaceChildren(...shown.map((token) => {
+  fill("keys", shown.map((token) => {
     const state = element("td", {}, element("span", { class: `word ${mood(token)}` }, token.state));
     const left = element("td", {}, token.expires_in === null ? "–" : life(token.expires_in));
     if (token.expires_at !== null) left.title = token.expires_at;
@@ -199,6 +211,13 @@ function showKeys() {
   }));
   const rest = tokens.next === null ? "" : ` of the first ${ROWS}; a state leaves fewer`;
   find("count").textContent = `${number(shown.length)} ${shown.length === 1 ? "key" : "keys"}${rest}`;
+}
+
+// A narrow window shows each row as a block, where each cell says what it is.
+function fill(section, rows) {
+  const names = [...find(section).querySelectorAll("thead th")].map((head) => head.textContent);
+  for (const row of rows) [...row.cells].forEach((cell, at) => (cell.dataset.name = names[at]));
+  find(section).querySelector("tbody").replaceChildren(...rows);
 }
 
 function element(name, attributes, ...children) {
