@@ -378,7 +378,11 @@ pub enum Unopenable {
 }
 
 fn at_hand(known: &[String]) -> String {
-    if known.is_empty() { "no key is at hand".into() } else { format!("those at hand are {}", known.join(", ")) }
+    match known {
+        [] => "no key is at hand".to_owned(),
+        [one] => format!("the one at hand is {one}"),
+        several => format!("those at hand are {}", several.join(", ")),
+    }
 }
 
 /// A sealed text, taken apart.
@@ -517,7 +521,10 @@ mod tests {
         assert_eq!(after.open(&graph, "scope", &again).unwrap().expose_secret(), "read");
         let error = after.open(&graph, "scope", &sealed).unwrap_err().to_string();
         assert!(error.contains(&format!("sealed with key {}", old.id())), "{error}");
-        assert!(error.contains(&format!("those at hand are {}", new.id())), "{error}");
+        assert!(error.contains(&format!("the one at hand is {};", new.id())), "{error}");
+        let two = SealKeys::new(new_key(), [new.clone()]);
+        let error = two.open(&graph, "scope", &sealed).unwrap_err().to_string();
+        assert!(error.contains("those at hand are ") && error.contains(&format!(", {};", new.id())), "{error}");
     }
 
     #[test]
