@@ -15,7 +15,7 @@ async fn a_changed_file_is_taken_over_and_what_did_not_change_keeps_its_token() 
         "{graph}\n[providers.billing]\ngrant = \"static\"\ntoken = {{ env = \"STATIC_TOKEN\" }}\n"
     ));
     let heard = server.hear("took over the configuration").await;
-    assert!(heard.contains("added=\"billing\"") && heard.contains("changed=\"\""), "{heard}");
+    assert!(heard.contains("added=\"billing\"") && !heard.contains("changed"), "{heard}");
     assert!(token(&url, "billing").await.is_some());
     assert_eq!(token(&url, "graph").await.unwrap(), before);
     assert_eq!(world.requests("graph"), 1);
@@ -121,12 +121,14 @@ async fn the_log_says_who_becomes_a_caller_and_that_everybody_is_one() {
     let hash = "0f".repeat(32);
     let caller = format!("[[server.keys]]\nname = \"billing\"\nsha256 = \"{hash}\"\ntokens = [\"*\"]\n");
     world.write_config(&format!("{graph}{caller}"));
+    let heard = server.hear("took over the configuration").await;
+    assert!(heard.trim_end().ends_with("took over the configuration"), "no provider is another: {heard}");
     let heard = server.hear("took over the callers").await;
-    assert!(heard.contains("added=\"billing\" changed=\"\" removed=\"\"") && !heard.contains(&hash), "{heard}");
+    assert!(heard.trim_end().ends_with("took over the callers added=\"billing\""), "{heard}");
     assert_eq!(token(&url, "graph").await, None);
     world.write_config(&graph);
     let heard = server.hear("took over the callers").await;
-    assert!(heard.contains("removed=\"billing\""), "{heard}");
+    assert!(heard.trim_end().ends_with("took over the callers removed=\"billing\""), "{heard}");
     assert!(server.hear("no callers are configured").await.contains(" WARN "));
 }
 

@@ -7,12 +7,12 @@ use tracing::{info, warn};
 
 use super::Callers;
 
-/// The names of those who are not as they were, with spaces between.
+/// The names of those who are not as they were, with spaces between; `None` where there are none.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
-    added: String,
-    changed: String,
-    removed: String,
+    added: Option<String>,
+    changed: Option<String>,
+    removed: Option<String>,
     /// Whether everybody may do everything from now on, and could not before.
     is_open_now: bool,
 }
@@ -62,8 +62,9 @@ fn is_same(was: &CallerSettings, now: &CallerSettings) -> bool {
         && was.requests == now.requests
 }
 
-fn names<'a>(callers: impl Iterator<Item = &'a Arc<CallerSettings>>) -> String {
-    callers.map(|caller| caller.name.as_str()).collect::<Vec<_>>().join(" ")
+fn names<'a>(callers: impl Iterator<Item = &'a Arc<CallerSettings>>) -> Option<String> {
+    let names: Vec<_> = callers.map(|caller| caller.name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 fn shown(addresses: &[Listen]) -> String {

@@ -68,7 +68,8 @@ async fn take_over(path: &Path, manager: &TokenManager, server: &ServerControl) 
     };
     match manager.reload(&config.providers) {
         Ok(news) => {
-            let (added, changed, removed) = (news.added.join(" "), news.changed.join(" "), news.removed.join(" "));
+            let names = |names: &[String]| (!names.is_empty()).then(|| names.join(" "));
+            let (added, changed, removed) = (names(&news.added), names(&news.changed), names(&news.removed));
             info!(added, changed, removed, "took over the configuration");
             server.reload(&config.server);
             Some(config)
