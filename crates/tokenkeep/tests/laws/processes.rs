@@ -204,6 +204,24 @@ async fn takes_anothers_token_after(world: &World, failure: FetchError) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refresh_by_hand_that_fails_takes_the_token_that_another_got() {
+    let world = world(HOUR).await;
+    world.get().await.unwrap();
+    let other = world.another_process().await;
+    other.token("graph").await.unwrap();
+    pass(SECOND * 2).await;
+    world.graph().refresh().await.unwrap();
+    pass(SECOND * 2).await;
+    world.issuer.fail(Fault::Unavailable);
+    // What it finds in the store is no new one, since somebody wants one that is newer than all that there are.
+    other.handle("graph").unwrap().refresh().await.unwrap_err();
+    assert_eq!(other.token("graph").await.unwrap().generation(), 2);
+    other.start();
+    pass(SECOND * 3).await;
+    assert_eq!(other.token("graph").await.unwrap().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_was_cleared_elsewhere_while_a_request_failed_is_gone() {
     let world = world(HOUR).await;
     world.manager.start();

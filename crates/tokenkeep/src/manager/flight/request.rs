@@ -305,7 +305,7 @@ impl Flight {
         let version = newest.as_ref().map_or(0, |newest| newest.version.0);
         {
             let mut state = self.slot.lock();
-            if state.version == known {
+            if state.version == known && version < known {
                 // Under the lease, an older record than the known one is no late view: somebody put it there by hand.
                 state.version = version;
             }

@@ -105,7 +105,7 @@ impl Flight {
         self.shared.note_store(StoreTask::Lease, &saved);
         match saved {
             Ok(SaveOutcome::Saved(version)) => {
-                self.noted(version);
+                self.take_over_beside_failure(&record, version);
                 None
             }
             Ok(SaveOutcome::Conflict) => self.failed_too_late(&record.fingerprint, attempt.asked_at).await,
@@ -129,6 +129,21 @@ impl Flight {
         let saved = self.shared.save_dated(self.slot.key(), &record, Some(theirs.version)).await;
         self.shared.note_store(StoreTask::Lease, &saved);
         None
+    }
+
+    /// What is stored now is what is known here, the token beside the failure too: whoever was to bring a newer one by
+    /// hand has read past it.
+    fn take_over_beside_failure(&self, record: &Record, version: Version) {
+        let now = self.shared.clock.now();
+        let known = self.slot.live().map_or(0, |live| live.generation());
+        let theirs = record.token.as_ref().filter(|token| token.generation() > known && token.serves(now));
+        if let Some(token) = theirs {
+            let mut state = self.slot.lock();
+            if self.is_current() {
+                self.slot.publish(&mut state, token, record.failure.clone(), Some(version), now);
+            }
+        }
+        self.noted(version);
     }
 
     /// What is stored now is what is known here.
