@@ -183,12 +183,12 @@ impl SealKeys {
         self.first().map(SealKey::id)
     }
 
-    /// An error where texts are to be sealed and the key is lost.
-    pub(crate) fn check(&self) -> Result<(), NotSealed> {
+    /// Why nothing can be sealed, where texts are to be and the key is lost.
+    pub(crate) fn loss(&self) -> Option<NotSealed> {
         match &self.sealing {
-            Sealing::With(_) | Sealing::Not => Ok(()),
+            Sealing::With(_) | Sealing::Not => None,
             #[cfg(feature = "sqlite")]
-            Sealing::Refused(what) => Err(NotSealed::KeyLost(what.clone())),
+            Sealing::Refused(what) => Some(NotSealed::KeyLost(what.clone())),
         }
     }
 

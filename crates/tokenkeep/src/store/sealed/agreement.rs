@@ -35,8 +35,10 @@ impl SealedStore {
     /// The same as [`check_keys`](Self::check_keys) for whoever would begin something from what was read, and save it
     /// later: where the key is lost, that is an error before anything is spent.
     pub(super) async fn check_keys_to_save(&self) -> Result<(), StoreError> {
-        self.keys.check().map_err(|error| self.error(error.to_string()))?;
-        self.check_keys().await
+        match self.keys.loss() {
+            Some(loss) => Err(self.error(loss.to_string())),
+            None => self.check_keys().await,
+        }
     }
 
     /// An error where things are sealed and nothing that is looked at opens: the keys are not those of the others, who
